@@ -1,0 +1,1 @@
+//! One node: the engine, the host of instances, and the shell with sockets and clock.

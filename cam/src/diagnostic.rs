@@ -1,0 +1,147 @@
+//! Diagnostics: what is wrong, where, why, and how to mend it.
+//!
+//! Pure data. The command line renders it for people, `--json` for programs. Every stage that
+//! reads source text (language, TOML) reports in this one shape and reports all it finds.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Byte offsets into a [`Source`]'s text.
+pub type Span = Range<usize>;
+
+/// A named source text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What the reader knows the text by, a path relative to the project usually.
+    pub name: Arc<str>,
+    /// The text.
+    pub text: Arc<str>,
+}
+
+impl Source {
+    /// Returns a source with a name and a text.
+    pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Source {
+        Source { name: name.into(), text: text.into() }
+    }
+
+    /// Returns the line and column of a byte offset, both from 1; columns count characters.
+    pub fn line_column(&self, offset: usize) -> (usize, usize) {
+        let mut offset = offset.min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let before = &self.text[..offset];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        (line, column)
+    }
+}
+
+/// One thing that is wrong with a source text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// A stable identifier, such as `E0201`; `camshaft explain` knows it.
+    pub code: &'static str,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// The text it is about.
+    pub source: Source,
+    /// Where exactly; what the caret stands under.
+    pub span: Span,
+    /// What stands beside the caret: the reason in a few words. May be empty.
+    pub label: String,
+    /// Further places with a word each ("first declared here").
+    pub related: Vec<(Span, String)>,
+    /// How to mend it.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// Returns a diagnostic without help or related places.
+    pub fn new(
+        code: &'static str,
+        source: &Source,
+        span: Span,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Diagnostic {
+        Diagnostic {
+            code,
+            message: message.into(),
+            source: source.clone(),
+            span,
+            label: label.into(),
+            related: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// Returns the diagnostic with advice on how to mend it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Returns the diagnostic with one more place to look at.
+    #[must_use]
+    pub fn related(mut self, span: Span, note: impl Into<String>) -> Diagnostic {
+        self.related.push((span, note.into()));
+        self
+    }
+
+    /// Returns `name:line:column: message`, for logs and for where colour and carets do not fit.
+    pub fn one_line(&self) -> String {
+        let (line, column) = self.source.line_column(self.span.start);
+        format!("{}:{line}:{column}: {}", self.source.name, self.message)
+    }
+}
+
+/// Returns the candidate nearest to `name` by edit distance, if it is near enough to be a slip.
+pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = name.chars().count().max(3) / 3;
+    candidates
+        .into_iter()
+        .map(|candidate| (edit_distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= near)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// The Levenshtein distance, ignoring case.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.to_lowercase().chars().collect();
+    let b: Vec<char> = b.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_finds_its_word_and_a_stranger_does_not() {
+        assert_eq!(did_you_mean("cuont", ["count", "amount"]), Some("count"));
+        assert_eq!(did_you_mean("Incr", ["incr", "Read"]), Some("incr"));
+        assert_eq!(did_you_mean("zebra", ["count", "amount"]), None);
+    }
+
+    #[test]
+    fn line_and_column_count_from_one_in_characters() {
+        let source = Source::new("x", "aé\nbc");
+        assert_eq!(source.line_column(0), (1, 1));
+        assert_eq!(source.line_column(3), (1, 3));
+        assert_eq!(source.line_column(4), (2, 1));
+        assert_eq!(source.line_column(99), (2, 3));
+    }
+}

@@ -1,0 +1,26 @@
+//! The machine language of Camshaft: its types, values, bytecode, verifier and the ways to run it.
+//!
+//! This crate is pure: no files, sockets, clock, environment, randomness, threads or printing.
+//! Time, seeds and fuel are arguments.
+//!
+//! The way of a program through it:
+//!
+//! ```text
+//! text -> syntax (lossless tree) -> syntax::ast -> check (typed hir) -> compile -> code::Module
+//!      -> code::encode (bytes, digest) ... code::decode -> verify -> VerifiedModule -> run
+//! ```
+//!
+//! What must stay true: [`verify::verify`] is the only way from a decoded [`code::Module`] to
+//! code that [`run`] accepts.
+
+pub mod check;
+pub mod code;
+pub mod compile;
+pub mod derive;
+pub mod diagnostic;
+pub mod digest;
+pub mod run;
+pub mod syntax;
+pub mod ty;
+pub mod value;
+pub mod verify;

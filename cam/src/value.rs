@@ -1,0 +1,115 @@
+//! Values of the machine language, and their two outer forms.
+//!
+//! [`binary`] is canonical: one value of a type has exactly one encoding; it is what is hashed,
+//! stored and signed. [`json`] is for people and clients and is never hashed.
+
+pub mod binary;
+pub mod json;
+
+use std::sync::Arc;
+
+use rpds::{RedBlackTreeMapSync, VectorSync};
+
+use crate::ty::{Kind, Ty};
+
+/// A value. It does not know its type; whoever holds one holds the type beside it.
+///
+/// The order is the canonical one: Int by value, Text by UTF-8 bytes, variants by ordinal,
+/// products left to right.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Value {
+    /// `()`, and the payload of a case without one.
+    Unit,
+    /// A Bool.
+    Bool(bool),
+    /// An Int of any range, or a Duration in milliseconds.
+    Int(i64),
+    /// A Text.
+    Text(Arc<str>),
+    /// Bytes.
+    Bytes(Arc<[u8]>),
+    /// A tuple, or a record: the fields in the order of [`crate::ty::Record::fields`].
+    Product(Arc<[Value]>),
+    /// A case of a variant: its index in [`crate::ty::Variant::cases`], and its payload. An
+    /// Option is [`Value::NONE_INDEX`] with `Unit`, or [`Value::SOME_INDEX`] with its value.
+    Sum(u32, Arc<Value>),
+    /// A List.
+    List(VectorSync<Value>),
+    /// A Map.
+    Map(RedBlackTreeMapSync<Value, Value>),
+}
+
+impl Value {
+    /// The index of `None` in an Option.
+    pub const NONE_INDEX: u32 = 0;
+    /// The index of `Some` in an Option.
+    pub const SOME_INDEX: u32 = 1;
+
+    /// Returns a text.
+    pub fn text(text: &str) -> Value {
+        Value::Text(text.into())
+    }
+
+    /// Returns `None`.
+    pub fn none() -> Value {
+        Value::Sum(Value::NONE_INDEX, Arc::new(Value::Unit))
+    }
+
+    /// Returns `Some(value)`.
+    pub fn some(value: Value) -> Value {
+        Value::Sum(Value::SOME_INDEX, Arc::new(value))
+    }
+
+    /// Returns a tuple or record of these fields.
+    pub fn product(fields: impl IntoIterator<Item = Value>) -> Value {
+        Value::Product(fields.into_iter().collect())
+    }
+
+    /// Returns case `index` with this payload.
+    pub fn sum(index: usize, payload: Value) -> Value {
+        Value::Sum(u32::try_from(index).expect("a variant has at most MEMBERS_MAX cases"), Arc::new(payload))
+    }
+
+    /// Returns a list of these items.
+    pub fn list(items: impl IntoIterator<Item = Value>) -> Value {
+        Value::List(items.into_iter().collect())
+    }
+
+    /// Returns a map of these entries; of two with the same key the later one stays.
+    pub fn map(entries: impl IntoIterator<Item = (Value, Value)>) -> Value {
+        Value::Map(entries.into_iter().collect())
+    }
+
+    /// Returns true when this is a value of the type.
+    pub fn has_type(&self, ty: &Ty) -> bool {
+        let within = |length: usize, max: &Option<u32>| max.is_none_or(|max| length <= max as usize);
+        match (ty.kind(), self) {
+            (Kind::Unit, Value::Unit) | (Kind::Bool, Value::Bool(_)) | (Kind::Duration, Value::Int(_)) => {
+                true
+            }
+            (Kind::Int { lo, hi }, Value::Int(int)) => (lo..=hi).contains(&int),
+            (Kind::Text { max }, Value::Text(text)) => max.is_none() || within(text.chars().count(), max),
+            (Kind::Bytes { max }, Value::Bytes(bytes)) => within(bytes.len(), max),
+            (Kind::Option(_), Value::Sum(Value::NONE_INDEX, payload)) => **payload == Value::Unit,
+            (Kind::Option(item), Value::Sum(Value::SOME_INDEX, payload)) => payload.has_type(item),
+            (Kind::List { item, max }, Value::List(items)) => {
+                within(items.len(), max) && items.iter().all(|value| value.has_type(item))
+            }
+            (Kind::Map { key, value }, Value::Map(map)) => {
+                map.iter().all(|(k, v)| k.has_type(key) && v.has_type(value))
+            }
+            (Kind::Tuple(items), Value::Product(values)) => {
+                items.len() == values.len()
+                    && items.iter().zip(values.iter()).all(|(ty, value)| value.has_type(ty))
+            }
+            (Kind::Record(record), Value::Product(values)) => {
+                record.fields.len() == values.len()
+                    && record.fields.iter().zip(values.iter()).all(|(field, value)| value.has_type(&field.ty))
+            }
+            (Kind::Variant(variant), Value::Sum(index, payload)) => {
+                variant.cases.get(*index as usize).is_some_and(|case| payload.has_type(&case.payload))
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The binary `camshaft`.
+
+fn main() -> std::process::ExitCode {
+    camshaft_cli::run()
+}

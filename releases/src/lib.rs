@@ -1,0 +1,1 @@
+//! Bundles, the relup planner and the relup checker.

@@ -1,0 +1,1 @@
+//! What a node remembers: journal, state snapshots, blobs and the switch record.

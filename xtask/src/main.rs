@@ -1,0 +1,3 @@
+//! Tasks for those who work on Camshaft.
+
+fn main() {}
