@@ -1,3 +1,62 @@
-//! Tasks for those who work on Camshaft.
+//! Tasks for those who work on Camshaft: `cargo xtask TASK`.
+//!
+//! This package imports none of ours, so that it builds when everything else is broken. The
+//! checks are functions from the root of a source tree to a list of [`fault::Fault`]s; their
+//! tests plant a fault in a small tree and expect it to be found.
 
-fn main() {}
+mod ci;
+mod deps;
+mod fault;
+mod rules;
+mod tidy;
+mod tree;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const HELP: &str = "\
+usage: cargo xtask TASK
+
+  ci           everything that must be green: fmt, clippy, tests, doc tests, tidy, check-deps
+  tidy         house rules: code map, machine paths, purity, forgotten files, lengths, links
+  check-deps   who imports whom, against the table in docs/architecture.md
+  long [N]     the crash and ping-pong tests in their long form, N times the short one (default 20)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<ExitCode> {
+    let root = tree::root();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["ci"] => ci::run(&root),
+        ["tidy"] => Ok(fault::report("tidy", &tidy::check(&root)?)),
+        ["check-deps"] => Ok(fault::report("check-deps", &deps::check(&root)?)),
+        ["long"] => ci::long(&root, 20),
+        ["long", times] => match times.parse() {
+            Ok(times) => ci::long(&root, times),
+            Err(_) => {
+                eprintln!("error: `{times}` is not a number\nhint: cargo xtask long 20");
+                Ok(ExitCode::from(1))
+            }
+        },
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            eprint!("{HELP}");
+            Ok(ExitCode::from(1))
+        }
+    }
+}

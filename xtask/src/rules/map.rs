@@ -1,0 +1,102 @@
+//! Rules about documents: maps and links rot unless somebody walks them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::deps::MAP;
+use crate::fault::Fault;
+use crate::tree::TextFile;
+
+const HEADING: &str = "## Code map";
+
+/// The code map names folders that exist, and every folder that needs a word: those in the root
+/// and those within a crate's `src`.
+pub fn code_map(root: &Path, files: &[TextFile]) -> Vec<Fault> {
+    let Some(map) = files.iter().find(|file| file.path == MAP) else {
+        return vec![Fault::error(MAP, 1, "there is no code map", format!("write it under `{HEADING}`"))];
+    };
+    let mut faults = Vec::new();
+    let mut named = BTreeSet::new();
+    let lines = map.lines().skip_while(|(_, line)| line.trim() != HEADING).skip(1);
+    for (number, line) in lines.take_while(|(_, line)| !line.starts_with("## ")) {
+        // The first word in back-ticks of a list item is the path.
+        let Some(item) = line.trim_start().strip_prefix("- `") else { continue };
+        let path = item.split('`').next().unwrap_or_default();
+        if !root.join(path).exists() {
+            faults.push(Fault::error(
+                MAP,
+                number,
+                format!("the code map names `{path}`, which does not exist"),
+                "mend the path or take the line out",
+            ));
+        }
+        named.insert(path.to_owned());
+    }
+    for folder in folders_to_name(files) {
+        if !named.contains(&folder) {
+            faults.push(Fault::error(
+                MAP,
+                1,
+                format!("the code map does not name the folder `{folder}`"),
+                format!("add a line to the code map: - `{folder}`: what it is"),
+            ));
+        }
+    }
+    faults
+}
+
+fn folders_to_name(files: &[TextFile]) -> BTreeSet<String> {
+    let mut folders = BTreeSet::new();
+    for file in files.iter().filter(|file| !file.path.starts_with('.')) {
+        let parts: Vec<&str> = file.path.split('/').collect();
+        match parts[..] {
+            [top, "src", module, _, ..] => {
+                folders.insert(format!("{top}/"));
+                folders.insert(format!("{top}/src/{module}/"));
+            }
+            [top, _, ..] => {
+                folders.insert(format!("{top}/"));
+            }
+            _ => {}
+        }
+    }
+    folders
+}
+
+/// Relative links in Markdown lead to files.
+pub fn links(root: &Path, files: &[TextFile]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for file in files.iter().filter(|file| file.extension() == "md") {
+        let folder = root.join(&file.path).parent().map(Path::to_owned).unwrap_or_default();
+        for (number, line) in file.lines() {
+            for rest in line.split("](").skip(1) {
+                let target = rest.split([')', '#', ' ']).next().unwrap_or_default();
+                let elsewhere = target.is_empty() || target.contains("://") || target.starts_with("mailto:");
+                if !elsewhere && !folder.join(target).exists() {
+                    faults.push(Fault::error(
+                        &file.path,
+                        number,
+                        format!("the link leads to `{target}`, which does not exist"),
+                        "mend the link",
+                    ));
+                }
+            }
+        }
+    }
+    faults
+}
+
+/// Every folder directly under `examples` has a README.
+pub fn examples_are_explained(root: &Path, files: &[TextFile]) -> Vec<Fault> {
+    let examples: BTreeSet<&str> = files
+        .iter()
+        .filter_map(|file| file.path.strip_prefix("examples/")?.split_once('/').map(|(name, _)| name))
+        .collect();
+    let readmes = examples.into_iter().map(|name| format!("examples/{name}/README.md"));
+    readmes
+        .filter(|readme| !root.join(readme).is_file())
+        .map(|readme| {
+            Fault::error(&readme, 1, "the example has no README", "say what it shows and how to run it")
+        })
+        .collect()
+}

@@ -1,0 +1,5 @@
+//! The house rules, by what they look at.
+
+pub mod map;
+pub mod modules;
+pub mod text;
