@@ -83,7 +83,7 @@ macro_rules! for_each_op {
             Fail = 0x2D, 1, (), "Text => any", "ends the step: trap `fail` with the text; the block ends here";
             Guard = 0x2E, 1, (), "Bool => ()", "traps `guard` when false";
             Ctx = 0x2F, 1, (field: Count), "A => Int or Text", "reads the context: 0 now (Int, ms), 1 seq (Int), 2 self (Text), 3 seed (Int); in step functions only";
-            Hash = 0x30, 4, (), "A => Bytes", "the SHA-256 of the canonical form";
+            Hash = 0x30, 4, (ty: TypeIx), "T => Bytes", "the SHA-256 of the canonical form of a T";
             Take = 0x31, 2, (), "Int ; List.K => List ; K", "the first v items";
             Drop = 0x32, 2, (), "Int ; List.K => List ; K", "all but the first v items";
         }
