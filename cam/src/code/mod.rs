@@ -3,13 +3,17 @@
 //! A module is data without authority. It becomes runnable only through [`crate::verify`].
 //! The byte form is in [`encode`] and [`decode`]; the instructions in [`op`].
 
+pub mod build;
+pub mod canonical;
 pub mod decode;
 pub mod disassemble;
 pub mod encode;
 pub mod op;
+pub mod operand;
 
 use std::sync::Arc;
 
+pub use build::ModuleBuilder;
 pub use op::{Block, EffectKind, Op};
 
 use crate::ty::Ty;
