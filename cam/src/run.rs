@@ -1,8 +1,69 @@
-//! T0: the direct interpreter of CAM/2, the executable specification.
+//! Running verified code. T0, the direct interpreter, is here: the executable specification.
+//!
+//! Every entry point is a pure function of its arguments. A run ends with a result or with a
+//! [`Trap`]; a trap leaves nothing behind, since values are never changed in place where another
+//! can see them, and effects are data that the caller gets with the result.
+//!
+//! What must stay true: a run of verified code does not panic on values of the types that the
+//! entry point takes; and what it costs follows from bytecode and values alone. The costs are
+//! part of [`crate::code::SEMANTICS`]:
+//!
+//! **Fuel.** A block costs the sum of [`crate::code::Op::fuel`] over its own instructions, at its
+//! entry. On top:
+//!
+//! | instruction | fuel |
+//! |---|---|
+//! | FOLD MAP FILTER FIND | per item looked at: 1 and the body's block |
+//! | ENTRIES RANGE TAKE DROP | 1 per item of the result |
+//! | CAT | lists: 1 per item on the right; else 1 per 8 bytes of the result |
+//! | LT LE EQ | 1 per pair of parts compared until the first difference, and 1 per 8 bytes of the shorter of two texts |
+//! | GET PUT DEL on a map | binary digits of its size, times weight of the key / 8 |
+//! | HASH | weight / 8 |
+//! | LEN of a Text, FIT of a Text to a limit | 1 per 8 bytes |
+//!
+//! **Memory** counts what is built up, in bytes of a model (a value in a product takes 32, an
+//! item of a list 64, an entry of a map 128), and is never given back within a run:
+//!
+//! | instruction | memory |
+//! |---|---|
+//! | CONS REC UPD | 16 + 32 per member |
+//! | INJ, PARSE, GET, FIND | 48 |
+//! | SHOW, CAT of Text and Bytes | 16 + bytes of the result |
+//! | APPEND | 64 + 16 per binary digit of the length |
+//! | CAT of lists | 64 per item on the right + 16 per binary digit of the length on the left |
+//! | RANGE TAKE DROP; MAP and FILTER of lists | 64 per item of the result |
+//! | ENTRIES | 128 per entry |
+//! | PUT | 128 + 32 per binary digit of the size |
+//! | DEL | 32 per binary digit of the size |
+//! | MAP and FILTER of maps | 128 per entry of the result |
+//! | EMIT | 64 + weight of what it takes |
+//! | HASH | weight |
+//!
+//! The output of a step costs memory of its weight. **Weight** is 10 for each part of a value
+//! and the bytes of its texts: no less than its canonical size. Parts are shared, so a list can
+//! hold one long list many times for little, and its written form would be huge; therefore a
+//! result whose type has a list or map within a list or map traps `memory` above
+//! [`WEIGHT_MAX`]. For other types what was paid for is bound enough.
+
+mod meter;
+mod ops;
+mod t0;
 
 use std::sync::Arc;
 
+use crate::code::{Edge, Entry, FuncIx, Link, Machine, TypeIx};
+use crate::ty::{Kind, Ty, children};
 use crate::value::Value;
+use crate::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, VerifiedModule};
+use t0::Run;
+
+/// The greatest weight of a result that is nested so that it may outgrow what was paid for: the
+/// memory limit of a migration, so that a state that may be migrated may also exist.
+pub const WEIGHT_MAX: u64 = Limits::MIGRATION.memory;
+
+/// How deep blocks may nest in a run, calls included: what the verifier admits, so that the
+/// recursion of an interpreter fits a thread's stack of 2 MiB. A run past it traps `memory`.
+pub const NESTING_MAX: u32 = 256;
 
 /// What a run may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +72,13 @@ pub struct Limits {
     pub fuel: u64,
     /// Bytes that may be built up.
     pub memory: u64,
+}
+
+impl Limits {
+    /// What a step may use: about a millisecond, and 16 MiB.
+    pub const STEP: Limits = Limits { fuel: 100_000, memory: 16 << 20 };
+    /// What one arrow of a migration may use: half a second or so, and 1 GiB.
+    pub const MIGRATION: Limits = Limits { fuel: 50_000_000, memory: 1 << 30 };
 }
 
 /// What a step knows of its surroundings; recorded with the input.
@@ -41,6 +109,9 @@ pub enum Trap {
     /// The program said `fail`.
     #[error("failed: {0}")]
     Fail(Arc<str>),
+    /// A guard does not hold: the arrow is partial, and not defined here.
+    #[error("a guard does not hold")]
+    Guard,
     /// An invariant does not hold.
     #[error("the invariant \"{0}\" does not hold")]
     Invariant(Arc<str>),
@@ -92,4 +163,216 @@ pub enum Effect {
         /// The message, of the channel's message type.
         message: Value,
     },
+}
+
+/// Which of the six arrows of an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EdgeArrow {
+    /// `State -> State'`.
+    Up,
+    /// `State' -> State`.
+    Down,
+    /// `Input -> Input'`.
+    Lift,
+    /// `Input' -> Input`, partial.
+    Unlift,
+    /// `Output' -> Output`.
+    Lower,
+    /// `Output -> Output'`, partial.
+    Raise,
+}
+
+/// Which way along an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// To the new machine.
+    Up,
+    /// Back to the old one.
+    Down,
+}
+
+/// Returns the state that a new instance starts from, with all invariants holding.
+///
+/// # Errors
+///
+/// When the program traps, or an invariant does not hold.
+pub fn init(machine: &VerifiedMachine, config: &Value, limits: Limits) -> Result<Value, Trap> {
+    let parts = machine_parts(machine);
+    let state = arrow(&machine.0, parts.init, vec![config.clone()], limits)?;
+    check_invariants(machine, &state, limits)?;
+    Ok(state)
+}
+
+/// Does one step. The fuel of the outcome is that of the step alone; each invariant has the
+/// limits anew, so that whether and when invariants are checked changes no step.
+///
+/// # Errors
+///
+/// When the program traps, or an invariant does not hold of the new state. Nothing was emitted
+/// then, and the state is what it was.
+pub fn step(
+    machine: &VerifiedMachine,
+    input: &Value,
+    state: &Value,
+    ctx: &Ctx,
+    config: &Value,
+    limits: Limits,
+) -> Result<Outcome, Trap> {
+    let (module, parts) = (&*machine.0.module, machine_parts(machine));
+    let Value::Sum(case, payload) = input else { unreachable!("an input is a variant") };
+    debug_assert!(input.has_type(module.ty(parts.input)), "the input has the machine's type");
+    debug_assert!(config.has_type(module.ty(parts.config)), "the configuration has the machine's type");
+    let args = vec![(**payload).clone(), state.clone(), config.clone()];
+    let mut run = Run::new(module, Some(ctx), limits);
+    let result = run.function(parts.step[*case as usize], args)?;
+    let (state, output) = match (parts.internal[*case as usize], result) {
+        (true, state) => (state, None),
+        (false, Value::Product(pair)) => (pair[0].clone(), Some(pair[1].clone())),
+        _ => unreachable!("the step of an outside case leaves state and output"),
+    };
+    if let Some(output) = &output {
+        run.meter.emit(output)?;
+    }
+    check_weight(&state, module.ty(parts.state))?;
+    check_invariants(machine, &state, limits)?;
+    Ok(Outcome { state, output, effects: run.effects, fuel: limits.fuel - run.meter.fuel_left() })
+}
+
+/// Checks that all invariants hold of a state. Each may use the whole limits.
+///
+/// # Errors
+///
+/// The first invariant that does not hold, or the trap in which it ends.
+pub fn check_invariants(machine: &VerifiedMachine, state: &Value, limits: Limits) -> Result<(), Trap> {
+    for (text, function) in &machine_parts(machine).invariants {
+        if call(&machine.0, *function, vec![state.clone()], limits)? != Value::Bool(true) {
+            return Err(Trap::Invariant(text.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Takes a value along one of the six arrows of an edge.
+///
+/// # Errors
+///
+/// When the arrow traps; a partial one that is not defined for the value traps `guard` or `fail`.
+pub fn edge_arrow(
+    edge: &VerifiedEdge,
+    which: EdgeArrow,
+    value: &Value,
+    limits: Limits,
+) -> Result<Value, Trap> {
+    let parts = edge_parts(edge);
+    let function = match which {
+        EdgeArrow::Up => parts.up,
+        EdgeArrow::Down => parts.down,
+        EdgeArrow::Lift => parts.lift,
+        EdgeArrow::Unlift => parts.unlift,
+        EdgeArrow::Lower => parts.lower,
+        EdgeArrow::Raise => parts.raise,
+    };
+    arrow(&edge.0, function, vec![value.clone()], limits)
+}
+
+/// Takes an owed answer of a channel along an edge.
+///
+/// # Errors
+///
+/// When the arrow traps, and `fail` when the edge has no arrows for the channel.
+pub fn edge_channel(
+    edge: &VerifiedEdge,
+    channel: &str,
+    direction: Direction,
+    value: &Value,
+    limits: Limits,
+) -> Result<Value, Trap> {
+    let Some(arrows) = edge_parts(edge).channels.iter().find(|arrows| &*arrows.name == channel) else {
+        return Err(Trap::Fail(format!("the edge has no arrows for the channel `{channel}`").into()));
+    };
+    let function = match direction {
+        Direction::Up => arrows.up,
+        Direction::Down => arrows.down,
+    };
+    arrow(&edge.0, function, vec![value.clone()], limits)
+}
+
+/// Makes a receiver's input of a sender's message.
+///
+/// # Errors
+///
+/// When the arrow traps.
+pub fn link_message(link: &VerifiedLink, message: &Value, limits: Limits) -> Result<Value, Trap> {
+    arrow(&link.0, link_parts(link).message, vec![message.clone()], limits)
+}
+
+/// Makes a sender's answer of a receiver's output.
+///
+/// # Errors
+///
+/// When the arrow traps, and `fail` when the channel takes no answers.
+pub fn link_answer(link: &VerifiedLink, output: &Value, limits: Limits) -> Result<Value, Trap> {
+    let Some(function) = link_parts(link).answer else {
+        return Err(Trap::Fail("the channel takes no answers".into()));
+    };
+    arrow(&link.0, function, vec![output.clone()], limits)
+}
+
+/// Calls one function that neither emits nor reads the context: for tests and for trying parts
+/// of a program.
+///
+/// # Errors
+///
+/// When the function traps.
+///
+/// # Panics
+///
+/// When there is no such function, or the arguments are not what it takes.
+pub fn call(module: &VerifiedModule, function: FuncIx, args: Vec<Value>, limits: Limits) -> Result<Value, Trap> {
+    let params = &module.module.function(function).params;
+    assert_eq!(params.len(), args.len(), "a function is called with as many arguments as it takes");
+    let typed = |(ty, value): (&TypeIx, &Value)| value.has_type(module.module.ty(*ty));
+    debug_assert!(params.iter().zip(&args).all(typed), "arguments have the types of the parameters");
+    Run::new(&module.module, None, limits).function(function, args)
+}
+
+/// Calls a function whose result leaves the run.
+fn arrow(module: &VerifiedModule, function: FuncIx, args: Vec<Value>, limits: Limits) -> Result<Value, Trap> {
+    let result = call(module, function, args, limits)?;
+    check_weight(&result, module.module.ty(module.module.function(function).result))?;
+    Ok(result)
+}
+
+fn check_weight(value: &Value, ty: &Ty) -> Result<(), Trap> {
+    if nests(ty, false) && meter::weight_within(value, WEIGHT_MAX).is_none() {
+        return Err(Trap::Memory);
+    }
+    Ok(())
+}
+
+/// Returns true when a list or map stands within a list or map.
+fn nests(ty: &Ty, within: bool) -> bool {
+    let many = matches!(ty.kind(), Kind::List { .. } | Kind::Map { .. });
+    (within && many) || children(ty.kind()).any(|part| nests(part, within || many))
+}
+
+fn machine_parts(machine: &VerifiedMachine) -> &Machine {
+    match &machine.0.module.entry {
+        Entry::Machine(machine) => machine,
+        _ => unreachable!("a verified machine is a machine"),
+    }
+}
+
+fn edge_parts(edge: &VerifiedEdge) -> &Edge {
+    match &edge.0.module.entry {
+        Entry::Edge(edge) => edge,
+        _ => unreachable!("a verified edge is an edge"),
+    }
+}
+
+fn link_parts(link: &VerifiedLink) -> &Link {
+    match &link.0.module.entry {
+        Entry::Link(link) => link,
+        _ => unreachable!("a verified link is a link"),
+    }
 }
