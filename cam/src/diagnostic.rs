@@ -99,7 +99,7 @@ impl Diagnostic {
 
 /// Returns the candidate nearest to `name` by edit distance, if it is near enough to be a slip.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = name.chars().count().max(3) / 3;
+    let near = (name.chars().count() + 1).max(3) / 3;
     candidates
         .into_iter()
         .map(|candidate| (edit_distance(name, candidate), candidate))

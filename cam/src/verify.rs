@@ -65,3 +65,47 @@ pub enum Verified {
 }
 #[allow(unused)]
 type Contract = (Edge, Link, Machine);
+impl VerifiedMachine {
+    /// Returns the entry points and signature.
+    pub fn machine(&self) -> &Machine {
+        match &self.0.module.entry {
+            crate::code::Entry::Machine(machine) => machine,
+            _ => unreachable!("a verified machine has the entry of a machine"),
+        }
+    }
+
+    /// Returns the module.
+    pub fn module(&self) -> &Module {
+        &self.0.module
+    }
+
+    /// Returns the machine digest.
+    pub fn digest(&self) -> Digest {
+        self.0.digest
+    }
+
+    /// Returns the type of the state.
+    pub fn state(&self) -> &crate::ty::Ty {
+        self.0.module.ty(self.machine().state)
+    }
+
+    /// Returns the type of the inputs.
+    pub fn input(&self) -> &crate::ty::Ty {
+        self.0.module.ty(self.machine().input)
+    }
+
+    /// Returns the type of the outputs.
+    pub fn output(&self) -> &crate::ty::Ty {
+        self.0.module.ty(self.machine().output)
+    }
+
+    /// Returns the type of the configuration.
+    pub fn config(&self) -> &crate::ty::Ty {
+        self.0.module.ty(self.machine().config)
+    }
+
+    /// Returns true when an input case comes from timers and answers only.
+    pub fn case_is_internal(&self, index: usize) -> bool {
+        self.machine().internal.get(index).copied().unwrap_or(false)
+    }
+}

@@ -1,0 +1,207 @@
+//! Statements: what a handler asks of the world.
+
+use super::{Checked, Checker, Reported};
+use crate::code::EffectKind;
+use crate::diagnostic::{Span, did_you_mean};
+use crate::hir::{Expr, ExprKind};
+use crate::syntax::ast::{self, Name, Stmt, StmtKind};
+use crate::ty::{Kind, Ty};
+use crate::value::Value;
+
+impl Checker<'_> {
+    /// Checks a statement that binds nothing. Its value is `()`.
+    pub(super) fn statement(&mut self, statement: &Stmt) -> Checked<Expr> {
+        let span = &statement.span;
+        match &statement.kind {
+            StmtKind::Let(..) => unreachable!("a block takes its `let`s itself"),
+            StmtKind::Send(channel, key, message) => self.send(channel, key.as_ref(), message, span),
+            StmtKind::Timer(name, after, input) => self.timer(name, after, input, span),
+            StmtKind::Cancel(name) => {
+                self.allowed(span)?;
+                let name = self.expr(name, Some(&Ty::text()))?;
+                Ok(emit(EffectKind::Cancel, name, span))
+            }
+            StmtKind::CallPort(port, _) => {
+                let diagnostic = self
+                    .diagnostic("E0233", &port.span, "ports are not there yet", "not supported")
+                    .help("let a client outside fetch what is to be called, and send the answer as an input");
+                Err(self.fault(diagnostic))
+            }
+            StmtKind::Log(text) => {
+                self.allowed(span)?;
+                let text = self.expr(text, Some(&Ty::text()))?;
+                Ok(emit(EffectKind::Log, text, span))
+            }
+            StmtKind::Stop => {
+                self.allowed(span)?;
+                let nothing = Expr::new(ExprKind::Const(Value::Unit), Ty::unit(), span.clone());
+                Ok(emit(EffectKind::Stop, nothing, span))
+            }
+            StmtKind::For(pattern, over, body) => self.for_each(pattern, over, body, span),
+            StmtKind::Expr(expr) => {
+                let checked = self.expr(expr, None)?;
+                if checked.diverges || checked.ty == Ty::unit() {
+                    return self.coerce(checked, &Ty::unit());
+                }
+                let found = self.types.name(&checked.ty);
+                let diagnostic = self
+                    .diagnostic(
+                        "E0241",
+                        &expr.span,
+                        format!("this {found} is not used"),
+                        "its value goes nowhere",
+                    )
+                    .help("bind it with `let`, or make it the last expression of the block");
+                Err(self.fault(diagnostic))
+            }
+        }
+    }
+
+    /// Refuses effects outside handlers.
+    fn allowed(&mut self, span: &Span) -> Checked<Ty> {
+        match &self.effects {
+            Some(input) => Ok(input.clone()),
+            None => {
+                let diagnostic = self
+                    .diagnostic("E0218", span, "effects stand in `on` blocks only", "this place is pure")
+                    .help("return what the handler needs, and let the handler do it");
+                Err(self.fault(diagnostic))
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        channel: &Name,
+        key: Option<&ast::Expr>,
+        message: &ast::Expr,
+        span: &Span,
+    ) -> Checked<Expr> {
+        self.allowed(span)?;
+        let Some(found) = self.channels.get(&channel.text).cloned() else {
+            let near = did_you_mean(&channel.text, self.channels.keys().map(|name| &**name));
+            let mut diagnostic = self.diagnostic(
+                "E0217",
+                &channel.span,
+                format!("there is no channel `{}`", channel.text),
+                "not declared",
+            );
+            diagnostic.help = Some(near.map_or_else(
+                || format!("declare it: `channel {} = app/machine(Message)`", channel.text),
+                |near| format!("did you mean `{near}`?"),
+            ));
+            return Err(self.fault(diagnostic));
+        };
+        if let Some((keyed, first)) = &found.keyed {
+            if *keyed != key.is_some() {
+                let diagnostic = self
+                    .diagnostic(
+                        "E0227",
+                        span,
+                        format!("`{}` is used with a key in one place and without in another", channel.text),
+                        if key.is_some() { "with a key here" } else { "without a key here" },
+                    )
+                    .related(first.clone(), "and the other way here");
+                return Err(self.fault(diagnostic));
+            }
+        } else if let Some(channel) = self.channels.get_mut(&channel.text) {
+            channel.keyed = Some((key.is_some(), span.clone()));
+        }
+        let index = self.channels.keys().position(|name| *name == channel.text);
+        let index =
+            u32::try_from(index.expect("it was found above")).expect("fewer channels than bytes of source");
+        let key = key.map(|key| self.expr(key, Some(&Ty::text()))).transpose();
+        let message = self.expr(message, Some(&found.message));
+        let payload = match (key?, message?) {
+            (None, message) => message,
+            (Some(key), message) => {
+                let ty = self.build(Kind::Tuple(vec![Ty::text(), message.ty.clone()]), span)?;
+                super::expr::product(vec![key, message], ty, span)
+            }
+        };
+        Ok(emit(EffectKind::Send(index), payload, span))
+    }
+
+    fn timer(
+        &mut self,
+        name: &ast::Expr,
+        after: &ast::Expr,
+        input: &ast::Expr,
+        span: &Span,
+    ) -> Checked<Expr> {
+        let input_ty = self.allowed(span)?;
+        let name = self.expr(name, Some(&Ty::text()));
+        let after = self.expr(after, Some(&Ty::duration()));
+        let input = self.expr(input, Some(&input_ty));
+        let ty = self.build(Kind::Tuple(vec![Ty::text(), Ty::duration(), input_ty]), span)?;
+        let payload = super::expr::product(vec![name?, after?, input?], ty, span);
+        Ok(emit(EffectKind::Timer, payload, span))
+    }
+
+    fn for_each(
+        &mut self,
+        pattern: &ast::Pattern,
+        over: &ast::Expr,
+        body: &[Stmt],
+        span: &Span,
+    ) -> Checked<Expr> {
+        self.allowed(span)?;
+        let over = self.expr(over, None)?;
+        let (items, whole) = match over.ty.kind() {
+            Kind::List { item, .. } => (vec![item.clone()], item.clone()),
+            Kind::Map { key, value } => {
+                let pair = self.build(Kind::Tuple(vec![key.clone(), value.clone()]), span)?;
+                (vec![key.clone(), value.clone()], pair)
+            }
+            _ => {
+                let found = self.types.name(&over.ty);
+                return Err(self.plain(
+                    "E0238",
+                    &over.span,
+                    format!("`for` goes over a List or a Map, and this is {}", super::article(&found)),
+                    "nothing to go over",
+                ));
+            }
+        };
+        self.scoped(|checker| {
+            let so_far = checker.fresh();
+            let item: Vec<_> = items.iter().map(|_| checker.fresh()).collect();
+            let body = match (item.as_slice(), items.as_slice()) {
+                ([local], _) => checker.destructure(pattern, *local, &whole, |checker| {
+                    checker.block(body, None, span, Some(&Ty::unit()))
+                }),
+                ([key, value], [key_ty, value_ty]) => {
+                    // The entry is made a pair, so that one pattern can take it apart.
+                    let entry = checker.fresh();
+                    let inner = checker.destructure(pattern, entry, &whole, |checker| {
+                        checker.block(body, None, span, Some(&Ty::unit()))
+                    });
+                    let part = |local: &crate::hir::Local, ty: &Ty| {
+                        Expr::new(ExprKind::Local(*local), ty.clone(), span.clone())
+                    };
+                    let pair = ExprKind::Product(vec![part(key, key_ty), part(value, value_ty)]);
+                    let pair = Expr::new(pair, whole.clone(), span.clone());
+                    inner.map(|inner| {
+                        let kind = ExprKind::Let(entry, Box::new(pair), Box::new(inner));
+                        Expr::new(kind, Ty::unit(), span.clone())
+                    })
+                }
+                _ => Err(Reported),
+            }?;
+            let start = Expr::new(ExprKind::Const(Value::Unit), Ty::unit(), span.clone());
+            let kind = ExprKind::Fold {
+                over: Box::new(over),
+                start: Box::new(start),
+                so_far,
+                item,
+                body: Box::new(body),
+            };
+            Ok(Expr::new(kind, Ty::unit(), span.clone()))
+        })
+    }
+}
+
+fn emit(effect: EffectKind, payload: Expr, span: &Span) -> Expr {
+    let diverges = payload.diverges;
+    Expr { kind: ExprKind::Emit(effect, Box::new(payload)), ty: Ty::unit(), span: span.clone(), diverges }
+}

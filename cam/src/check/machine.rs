@@ -1,0 +1,605 @@
+//! Machine files: that everything a machine needs is there, once, and fits together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Bound, Checked, Checker, Reported, Signature, listed};
+use crate::code::Module;
+use crate::diagnostic::{Diagnostic, Source, Span, did_you_mean};
+use crate::hir::{Expr, Function, FunctionId, Local};
+use crate::syntax::ast::{self, Item, MachineFile, PatternKind, TypeDecl};
+use crate::ty::{Kind, Ty};
+
+/// A checked machine.
+#[derive(Debug)]
+pub struct CheckedMachine {
+    /// Its name.
+    pub name: Arc<str>,
+    /// True when there is an instance per key.
+    pub keyed: bool,
+    /// The type of the configuration.
+    pub config: Ty,
+    /// The type of the state.
+    pub state: Ty,
+    /// The type of the inputs.
+    pub input: Ty,
+    /// Per input case: internal or not.
+    pub internal: Vec<bool>,
+    /// The type of the outputs.
+    pub output: Ty,
+    /// The functions, callees first.
+    pub functions: Vec<(FunctionId, Function)>,
+    /// The first state.
+    pub init: Function,
+    /// Per input case, in their order.
+    pub handlers: Vec<Function>,
+    /// The invariants.
+    pub invariants: Vec<(Arc<str>, Function)>,
+    /// The channels, in the order of their indices.
+    pub channels: Vec<CheckedChannel>,
+    /// The declared types, for the debug section.
+    pub types: Vec<(Arc<str>, Ty)>,
+}
+
+/// A checked channel.
+#[derive(Debug)]
+pub struct CheckedChannel {
+    /// The name.
+    pub name: Arc<str>,
+    /// `app/machine`
+    pub target: Arc<str>,
+    /// True when sends name a key.
+    pub keyed: bool,
+    /// The type of the messages.
+    pub message: Ty,
+    /// The input case that takes answers, and the type of an answer.
+    pub answer: Option<(u32, Ty)>,
+}
+
+/// The name under which the type of `config` is known to the next version.
+const CONFIG: &str = "config";
+
+/// Checks a machine file.
+///
+/// # Errors
+///
+/// All faults of the file.
+pub fn check(
+    source: &Source,
+    file: &MachineFile,
+    predecessor: Option<&Module>,
+) -> Result<CheckedMachine, Vec<Diagnostic>> {
+    let mut checker = Checker::new(source);
+    if let Some(predecessor) = predecessor {
+        let types = &predecessor.debug.types;
+        checker.types.predecessor =
+            types.iter().map(|(name, ty)| (name.clone(), predecessor.ty(*ty).clone())).collect();
+    }
+    match checker.machine(file) {
+        Ok(machine) if checker.errors.is_empty() => Ok(machine),
+        _ => {
+            assert!(!checker.errors.is_empty(), "what was reported stands in the list");
+            checker.errors.sort_by_key(|error| error.span.start);
+            Err(checker.errors)
+        }
+    }
+}
+
+impl Checker<'_> {
+    fn machine(&mut self, file: &MachineFile) -> Checked<CheckedMachine> {
+        let keyed = self.key(file);
+        self.declare_types(file.items.iter().filter_map(|item| match item {
+            Item::Type(declaration) => Some(declaration),
+            _ => None,
+        }));
+        let config = self.config(file);
+        let state = self.required_type(file, "State");
+        let input = self.required_type(file, "Input");
+        let output = match self.types.get("Output") {
+            Some(output) => Ok(output.clone()),
+            None if declared(file, "Output").is_some() => Err(Reported),
+            None => Ok(Ty::unit()),
+        };
+        let input = input.and_then(|input| self.input_variant(file, input));
+        let internal = input.as_ref().map(|input| internal_cases(file, input)).unwrap_or_default();
+        self.constants(file);
+        let channels = input.as_ref().ok().map(|input| self.declare_channels(file, input, &internal));
+        let functions = self.check_functions(functions_of(file));
+        let init = self.init(file, &config, &state);
+        let invariants = self.invariants(file, &state);
+        let handlers = match (&input, &state, &output, &config) {
+            (Ok(input), Ok(state), Ok(output), Ok(config)) => {
+                self.handlers(file, input, &internal, state, output, config)
+            }
+            _ => Err(Reported),
+        };
+        let channels = channels.ok_or(Reported)??;
+        let used = channels
+            .into_iter()
+            .map(|mut channel| {
+                let used = self.channels.get(&channel.name).and_then(|channel| channel.keyed.as_ref());
+                channel.keyed = used.is_some_and(|(keyed, _)| *keyed);
+                channel
+            })
+            .collect();
+        let mut types = self.types.named().to_vec();
+        let config = config?;
+        if config.as_record().is_some() {
+            types.push((CONFIG.into(), config.clone()));
+        }
+        Ok(CheckedMachine {
+            name: file.name.text.clone(),
+            keyed: keyed?,
+            config,
+            state: state?,
+            input: input?,
+            internal,
+            output: output?,
+            functions: functions?,
+            init: init?,
+            handlers: handlers?,
+            invariants: invariants?,
+            channels: used,
+            types,
+        })
+    }
+
+    fn key(&mut self, file: &MachineFile) -> Checked<bool> {
+        match &file.key {
+            None => Ok(false),
+            Some(key) => match self.resolve(key)?.kind() {
+                Kind::Text { max: None } => Ok(true),
+                _ => Err(self.plain(
+                    "E0228",
+                    &file.name.span,
+                    "the key of a machine is a Text",
+                    "write `keyed Text`",
+                )),
+            },
+        }
+    }
+
+    fn config(&mut self, file: &MachineFile) -> Checked<Ty> {
+        let mut configs = file.items.iter().filter_map(|item| match item {
+            Item::Config(fields, span) => Some((fields, span)),
+            _ => None,
+        });
+        let Some((fields, span)) = configs.next() else { return Ok(Ty::unit()) };
+        if let Some((_, again)) = configs.next() {
+            let diagnostic = self
+                .diagnostic("E0229", again, "`config` stands twice", "here again")
+                .related(span.clone(), "first here");
+            self.fault(diagnostic);
+        }
+        let old = self.types.predecessor.get(CONFIG).cloned();
+        self.record(fields, span, old.as_ref())
+    }
+
+    fn required_type(&mut self, file: &MachineFile, name: &str) -> Checked<Ty> {
+        if let Some(ty) = self.types.get(name) {
+            return Ok(ty.clone());
+        }
+        if declared(file, name).is_some() {
+            return Err(Reported);
+        }
+        let diagnostic = self
+            .diagnostic("E0205", &file.name.span, format!("this machine has no type `{name}`"), "here")
+            .help(match name {
+                "Input" => "declare what it takes: `type Input = Incr | Read`",
+                _ => "declare what it remembers: `type State = Int`, or a record",
+            });
+        Err(self.fault(diagnostic))
+    }
+
+    fn input_variant(&mut self, file: &MachineFile, input: Ty) -> Checked<Ty> {
+        if input.as_variant().is_some() {
+            return Ok(input);
+        }
+        let span = declared(file, "Input").map_or(file.name.span.clone(), |decl| decl.name.span.clone());
+        let diagnostic = self
+            .diagnostic("E0205", &span, "`Input` is a variant", "not a variant")
+            .help("write its cases: `type Input = Incr | Read`");
+        Err(self.fault(diagnostic))
+    }
+
+    fn constants(&mut self, file: &MachineFile) {
+        for item in &file.items {
+            let Item::Const(name, ty, value) = item else { continue };
+            let checked = match ty {
+                Some(ty) => self.resolve(ty).and_then(|ty| self.expr(value, Some(&ty))),
+                None => self.expr(value, None),
+            };
+            let bound = match checked {
+                Ok(value) => Bound::Const(value),
+                Err(Reported) => Bound::Faulty,
+            };
+            if self.scopes.iter().any(|(other, _)| *other == name.text) {
+                self.plain("E0229", &name.span, format!("`{}` is declared twice", name.text), "here again");
+            }
+            self.scopes.push((name.text.clone(), bound));
+        }
+    }
+
+    fn declare_channels(
+        &mut self,
+        file: &MachineFile,
+        input: &Ty,
+        internal: &[bool],
+    ) -> Checked<Vec<CheckedChannel>> {
+        let mut found: BTreeMap<Arc<str>, CheckedChannel> = BTreeMap::new();
+        let mut faulty = false;
+        for item in &file.items {
+            let Item::Channel(channel) = item else { continue };
+            let name = &channel.name;
+            if found.contains_key(&name.text) {
+                self.plain(
+                    "E0229",
+                    &name.span,
+                    format!("the channel `{}` stands twice", name.text),
+                    "here again",
+                );
+                faulty = true;
+                continue;
+            }
+            let message = self.resolve(&channel.message);
+            let answer =
+                channel.answer.as_ref().map(|case| self.answer_case(case, input, internal)).transpose();
+            let (Ok(message), Ok(answer)) = (message, answer) else {
+                faulty = true;
+                continue;
+            };
+            if message.as_variant().is_none() {
+                let diagnostic = self
+                    .diagnostic("E0226", &name.span, "the messages of a channel are a variant", "not a variant")
+                    .help("declare the inputs of the receiver that are sent: `type Bill = Charge { cents: Int }`");
+                self.fault(diagnostic);
+                faulty = true;
+                continue;
+            }
+            let target = format!("{}/{}", channel.app.text, channel.machine.text).into();
+            self.channels
+                .insert(name.text.clone(), super::ChannelUse { message: message.clone(), keyed: None });
+            found.insert(
+                name.text.clone(),
+                CheckedChannel { name: name.text.clone(), target, keyed: false, message, answer },
+            );
+        }
+        if faulty { Err(Reported) } else { Ok(found.into_values().collect()) }
+    }
+
+    /// Returns the case that takes answers and the type of an answer.
+    fn answer_case(&mut self, name: &ast::Name, input: &Ty, internal: &[bool]) -> Checked<(u32, Ty)> {
+        let (case, payload) = self.case_of(input, name)?;
+        let help = format!(
+            "declare it so: `internal {} {{ from: Text, answer: Option(...) }}`; None says that there is no answer",
+            name.text
+        );
+        if !internal.get(case as usize).copied().unwrap_or(false) {
+            let diagnostic = self
+                .diagnostic(
+                    "E0226",
+                    &name.span,
+                    format!("`{}` is not internal", name.text),
+                    "answers come from inside",
+                )
+                .help(help);
+            return Err(self.fault(diagnostic));
+        }
+        let answer = payload.as_record().and_then(|record| {
+            let answer = &record.fields[record.index("answer")?].ty;
+            let only = record.fields.iter().all(|field| match &*field.label {
+                "answer" => true,
+                "from" => field.ty == Ty::text(),
+                _ => false,
+            });
+            match answer.kind() {
+                Kind::Option(answer) if only => Some(answer.clone()),
+                _ => None,
+            }
+        });
+        match answer {
+            Some(answer) => Ok((case, answer)),
+            None => {
+                let diagnostic = self
+                    .diagnostic(
+                        "E0226",
+                        &name.span,
+                        format!("`{}` cannot take answers", name.text),
+                        "not the right fields",
+                    )
+                    .help(help);
+                Err(self.fault(diagnostic))
+            }
+        }
+    }
+
+    fn init(&mut self, file: &MachineFile, config: &Checked<Ty>, state: &Checked<Ty>) -> Checked<Function> {
+        let mut inits = file.items.iter().filter_map(|item| match item {
+            Item::Init(body, span) => Some((body, span)),
+            _ => None,
+        });
+        let Some((body, first)) = inits.next() else {
+            let diagnostic = self
+                .diagnostic("E0230", &file.name.span, "this machine has no `init`", "here")
+                .help("say what it starts from: `init = 0`");
+            return Err(self.fault(diagnostic));
+        };
+        if let Some((_, again)) = inits.next() {
+            let diagnostic = self
+                .diagnostic("E0229", again, "`init` stands twice", "here again")
+                .related(first.clone(), "first here");
+            self.fault(diagnostic);
+        }
+        let (Ok(config), Ok(state)) = (config, state) else { return Err(Reported) };
+        self.scoped(|checker| {
+            let local = checker.bind(&CONFIG.into(), config.clone());
+            let body = checker.expr(body, Some(state))?;
+            Ok(function("init", vec![(local, config.clone())], state.clone(), body))
+        })
+    }
+
+    fn invariants(&mut self, file: &MachineFile, state: &Checked<Ty>) -> Checked<Vec<(Arc<str>, Function)>> {
+        let Ok(state) = state else { return Err(Reported) };
+        let mut found: Vec<Checked<(Arc<str>, Function)>> = Vec::new();
+        for item in &file.items {
+            let Item::Invariant(name, body) = item else { continue };
+            found.push(self.scoped(|checker| {
+                let local = checker.bind(&"state".into(), state.clone());
+                let body = checker.expr(body, Some(&Ty::bool()))?;
+                let params = vec![(local, state.clone())];
+                Ok((
+                    name.text.clone(),
+                    function(&format!("invariant {:?}", &*name.text), params, Ty::bool(), body),
+                ))
+            }));
+        }
+        found.into_iter().collect()
+    }
+
+    fn handlers(
+        &mut self,
+        file: &MachineFile,
+        input: &Ty,
+        internal: &[bool],
+        state: &Ty,
+        output: &Ty,
+        config: &Ty,
+    ) -> Checked<Vec<Function>> {
+        let cases = &input.as_variant().expect("checked to be a variant").cases;
+        let pair = self.build(Kind::Tuple(vec![state.clone(), output.clone()]), &file.name.span)?;
+        let mut handlers: Vec<Option<(Checked<Function>, Span)>> = cases.iter().map(|_| None).collect();
+        let mut faulty = false;
+        for item in &file.items {
+            let Item::On(on) = item else { continue };
+            let PatternKind::Case(name, payload) = &on.pattern.kind else {
+                let diagnostic = self
+                    .diagnostic("E0219", &on.pattern.span, "`on` names a case of `Input`", "not a case")
+                    .help(format!("`Input` has {}", listed(cases.iter().map(|case| &*case.label))));
+                self.fault(diagnostic);
+                faulty = true;
+                continue;
+            };
+            let Some(index) = cases.iter().position(|case| case.label == name.text) else {
+                let near = did_you_mean(&name.text, cases.iter().map(|case| &*case.label));
+                let mut diagnostic = self.diagnostic(
+                    "E0208",
+                    &name.span,
+                    format!("`Input` has no case `{}`", name.text),
+                    "no such case",
+                );
+                diagnostic.help = near.map(|near| format!("did you mean `{near}`?"));
+                self.fault(diagnostic);
+                faulty = true;
+                continue;
+            };
+            if let Some((_, first)) = &handlers[index] {
+                let diagnostic = self
+                    .diagnostic(
+                        "E0220",
+                        &name.span,
+                        format!("`{}` is handled twice", name.text),
+                        "here again",
+                    )
+                    .related(first.clone(), "first handled here");
+                self.fault(diagnostic);
+                faulty = true;
+                continue;
+            }
+            let case = &cases[index];
+            if payload.is_none() && !matches!(case.payload.kind(), Kind::Unit) {
+                // The same words as for a pattern elsewhere.
+                let _ = self.pattern(&on.pattern, input);
+                faulty = true;
+                continue;
+            }
+            let result = if internal[index] { state } else { &pair };
+            let handler = self.handler(on, payload.as_deref(), &case.payload, result, input, state, config);
+            handlers[index] = Some((handler, name.span.clone()));
+        }
+        let missing: Vec<&str> = handlers
+            .iter()
+            .zip(cases)
+            .filter(|(handler, _)| handler.is_none())
+            .map(|(_, case)| &*case.label)
+            .collect();
+        if !missing.is_empty() && !faulty {
+            let span = declared(file, "Input").map_or(file.name.span.clone(), |decl| decl.name.span.clone());
+            let diagnostic = self
+                .diagnostic(
+                    "E0219",
+                    &span,
+                    format!("no `on` for {}", listed(missing.iter().copied())),
+                    "every case is handled once",
+                )
+                .help(format!("add `on {} ...`", missing[0]));
+            self.fault(diagnostic);
+            faulty = true;
+        }
+        let handlers: Checked<Vec<Function>> =
+            handlers.into_iter().flatten().map(|(handler, _)| handler).collect();
+        if faulty { Err(Reported) } else { handlers }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a handler stands between all the types of a machine")]
+    fn handler(
+        &mut self,
+        on: &ast::OnDecl,
+        payload: Option<&ast::Pattern>,
+        payload_ty: &Ty,
+        result: &Ty,
+        input: &Ty,
+        state: &Ty,
+        config: &Ty,
+    ) -> Checked<Function> {
+        self.scoped(|checker| {
+            let payload_local = checker.fresh();
+            let state_local = checker.bind(&"state".into(), state.clone());
+            let config_local = checker.bind(&CONFIG.into(), config.clone());
+            checker.scopes.push(("ctx".into(), Bound::Ctx));
+            checker.effects = Some(input.clone());
+            let body = match payload {
+                None => checker.expr(&on.body, Some(result)),
+                Some(pattern) => checker.destructure(pattern, payload_local, payload_ty, |checker| {
+                    checker.expr(&on.body, Some(result))
+                }),
+            };
+            checker.effects = None;
+            let name = match &on.pattern.kind {
+                PatternKind::Case(name, _) => format!("on {}", name.text),
+                _ => "on".to_owned(),
+            };
+            let params = vec![
+                (payload_local, payload_ty.clone()),
+                (state_local, state.clone()),
+                (config_local, config.clone()),
+            ];
+            Ok(function(&name, params, result.clone(), body?))
+        })
+    }
+
+    /// Checks the functions of a file and puts callees first.
+    pub(super) fn check_functions<'f>(
+        &mut self,
+        declarations: impl Iterator<Item = &'f ast::FunctionDecl> + Clone,
+    ) -> Checked<Vec<(FunctionId, Function)>> {
+        let mut faulty = false;
+        for (index, declaration) in declarations.clone().enumerate() {
+            let name = &declaration.name;
+            if self.functions.contains_key(&name.text) || self.faulty_functions.contains(&name.text) {
+                self.plain(
+                    "E0229",
+                    &name.span,
+                    format!("the function `{}` stands twice", name.text),
+                    "here again",
+                );
+                faulty = true;
+                continue;
+            }
+            let params: Vec<Checked<Ty>> =
+                declaration.params.iter().map(|(_, ty)| self.resolve(ty)).collect();
+            let params: Checked<Vec<Ty>> = params.into_iter().collect();
+            let result = self.resolve(&declaration.result);
+            match (params, result) {
+                (Ok(params), Ok(result)) => {
+                    let signature = Signature { id: FunctionId(index), params, result };
+                    self.functions.insert(name.text.clone(), signature);
+                }
+                _ => {
+                    self.faulty_functions.push(name.text.clone());
+                    faulty = true;
+                }
+            }
+        }
+        let mut checked: BTreeMap<FunctionId, (Function, Vec<FunctionId>, Span)> = BTreeMap::new();
+        for (index, declaration) in declarations.enumerate() {
+            let Some(signature) = self.functions.get(&declaration.name.text).cloned() else { continue };
+            if signature.id != FunctionId(index) {
+                continue;
+            }
+            self.calls.clear();
+            let body = self.scoped(|checker| {
+                let mut params = Vec::new();
+                for ((name, _), ty) in declaration.params.iter().zip(&signature.params) {
+                    params.push((checker.bind(&name.text, ty.clone()), ty.clone()));
+                }
+                let body = checker.expr(&declaration.body, Some(&signature.result))?;
+                Ok::<_, Reported>(function(&declaration.name.text, params, signature.result.clone(), body))
+            });
+            match body {
+                Ok(function) => {
+                    let calls = std::mem::take(&mut self.calls);
+                    checked.insert(signature.id, (function, calls, declaration.name.span.clone()));
+                }
+                Err(Reported) => faulty = true,
+            }
+        }
+        if faulty {
+            return Err(Reported);
+        }
+        self.callees_first(checked)
+    }
+
+    fn callees_first(
+        &mut self,
+        mut rest: BTreeMap<FunctionId, (Function, Vec<FunctionId>, Span)>,
+    ) -> Checked<Vec<(FunctionId, Function)>> {
+        let mut order = Vec::new();
+        loop {
+            let ready: Vec<FunctionId> = rest
+                .iter()
+                .filter(|(_, (_, calls, _))| calls.iter().all(|callee| !rest.contains_key(callee)))
+                .map(|(id, _)| *id)
+                .collect();
+            if ready.is_empty() {
+                break;
+            }
+            for id in ready {
+                let (function, ..) = rest.remove(&id).expect("it was just found there");
+                order.push((id, function));
+            }
+        }
+        match rest.values().next() {
+            None => Ok(order),
+            Some((function, _, span)) => {
+                let diagnostic = self
+                    .diagnostic(
+                        "E0231",
+                        span,
+                        format!("`{}` calls itself, directly or through others", function.name),
+                        "recursion is not possible",
+                    )
+                    .help("use `fold`, `map` or another function over a List or Map");
+                Err(self.fault(diagnostic))
+            }
+        }
+    }
+}
+
+fn function(name: &str, params: Vec<(Local, Ty)>, result: Ty, body: Expr) -> Function {
+    Function { name: name.into(), params, result, body }
+}
+
+fn functions_of(file: &MachineFile) -> impl Iterator<Item = &ast::FunctionDecl> + Clone {
+    file.items.iter().filter_map(|item| match item {
+        Item::Function(declaration) => Some(declaration),
+        _ => None,
+    })
+}
+
+fn declared<'f>(file: &'f MachineFile, name: &str) -> Option<&'f TypeDecl> {
+    file.items.iter().find_map(|item| match item {
+        Item::Type(declaration) if &*declaration.name.text == name => Some(declaration),
+        _ => None,
+    })
+}
+
+/// Returns which cases of the input are declared `internal`, in the order of the type.
+fn internal_cases(file: &MachineFile, input: &Ty) -> Vec<bool> {
+    let declared = declared(file, "Input").map(|declaration| &declaration.body);
+    let Some(ast::TypeExpr::Variant(declared, _)) = declared else {
+        return input.as_variant().map_or_else(Vec::new, |variant| vec![false; variant.cases.len()]);
+    };
+    let variant = input.as_variant().expect("checked to be a variant");
+    let is_internal = |label: &str| declared.iter().any(|case| case.internal && &*case.name.text == label);
+    variant.cases.iter().map(|case| is_internal(&case.label)).collect()
+}

@@ -1,0 +1,295 @@
+//! Migration files: written arrows between the released old types and the new ones.
+
+use std::sync::Arc;
+
+use super::expr::inject;
+use super::pattern::Pat;
+use super::{Checked, Checker, Reported, listed};
+use crate::derive::{Mode, judge};
+use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::hir::{Decision, Expr, ExprKind, Function, FunctionId, Match};
+use crate::syntax::ast::{self, MigrationFile, MigrationItem};
+use crate::ty::{Kind, Ty};
+use crate::value::Value;
+use crate::verify::VerifiedMachine;
+
+/// The arrows that a migration file writes; the others are derived.
+#[derive(Debug, Default)]
+pub struct CheckedMigration {
+    /// The helper functions, callees first.
+    pub functions: Vec<(FunctionId, Function)>,
+    /// `State -> State'`
+    pub up: Option<Function>,
+    /// `State' -> State`
+    pub down: Option<Function>,
+    /// `Input -> Input'`
+    pub lift: Option<Function>,
+    /// `Input' -> Input`
+    pub unlift: Option<Function>,
+    /// `Output' -> Output`
+    pub lower: Option<Function>,
+    /// `Output -> Output'`
+    pub raise: Option<Function>,
+}
+
+/// Checks a migration file against the two machines.
+///
+/// # Errors
+///
+/// All faults of the file.
+pub fn check(
+    source: &Source,
+    file: &MigrationFile,
+    from: &VerifiedMachine,
+    to: &VerifiedMachine,
+) -> Result<CheckedMigration, Vec<Diagnostic>> {
+    let mut checker = Checker::new(source);
+    for machine in [to, from] {
+        let module = machine.module();
+        for (name, ty) in &module.debug.types {
+            if checker.types.get(name).is_none() {
+                checker.types.insert(name, module.ty(*ty).clone());
+            }
+        }
+    }
+    match checker.migration(file, from, to) {
+        Ok(migration) if checker.errors.is_empty() => Ok(migration),
+        _ => {
+            assert!(!checker.errors.is_empty(), "what was reported stands in the list");
+            checker.errors.sort_by_key(|error| error.span.start);
+            Err(checker.errors)
+        }
+    }
+}
+
+type Clause<'f> = (&'f ast::Pattern, &'f ast::Expr);
+
+impl Checker<'_> {
+    fn migration(
+        &mut self,
+        file: &MigrationFile,
+        from: &VerifiedMachine,
+        to: &VerifiedMachine,
+    ) -> Checked<CheckedMigration> {
+        self.declare_types(file.items.iter().filter_map(|item| match item {
+            MigrationItem::Type(declaration) => Some(declaration),
+            _ => None,
+        }));
+        let functions = self.check_functions(file.items.iter().filter_map(|item| match item {
+            MigrationItem::Function(declaration) => Some(declaration),
+            _ => None,
+        }));
+        for item in &file.items {
+            if let MigrationItem::Rename(.., span)
+            | MigrationItem::Drop(_, span)
+            | MigrationItem::Add(.., span) = item
+            {
+                let diagnostic = self
+                    .diagnostic(
+                        "E0405",
+                        span,
+                        "`rename`, `drop` and `add` are not there yet",
+                        "not supported",
+                    )
+                    .help("write the whole functions: `up (old) = ...` and `down (new) = ...`");
+                self.fault(diagnostic);
+            }
+        }
+        let (old, new) = (from.state(), to.state());
+        let up = self.whole(file, "up", old, new, |item| match item {
+            MigrationItem::Up(pattern, body, span) => Some((pattern, body, span)),
+            _ => None,
+        });
+        let down = self.whole(file, "down", new, old, |item| match item {
+            MigrationItem::Down(pattern, body, span) => Some((pattern, body, span)),
+            _ => None,
+        });
+        let lift = self.clauses(file, "lift", from.input(), to.input(), Mode::Total, |item| match item {
+            MigrationItem::Lift(pattern, body) => Some((pattern, body)),
+            _ => None,
+        });
+        let unlift =
+            self.clauses(file, "unlift", to.input(), from.input(), Mode::Partial, |item| match item {
+                MigrationItem::Unlift(pattern, body) => Some((pattern, body)),
+                _ => None,
+            });
+        let lower =
+            self.clauses(file, "lower", to.output(), from.output(), Mode::Partial, |item| match item {
+                MigrationItem::Lower(pattern, body) => Some((pattern, body)),
+                _ => None,
+            });
+        let raise =
+            self.clauses(file, "raise", from.output(), to.output(), Mode::Partial, |item| match item {
+                MigrationItem::Raise(pattern, body) => Some((pattern, body)),
+                _ => None,
+            });
+        Ok(CheckedMigration {
+            functions: functions?,
+            up: up?,
+            down: down?,
+            lift: lift?,
+            unlift: unlift?,
+            lower: lower?,
+            raise: raise?,
+        })
+    }
+
+    /// Checks an arrow that is written as one function.
+    fn whole<'f>(
+        &mut self,
+        file: &'f MigrationFile,
+        name: &str,
+        from: &Ty,
+        to: &Ty,
+        pick: impl Fn(&'f MigrationItem) -> Option<(&'f ast::Pattern, &'f ast::Expr, &'f Span)>,
+    ) -> Checked<Option<Function>> {
+        let mut found = file.items.iter().filter_map(pick);
+        let Some((pattern, body, first)) = found.next() else { return Ok(None) };
+        if let Some((_, _, again)) = found.next() {
+            let diagnostic = self
+                .diagnostic("E0406", again, format!("`{name}` stands twice"), "here again")
+                .related(first.clone(), "first here");
+            return Err(self.fault(diagnostic));
+        }
+        self.scoped(|checker| {
+            let local = checker.fresh();
+            let body = checker.destructure(pattern, local, from, |checker| checker.expr(body, Some(to)))?;
+            let params = vec![(local, from.clone())];
+            Ok(Some(Function { name: name.into(), params, result: to.clone(), body }))
+        })
+    }
+
+    /// Checks an arrow of which some cases are written, and derives the rest.
+    fn clauses<'f>(
+        &mut self,
+        file: &'f MigrationFile,
+        name: &str,
+        from: &Ty,
+        to: &Ty,
+        mode: Mode,
+        pick: impl Fn(&'f MigrationItem) -> Option<Clause<'f>>,
+    ) -> Checked<Option<Function>> {
+        let clauses: Vec<Clause<'f>> = file.items.iter().filter_map(pick).collect();
+        let Some((first, _)) = clauses.first() else { return Ok(None) };
+        let span = first.span.clone();
+        let local = self.fresh();
+        let mut rows = Vec::new();
+        let mut arms = Vec::new();
+        let mut faulty = false;
+        for (pattern, body) in &clauses {
+            let result = self.scoped(|checker| {
+                let row = checker.pattern(pattern, from);
+                if row.is_err() {
+                    checker.bind_faulty(pattern);
+                }
+                let body = checker.expr(body, Some(to));
+                Ok::<_, Reported>((row?, body?))
+            });
+            match result {
+                Ok((row, body)) => {
+                    rows.push((row, false, pattern.span.clone()));
+                    arms.push((None, body));
+                }
+                Err(Reported) => faulty = true,
+            }
+        }
+        if faulty {
+            return Err(Reported);
+        }
+        let written = rows.len();
+        let mut open = Vec::new();
+        for (row, body, problem) in self.derived_cases(from, to, &span) {
+            rows.push((row, false, span.clone()));
+            arms.push((None, body));
+            open.push(problem);
+        }
+        let root = self.fresh();
+        let (tree, missing, unused) = self.tree_of(from, root, &rows, &span)?;
+        for &index in unused.iter().filter(|index| **index < written) {
+            self.plain(
+                "E0222",
+                &rows[index].2,
+                "this arrow is never reached",
+                "those before it take everything",
+            );
+            faulty = true;
+        }
+        let needed = open.iter().enumerate().filter(|(index, _)| !unused.contains(&(written + index)));
+        let problems: Vec<String> = needed.filter_map(|(_, problem)| problem.clone()).collect();
+        if mode == Mode::Total && !problems.is_empty() {
+            let diagnostic = self
+                .diagnostic(
+                    "E0403",
+                    &span,
+                    format!("`{name}` does not cover everything"),
+                    "these are written",
+                )
+                .help(format!("still open: {}", listed(problems.iter().map(|problem| &**problem))));
+            self.fault(diagnostic);
+            faulty = true;
+        }
+        match tree {
+            Some(tree) if !faulty && missing.is_empty() => {
+                Ok(Some(self.arrow(name, local, root, tree, arms, from, to, &span)))
+            }
+            _ if faulty => Err(Reported),
+            _ => Err(self.plain("E0403", &span, format!("`{name}` does not cover everything"), "here")),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one function")]
+    fn arrow(
+        &mut self,
+        name: &str,
+        local: crate::hir::Local,
+        root: crate::hir::Local,
+        tree: Decision,
+        arms: Vec<(Option<Expr>, Expr)>,
+        from: &Ty,
+        to: &Ty,
+        span: &Span,
+    ) -> Function {
+        let scrutinee = Expr::new(ExprKind::Local(local), from.clone(), span.clone());
+        let kind = ExprKind::Match(Box::new(Match { scrutinee, root, tree, arms }));
+        let body = Expr::new(kind, to.clone(), span.clone());
+        let name: Arc<str> = name.into();
+        Function { name, params: vec![(local, from.clone())], result: to.clone(), body }
+    }
+
+    /// Returns a row per case of the old type, what it becomes, and what stands against it.
+    fn derived_cases(&mut self, from: &Ty, to: &Ty, span: &Span) -> Vec<(Pat, Expr, Option<String>)> {
+        let (Kind::Variant(variant), Some(to_variant)) = (from.kind(), to.as_variant()) else {
+            let local = self.fresh();
+            let value = Expr::new(ExprKind::Local(local), from.clone(), span.clone());
+            let problem = judge(from, to, "value").problems.first().map(ToString::to_string);
+            let kind = ExprKind::Convert(Box::new(value), Mode::Partial);
+            return vec![(Pat::Bind(local), Expr::new(kind, to.clone(), span.clone()), problem)];
+        };
+        let mut rows = Vec::new();
+        for (index, case) in (0u32..).zip(&variant.cases) {
+            let local = self.fresh();
+            let row = Pat::Case(index, Box::new(Pat::Bind(local)));
+            let (body, problem) = match to_variant.index(&case.label) {
+                Some(new) => {
+                    let new_ty = &to_variant.cases[new].payload;
+                    let problem =
+                        judge(&case.payload, new_ty, &case.label).problems.first().map(ToString::to_string);
+                    let payload = Expr::new(ExprKind::Local(local), case.payload.clone(), span.clone());
+                    let kind = ExprKind::Convert(Box::new(payload), Mode::Partial);
+                    let payload = Expr::new(kind, new_ty.clone(), span.clone());
+                    let new = u32::try_from(new).expect("a variant has at most MEMBERS_MAX cases");
+                    (inject(new, payload, to.clone(), span), problem)
+                }
+                None => {
+                    let why = format!("the case {} has no counterpart", case.label);
+                    let text = Expr::new(ExprKind::Const(Value::text(&why)), Ty::text(), span.clone());
+                    let kind = ExprKind::Fail(Box::new(text));
+                    let fail = Expr { kind, ty: to.clone(), span: span.clone(), diverges: true };
+                    (fail, Some(format!("{}: {why}", case.label)))
+                }
+            };
+            rows.push((row, body, problem));
+        }
+        rows
+    }
+}

@@ -1,0 +1,258 @@
+//! The checker: from the plain syntax tree to the typed tree.
+//!
+//! It works in both directions: an expression is checked against the type that its place asks
+//! for, where there is one, and its type is found out where there is none. It reports every
+//! fault it finds: a part that is faulty counts as reported, and what depends on it is silent.
+//!
+//! Where to look next: [`types`] resolves type expressions, [`expr`] checks expressions,
+//! [`call`] the standard functions, [`pattern`] turns `match` into decision trees, [`machine`]
+//! and [`migration`] check whole files.
+
+pub mod call;
+mod effect;
+mod expr;
+pub mod machine;
+pub mod migration;
+mod operator;
+mod pattern;
+mod record;
+mod types;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Source, Span, did_you_mean};
+use crate::hir::{Expr, ExprKind, FunctionId, Local, Unary};
+use crate::syntax::ast;
+use crate::ty::{Kind, Ty, TyError};
+use crate::value::Value;
+
+pub(crate) use operator::widened;
+pub(crate) use types::Types;
+
+/// A fault that stands in the list of diagnostics already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reported;
+
+pub(crate) type Checked<T> = Result<T, Reported>;
+
+/// What a name in scope stands for.
+#[derive(Debug, Clone)]
+enum Bound {
+    Local(Local, Ty),
+    /// A constant of the file.
+    Const(Expr),
+    /// `ctx`.
+    Ctx,
+    /// Its own expression was faulty.
+    Faulty,
+}
+
+/// A function that may be called.
+#[derive(Debug, Clone)]
+pub(crate) struct Signature {
+    id: FunctionId,
+    params: Vec<Ty>,
+    result: Ty,
+}
+
+/// A channel that may be sent on.
+#[derive(Debug, Clone)]
+pub(crate) struct ChannelUse {
+    pub(crate) message: Ty,
+    /// Known from the first `send`.
+    pub(crate) keyed: Option<(bool, Span)>,
+}
+
+/// The state of checking one file.
+pub(crate) struct Checker<'a> {
+    source: &'a Source,
+    pub(crate) errors: Vec<Diagnostic>,
+    pub(crate) types: Types,
+    functions: BTreeMap<Arc<str>, Signature>,
+    /// Functions whose signature or body is faulty.
+    faulty_functions: Vec<Arc<str>>,
+    pub(crate) channels: BTreeMap<Arc<str>, ChannelUse>,
+    scopes: Vec<(Arc<str>, Bound)>,
+    next_local: u32,
+    /// The functions called since the start of the current function.
+    calls: Vec<FunctionId>,
+    /// The input type, where effects are allowed.
+    effects: Option<Ty>,
+}
+
+impl<'a> Checker<'a> {
+    pub(crate) fn new(source: &'a Source) -> Checker<'a> {
+        Checker {
+            source,
+            errors: Vec::new(),
+            types: Types::default(),
+            functions: BTreeMap::new(),
+            faulty_functions: Vec::new(),
+            channels: BTreeMap::new(),
+            scopes: Vec::new(),
+            next_local: 0,
+            calls: Vec::new(),
+            effects: None,
+        }
+    }
+
+    /// Reports a fault.
+    fn fault(&mut self, diagnostic: Diagnostic) -> Reported {
+        self.errors.push(diagnostic);
+        Reported
+    }
+
+    /// Reports a fault that has neither help nor related places.
+    fn plain(
+        &mut self,
+        code: &'static str,
+        span: &Span,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Reported {
+        self.fault(Diagnostic::new(code, self.source, span.clone(), message, label))
+    }
+
+    fn diagnostic(
+        &self,
+        code: &'static str,
+        span: &Span,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Diagnostic {
+        Diagnostic::new(code, self.source, span.clone(), message, label)
+    }
+
+    /// Builds a type; its faults are reported at `span`.
+    fn build(&mut self, kind: Kind, span: &Span) -> Checked<Ty> {
+        Ty::new(kind).map_err(|error| self.type_fault(&error, span))
+    }
+
+    fn type_fault(&mut self, error: &TyError, span: &Span) -> Reported {
+        self.plain("E0204", span, format!("this is no type: {error}"), "here")
+    }
+
+    fn option_of(&mut self, item: Ty, span: &Span) -> Checked<Ty> {
+        self.build(Kind::Option(item), span)
+    }
+
+    pub(crate) fn fresh(&mut self) -> Local {
+        self.next_local += 1;
+        Local(self.next_local)
+    }
+
+    /// Brings a variable into scope.
+    pub(crate) fn bind(&mut self, name: &Arc<str>, ty: Ty) -> Local {
+        let local = self.fresh();
+        self.scopes.push((name.clone(), Bound::Local(local, ty)));
+        local
+    }
+
+    /// Runs `inside` and drops the names that it brought into scope.
+    pub(crate) fn scoped<T>(&mut self, inside: impl FnOnce(&mut Self) -> T) -> T {
+        let depth = self.scopes.len();
+        let result = inside(self);
+        self.scopes.truncate(depth);
+        result
+    }
+
+    fn lookup(&mut self, name: &Arc<str>, span: &Span) -> Checked<Bound> {
+        match self.scopes.iter().rev().find(|(bound, _)| bound == name) {
+            Some((_, Bound::Faulty)) => Err(Reported),
+            Some((_, bound)) => Ok(bound.clone()),
+            None => {
+                let near = did_you_mean(name, self.scopes.iter().map(|(bound, _)| &**bound));
+                let mut diagnostic = self.diagnostic(
+                    "E0206",
+                    span,
+                    format!("there is no `{name}` here"),
+                    "not a name in scope",
+                );
+                diagnostic.help = match near {
+                    Some(near) => Some(format!("did you mean `{near}`?")),
+                    None if self.functions.contains_key(name) => {
+                        Some(format!("`{name}` is a function: call it with `{name}(...)`"))
+                    }
+                    None => None,
+                };
+                Err(self.fault(diagnostic))
+            }
+        }
+    }
+
+    /// Makes an expression fit the type that its place asks for: by changing limits where that
+    /// is possible, else by a fault.
+    pub(crate) fn coerce(&mut self, expr: Expr, expected: &Ty) -> Checked<Expr> {
+        if expr.ty == *expected {
+            return Ok(expr);
+        }
+        if expr.diverges {
+            return Ok(Expr { ty: expected.clone(), ..expr });
+        }
+        if !fits(&expr.ty, expected) {
+            let diagnostic = self.diagnostic(
+                "E0210",
+                &expr.span,
+                format!("expected {}, found {}", self.types.name(expected), self.types.name(&expr.ty)),
+                format!("this is {}", article(&self.types.name(&expr.ty))),
+            );
+            return Err(self.fault(diagnostic));
+        }
+        if let Some(value) = expr.as_const() {
+            if value.has_type(expected) {
+                return Ok(Expr { ty: expected.clone(), ..expr });
+            }
+            let diagnostic = self.diagnostic(
+                "E0213",
+                &expr.span,
+                format!("this constant does not fit {}", self.types.name(expected)),
+                "outside the limits of the type",
+            );
+            return Err(self.fault(diagnostic));
+        }
+        let span = expr.span.clone();
+        Ok(Expr::new(ExprKind::Unary(Unary::Fit, Box::new(expr)), expected.clone(), span))
+    }
+
+    /// Evaluates an expression that must be a constant: a default.
+    fn constant(&mut self, expr: &ast::Expr, ty: &Ty) -> Checked<Value> {
+        let checked = self.expr(expr, Some(ty))?;
+        match checked.as_const() {
+            Some(value) => Ok(value.clone()),
+            None => Err(self.plain(
+                "E0235",
+                &expr.span,
+                "a default is a constant",
+                "this is computed when the program runs",
+            )),
+        }
+    }
+}
+
+/// Returns true when a value of one type can become one of the other by checking limits alone.
+fn fits(from: &Ty, to: &Ty) -> bool {
+    match (from.kind(), to.kind()) {
+        (Kind::Int { .. }, Kind::Int { .. })
+        | (Kind::Text { .. }, Kind::Text { .. })
+        | (Kind::Bytes { .. }, Kind::Bytes { .. }) => true,
+        (Kind::List { item, .. }, Kind::List { item: other, .. }) => item == other,
+        _ => from == to,
+    }
+}
+
+/// Returns a name with `a` or `an` before it.
+fn article(name: &str) -> String {
+    let vowel = name.starts_with(['A', 'E', 'I', 'O', 'U', 'a', 'e', 'i', 'o', 'u']);
+    format!("{} {name}", if vowel { "an" } else { "a" })
+}
+
+/// Returns a list in words: "`a`, `b` and `c`".
+pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [many @ .., last] => format!("{} and {last}", many.join(", ")),
+    }
+}

@@ -1,0 +1,409 @@
+//! Type expressions: names, limits, records, variants, and the ordinals that members keep.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Checked, Checker, Reported, listed};
+use crate::diagnostic::{Span, did_you_mean};
+use crate::syntax::ast::{CaseDecl, FieldDecl, Name, TypeArg, TypeDecl, TypeExpr};
+use crate::ty::{Case, Field, Kind, Record, Ty, Variant};
+
+/// The types that are always there.
+const STANDARD: [&str; 8] = ["Int", "Bool", "Text", "Bytes", "Duration", "Option", "List", "Map"];
+
+/// The declared types of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Types {
+    declared: BTreeMap<Arc<str>, Slot>,
+    /// The declared types in source order, resolved.
+    order: Vec<(Arc<str>, Ty)>,
+    /// The types of the same names in the predecessor: members that it has keep their ordinals.
+    pub(crate) predecessor: BTreeMap<Arc<str>, Ty>,
+}
+
+#[derive(Debug, Clone)]
+enum Slot {
+    Declared(TypeDecl),
+    /// Being resolved; meeting it again is recursion.
+    Open,
+    Resolved(Ty),
+    Faulty,
+}
+
+impl Types {
+    /// Returns the declared types with their names, in source order.
+    pub(crate) fn named(&self) -> &[(Arc<str>, Ty)] {
+        &self.order
+    }
+
+    /// Returns the declared type of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Ty> {
+        match self.declared.get(name) {
+            Some(Slot::Resolved(ty)) => Some(ty),
+            _ => None,
+        }
+    }
+
+    /// Brings a type that was resolved elsewhere into scope.
+    pub(crate) fn insert(&mut self, name: &Arc<str>, ty: Ty) {
+        if self.declared.insert(name.clone(), Slot::Resolved(ty.clone())).is_none() {
+            self.order.push((name.clone(), ty));
+        }
+    }
+
+    /// Returns the name under which a type was declared, else the type as written out.
+    pub(crate) fn name(&self, ty: &Ty) -> String {
+        let composed = !matches!(
+            ty.kind(),
+            Kind::Unit
+                | Kind::Bool
+                | Kind::Int { .. }
+                | Kind::Text { .. }
+                | Kind::Bytes { .. }
+                | Kind::Duration
+        );
+        if composed && let Some((name, _)) = self.order.iter().find(|(_, declared)| declared == ty) {
+            return name.to_string();
+        }
+        match ty.kind() {
+            Kind::Option(item) => format!("Option({})", self.name(item)),
+            Kind::List { item, max: None } => format!("List({})", self.name(item)),
+            Kind::Map { key, value } => format!("Map({}, {})", self.name(key), self.name(value)),
+            Kind::Tuple(items) => {
+                let items: Vec<String> = items.iter().map(|item| self.name(item)).collect();
+                format!("({})", items.join(", "))
+            }
+            _ => ty.to_string(),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        STANDARD.into_iter().chain(self.declared.keys().map(|name| &**name))
+    }
+}
+
+impl Checker<'_> {
+    /// Takes the declarations of a file, then resolves them all.
+    pub(crate) fn declare_types<'t>(&mut self, declarations: impl Iterator<Item = &'t TypeDecl>) {
+        let mut order = Vec::new();
+        for declaration in declarations {
+            let name = &declaration.name;
+            if STANDARD.contains(&&*name.text) {
+                self.plain(
+                    "E0202",
+                    &name.span,
+                    format!("`{}` is a standard type", name.text),
+                    "choose another name",
+                );
+                continue;
+            }
+            let slot = Slot::Declared(declaration.clone());
+            if let Some(Slot::Declared(first)) = self.types.declared.insert(name.text.clone(), slot) {
+                let diagnostic = self
+                    .diagnostic(
+                        "E0202",
+                        &name.span,
+                        format!("the type `{}` is declared twice", name.text),
+                        "here again",
+                    )
+                    .related(first.name.span.clone(), "first declared here");
+                self.fault(diagnostic);
+                continue;
+            }
+            order.push(name.clone());
+        }
+        for name in order {
+            if let Ok(ty) = self.declared_type(&name) {
+                self.types.order.push((name.text.clone(), ty));
+            }
+        }
+    }
+
+    /// Returns the type that a name was declared as.
+    fn declared_type(&mut self, name: &Name) -> Checked<Ty> {
+        match self.types.declared.get(&name.text).cloned() {
+            Some(Slot::Resolved(ty)) => Ok(ty),
+            Some(Slot::Faulty) => Err(Reported),
+            Some(Slot::Open) => {
+                let diagnostic = self
+                    .diagnostic(
+                        "E0203",
+                        &name.span,
+                        format!("the type `{}` contains itself", name.text),
+                        "recursion is not possible in types",
+                    )
+                    .help("hold the parts in a List or Map and refer to them by key");
+                Err(self.fault(diagnostic))
+            }
+            Some(Slot::Declared(declaration)) => {
+                self.types.declared.insert(name.text.clone(), Slot::Open);
+                let old = self.types.predecessor.get(&name.text).cloned();
+                let resolved = self.resolve_body(&declaration.body, old.as_ref());
+                let slot = resolved.clone().map_or(Slot::Faulty, Slot::Resolved);
+                self.types.declared.insert(name.text.clone(), slot);
+                resolved
+            }
+            None => {
+                let near = did_you_mean(&name.text, self.types.names());
+                let mut diagnostic = self.diagnostic(
+                    "E0201",
+                    &name.span,
+                    format!("there is no type `{}`", name.text),
+                    "not declared in this file",
+                );
+                diagnostic.help = near.map(|near| format!("did you mean `{near}`?"));
+                Err(self.fault(diagnostic))
+            }
+        }
+    }
+
+    /// Resolves what stands on the right of `type Name =`. There, and only there, a name with a
+    /// payload that is not a standard type is a variant with one case.
+    fn resolve_body(&mut self, body: &TypeExpr, old: Option<&Ty>) -> Checked<Ty> {
+        match body {
+            TypeExpr::Named { name, args, span } if !args.is_empty() && !STANDARD.contains(&&*name.text) => {
+                let [TypeArg::Type(payload)] = args.as_slice() else {
+                    return Err(self.type_args(name, span, "one payload"));
+                };
+                let case = CaseDecl { internal: false, name: name.clone(), payload: Some(payload.clone()) };
+                self.variant(&[case], span, old)
+            }
+            _ => self.resolve_with(body, old),
+        }
+    }
+
+    /// Resolves a type expression.
+    pub(crate) fn resolve(&mut self, expr: &TypeExpr) -> Checked<Ty> {
+        self.resolve_with(expr, None)
+    }
+
+    /// Resolves a type expression; `old` is what stood in its place in the predecessor.
+    fn resolve_with(&mut self, expr: &TypeExpr, old: Option<&Ty>) -> Checked<Ty> {
+        match expr {
+            TypeExpr::Named { name, args, span } => self.resolve_named(name, args, span, old),
+            TypeExpr::Tuple(items, _) if items.is_empty() => Ok(Ty::unit()),
+            TypeExpr::Tuple(items, span) => {
+                let olds = match old.map(Ty::kind) {
+                    Some(Kind::Tuple(olds)) => olds.clone(),
+                    _ => Vec::new(),
+                };
+                let items: Vec<Checked<Ty>> = items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| self.resolve_with(item, olds.get(index)))
+                    .collect();
+                let items = items.into_iter().collect::<Checked<_>>()?;
+                self.build(Kind::Tuple(items), span)
+            }
+            TypeExpr::Record(fields, span) => self.record(fields, span, old),
+            TypeExpr::Variant(cases, span) => self.variant(cases, span, old),
+            TypeExpr::Secret(_, span) => {
+                let diagnostic = self
+                    .diagnostic("E0233", span, "`secret` types are not there yet", "not supported")
+                    .help("leave `secret` away; do not put secrets into states until it is there");
+                Err(self.fault(diagnostic))
+            }
+        }
+    }
+
+    fn resolve_named(&mut self, name: &Name, args: &[TypeArg], span: &Span, old: Option<&Ty>) -> Checked<Ty> {
+        let limit = |hi: i64| u32::try_from(hi).ok();
+        match (&*name.text, args) {
+            ("Int", []) => Ok(Ty::int()),
+            ("Int", [TypeArg::Range(lo, hi, range)]) => {
+                let kind = Kind::Int { lo: lo.unwrap_or(i64::MIN), hi: hi.unwrap_or(i64::MAX) };
+                self.build(kind, range)
+            }
+            ("Bool", []) => Ok(Ty::bool()),
+            ("Duration", []) => Ok(Ty::duration()),
+            ("Text", []) => Ok(Ty::text()),
+            ("Bytes", []) => Ok(Ty::bytes()),
+            ("Text", [TypeArg::Range(None, Some(hi), _)]) if limit(*hi).is_some() => {
+                self.build(Kind::Text { max: limit(*hi) }, span)
+            }
+            ("Bytes", [TypeArg::Range(None, Some(hi), _)]) if limit(*hi).is_some() => {
+                self.build(Kind::Bytes { max: limit(*hi) }, span)
+            }
+            ("Option", [TypeArg::Type(item)]) => {
+                let old = match old.map(Ty::kind) {
+                    Some(Kind::Option(item)) => Some(item),
+                    _ => None,
+                };
+                let item = self.resolve_with(item, old)?;
+                self.build(Kind::Option(item), span)
+            }
+            ("List", [TypeArg::Type(item), rest @ ..]) => {
+                let max = match rest {
+                    [] => None,
+                    [TypeArg::Range(None, Some(hi), _)] if limit(*hi).is_some() => limit(*hi),
+                    _ => return Err(self.type_args(name, span, "an item type and at most a limit `..=100`")),
+                };
+                let old = match old.map(Ty::kind) {
+                    Some(Kind::List { item, .. }) => Some(item),
+                    _ => None,
+                };
+                let item = self.resolve_with(item, old)?;
+                self.build(Kind::List { item, max }, span)
+            }
+            ("Map", [TypeArg::Type(key), TypeArg::Type(value)]) => {
+                let (old_key, old_value) = match old.map(Ty::kind) {
+                    Some(Kind::Map { key, value }) => (Some(key), Some(value)),
+                    _ => (None, None),
+                };
+                let key = self.resolve_with(key, old_key);
+                let value = self.resolve_with(value, old_value);
+                self.build(Kind::Map { key: key?, value: value? }, span)
+            }
+            ("Int", _) => Err(self.type_args(name, span, "nothing, or a range `0..=10`")),
+            ("Text" | "Bytes", _) => Err(self.type_args(name, span, "nothing, or a limit `..=200`")),
+            ("Option", _) => Err(self.type_args(name, span, "one type")),
+            ("List", _) => Err(self.type_args(name, span, "an item type and at most a limit `..=100`")),
+            ("Map", _) => Err(self.type_args(name, span, "a key type and a value type")),
+            (_, []) => self.declared_type(name),
+            _ => Err(self.type_args(name, span, "nothing")),
+        }
+    }
+
+    fn type_args(&mut self, name: &Name, span: &Span, takes: &str) -> Reported {
+        self.plain("E0204", span, format!("`{}` takes {takes}", name.text), "not what stands here")
+    }
+
+    /// Builds a record type. Fields that the predecessor has keep their ordinals, new ones follow
+    /// in source order.
+    pub(crate) fn record(&mut self, fields: &[FieldDecl], span: &Span, old: Option<&Ty>) -> Checked<Ty> {
+        let old = old.and_then(Ty::as_record);
+        let kept = |label: &str| old.and_then(|old| old.index(label).map(|index| &old.fields[index]));
+        let mut next = old.and_then(|old| old.fields.last()).map_or(0, |last| last.ordinal + 1);
+        let mut built: Vec<Field> = Vec::new();
+        let mut faulty = false;
+        for field in fields {
+            let label = &field.name.text;
+            if built.iter().any(|other| other.label == *label) {
+                self.plain(
+                    "E0215",
+                    &field.name.span,
+                    format!("the field `{label}` stands twice"),
+                    "here again",
+                );
+                faulty = true;
+                continue;
+            }
+            let before = kept(label);
+            let Ok(ty) = self.resolve_with(&field.ty, before.map(|field| &field.ty)) else {
+                faulty = true;
+                continue;
+            };
+            let default = match &field.default {
+                None => None,
+                Some(default) => match self.constant(default, &ty) {
+                    Ok(value) => Some(value),
+                    Err(Reported) => {
+                        faulty = true;
+                        continue;
+                    }
+                },
+            };
+            let ordinal = before.map_or_else(
+                || {
+                    next += 1;
+                    next - 1
+                },
+                |field| field.ordinal,
+            );
+            built.push(Field { label: label.clone(), ordinal, ty, default });
+        }
+        if faulty {
+            return Err(Reported);
+        }
+        let labels: Vec<Arc<str>> = built.iter().map(|field| field.label.clone()).collect();
+        built.sort_by_key(|field| field.ordinal);
+        let declared = labels
+            .iter()
+            .filter_map(|label| built.iter().position(|field| field.label == *label))
+            .filter_map(|index| u16::try_from(index).ok())
+            .collect();
+        self.build(Kind::Record(Record { fields: built, declared }), span)
+    }
+
+    fn variant(&mut self, cases: &[CaseDecl], span: &Span, old: Option<&Ty>) -> Checked<Ty> {
+        let old = old.and_then(Ty::as_variant);
+        let mut next = old.and_then(|old| old.cases.last()).map_or(0, |last| last.ordinal + 1);
+        let mut built: Vec<Case> = Vec::new();
+        let mut faulty = false;
+        for case in cases {
+            let label = &case.name.text;
+            if built.iter().any(|other| other.label == *label) {
+                self.plain(
+                    "E0215",
+                    &case.name.span,
+                    format!("the case `{label}` stands twice"),
+                    "here again",
+                );
+                faulty = true;
+                continue;
+            }
+            let before = old.and_then(|old| old.index(label).map(|index| &old.cases[index]));
+            let payload = match &case.payload {
+                None => Ok(Ty::unit()),
+                Some(payload) => self.resolve_with(payload, before.map(|case| &case.payload)),
+            };
+            let Ok(payload) = payload else {
+                faulty = true;
+                continue;
+            };
+            let ordinal = before.map_or_else(
+                || {
+                    next += 1;
+                    next - 1
+                },
+                |case| case.ordinal,
+            );
+            built.push(Case { label: label.clone(), ordinal, payload });
+        }
+        if faulty {
+            return Err(Reported);
+        }
+        built.sort_by_key(|case| case.ordinal);
+        self.build(Kind::Variant(Variant { cases: built }), span)
+    }
+
+    /// Finds the variant that a case belongs to when its place asks for no type.
+    pub(crate) fn variant_of_case(&mut self, name: &Name) -> Checked<Ty> {
+        let mut found: Vec<(Arc<str>, Ty)> = Vec::new();
+        for (type_name, ty) in self.types.named() {
+            let has = ty.as_variant().is_some_and(|variant| variant.index(&name.text).is_some());
+            if has && !found.iter().any(|(_, other)| other == ty) {
+                found.push((type_name.clone(), ty.clone()));
+            }
+        }
+        match found.as_slice() {
+            [(_, ty)] => Ok(ty.clone()),
+            [] => {
+                let cases = self.types.named().iter().filter_map(|(_, ty)| ty.as_variant());
+                let labels: Vec<Arc<str>> =
+                    cases.flat_map(|variant| variant.cases.iter().map(|case| case.label.clone())).collect();
+                let near = did_you_mean(&name.text, labels.iter().map(|label| &**label));
+                let mut diagnostic = self.diagnostic(
+                    "E0208",
+                    &name.span,
+                    format!("there is no case `{}`", name.text),
+                    "no declared type has it",
+                );
+                diagnostic.help = near.map(|near| format!("did you mean `{near}`?"));
+                Err(self.fault(diagnostic))
+            }
+            many => {
+                let names = listed(many.iter().map(|(name, _)| &**name));
+                let diagnostic = self
+                    .diagnostic(
+                        "E0216",
+                        &name.span,
+                        format!("`{}` is a case of {names}", name.text),
+                        "which one is meant is not known here",
+                    )
+                    .help("give the value a type: pass it where its type is known, or use a function with a result type");
+                Err(self.fault(diagnostic))
+            }
+        }
+    }
+}

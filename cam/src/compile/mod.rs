@@ -1,0 +1,249 @@
+//! From source text to bytecode: machines and edges.
+
+mod emit;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::check::machine::CheckedMachine;
+use crate::check::migration::CheckedMigration;
+use crate::check::{machine as check_machine, migration as check_migration};
+use crate::code::build::ModuleBuilder;
+use crate::code::{Answer, Channel, ChannelEdge, Edge, Entry, FuncIx, Machine, Module};
+use crate::derive::{Mode, arrow, judge};
+use crate::diagnostic::{Diagnostic, Source};
+use crate::hir::{Function, FunctionId};
+use crate::syntax::{ast, parse_file};
+use crate::ty::Ty;
+use crate::verify::VerifiedMachine;
+
+/// What the first line of a migration file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationHeader {
+    /// The name of the machine.
+    pub machine: Arc<str>,
+    /// The version of the app that the migration comes from, as written.
+    pub from: Arc<str>,
+}
+
+/// Compiles a machine file.
+///
+/// `predecessor` is the module of the same machine in the locked predecessor; ordinals of fields
+/// and cases that it has are kept.
+///
+/// # Errors
+///
+/// All faults of the text.
+pub fn machine(source: &Source, predecessor: Option<&Module>) -> Result<Module, Vec<Diagnostic>> {
+    let file = match parse_file(source)? {
+        ast::File::Machine(file) => file,
+        ast::File::Migration(file) => {
+            let help = "machines stand in `machines/`, migrations in `migrations/`";
+            let wrong = Diagnostic::new(
+                "E0301",
+                source,
+                file.machine.span,
+                "this is a migration, not a machine",
+                "here",
+            );
+            return Err(vec![wrong.help(help)]);
+        }
+    };
+    let checked = check_machine::check(source, &file, predecessor)?;
+    Ok(emit_machine(&checked))
+}
+
+fn emit_machine(checked: &CheckedMachine) -> Module {
+    let mut builder = ModuleBuilder::new(&checked.name);
+    let known = emit_functions(&mut builder, &checked.functions);
+    let mut emit = |function: &Function| emit::function(&mut builder, &known, function);
+    let init = emit(&checked.init);
+    let step: Vec<FuncIx> = checked.handlers.iter().map(&mut emit).collect();
+    let invariants =
+        checked.invariants.iter().map(|(name, function)| (name.clone(), emit(function))).collect();
+    let channels = checked
+        .channels
+        .iter()
+        .map(|channel| Channel {
+            name: channel.name.clone(),
+            target: channel.target.clone(),
+            keyed: channel.keyed,
+            message: builder.ty(&channel.message),
+            answer: channel.answer.as_ref().map(|(case, ty)| Answer { case: *case, ty: builder.ty(ty) }),
+        })
+        .collect();
+    let entry = Machine {
+        keyed: checked.keyed,
+        config: builder.ty(&checked.config),
+        state: builder.ty(&checked.state),
+        input: builder.ty(&checked.input),
+        internal: checked.internal.clone(),
+        output: builder.ty(&checked.output),
+        init,
+        step,
+        invariants,
+        channels,
+    };
+    for (name, ty) in &checked.types {
+        builder.declare(name.clone(), ty);
+    }
+    finish(builder, Entry::Machine(entry))
+}
+
+/// Finishes a module whose every index came from its builder.
+pub(crate) fn finish(builder: ModuleBuilder, entry: Entry) -> Module {
+    builder.finish(entry).expect("the compiler uses the indices that the builder gave out")
+}
+
+fn emit_functions(
+    builder: &mut ModuleBuilder,
+    functions: &[(FunctionId, Function)],
+) -> BTreeMap<FunctionId, FuncIx> {
+    let mut known = BTreeMap::new();
+    for (id, function) in functions {
+        let index = emit::function(builder, &known, function);
+        known.insert(*id, index);
+    }
+    known
+}
+
+/// Compiles the edge from one machine to another: what the migration writes, and what can be
+/// derived for the rest.
+///
+/// # Errors
+///
+/// All faults of the migration, and everything that can neither be derived nor was written.
+pub fn edge(
+    from: &VerifiedMachine,
+    to: &VerifiedMachine,
+    migration: Option<&Source>,
+) -> Result<Module, Vec<Diagnostic>> {
+    let name = to.module().debug.name.clone();
+    let nowhere = Source::new(format!("(edge of {name})"), "");
+    let source = migration.unwrap_or(&nowhere);
+    let written = match migration {
+        None => CheckedMigration::default(),
+        Some(source) => {
+            let file = migration_file(source)?;
+            check_migration::check(source, &file, from, to)?
+        }
+    };
+    let faults = reasons_not_derivable(source, from, to, &written);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+
+    let mut builder = ModuleBuilder::new(&name);
+    let known = emit_functions(&mut builder, &written.functions);
+    let mut arrow_of = |name: &str, written: &Option<Function>, from: &Ty, to: &Ty, mode: Mode| match written
+    {
+        Some(function) => emit::function(&mut builder, &known, function),
+        None => arrow(&mut builder, name, from, to, mode),
+    };
+    let up = arrow_of("up", &written.up, from.state(), to.state(), Mode::Total);
+    let down = arrow_of("down", &written.down, to.state(), from.state(), Mode::Partial);
+    let lift = arrow_of("lift", &written.lift, from.input(), to.input(), Mode::Total);
+    let unlift = arrow_of("unlift", &written.unlift, to.input(), from.input(), Mode::Partial);
+    let lower = arrow_of("lower", &written.lower, to.output(), from.output(), Mode::Partial);
+    let raise = arrow_of("raise", &written.raise, from.output(), to.output(), Mode::Partial);
+    let mut channels = Vec::new();
+    for channel in &from.machine().channels {
+        let Some(other) = to.machine().channels.iter().find(|other| other.name == channel.name) else {
+            continue;
+        };
+        let (old, new) = (from.module().ty(channel.message), to.module().ty(other.message));
+        let up = arrow(&mut builder, &format!("{} up", channel.name), old, new, Mode::Partial);
+        let down = arrow(&mut builder, &format!("{} down", channel.name), new, old, Mode::Partial);
+        channels.push(ChannelEdge { name: channel.name.clone(), up, down });
+    }
+    let (from, to) = (from.digest(), to.digest());
+    Ok(finish(builder, Entry::Edge(Edge { from, to, up, down, lift, unlift, lower, raise, channels })))
+}
+
+/// Returns a fault for each arrow that has to be written.
+fn reasons_not_derivable(
+    source: &Source,
+    from: &VerifiedMachine,
+    to: &VerifiedMachine,
+    written: &CheckedMigration,
+) -> Vec<Diagnostic> {
+    let name = &to.module().debug.name;
+    let span = 0..source.text.lines().next().map_or(0, str::len);
+    let mut faults = Vec::new();
+    let mut fault = |code, message: String, reasons: Vec<String>, help: String| {
+        let label = reasons.first().cloned().unwrap_or_default();
+        let mut diagnostic = Diagnostic::new(code, source, span.clone(), message, label);
+        let more = reasons.iter().skip(1).map(|reason| format!("also {reason}"));
+        diagnostic.help = Some(more.chain([help]).collect::<Vec<_>>().join("\n"));
+        faults.push(diagnostic);
+    };
+    let (old, new) = (from.state(), to.state());
+    if written.up.is_none() {
+        let verdict = judge(old, new, "State");
+        if !verdict.is_lossless() {
+            let reasons = verdict.problems.iter().map(ToString::to_string);
+            let losses = verdict.losses.iter().map(|path| format!("{path} would be dropped"));
+            fault(
+                "E0401",
+                format!("the state of `{name}` does not carry over by itself"),
+                reasons.chain(losses).collect(),
+                format!("write `up (old) = ...`: it takes {old} to {new}"),
+            );
+        }
+    }
+    if written.down.is_none() {
+        // What is merely new is forgotten on the way back, and a case that the old type lacks
+        // fails its guard; a part that nothing can be made of has to be said by a person.
+        let verdict = judge(new, old, "State");
+        let open: Vec<String> =
+            verdict.problems.iter().filter(|problem| problem.always).map(ToString::to_string).collect();
+        if !open.is_empty() {
+            fault(
+                "E0402",
+                format!("the state of `{name}` has no way back by itself"),
+                open,
+                format!(
+                    "write `down (new) = ...`: it takes {new} to {old}; or say that there is none: `down (new) = fail \"...\"`"
+                ),
+            );
+        }
+    }
+    if written.lift.is_none() {
+        let verdict = judge(from.input(), to.input(), "Input");
+        if !verdict.is_total() {
+            fault(
+                "E0403",
+                format!("queued inputs of `{name}` do not carry over by themselves"),
+                verdict.problems.iter().map(ToString::to_string).collect(),
+                "write what they become: `lift Old { x } => New { x }`, or keep the case".to_owned(),
+            );
+        }
+    }
+    faults
+}
+
+/// Reads the first line of a migration file.
+///
+/// # Errors
+///
+/// All faults of the text.
+pub fn migration_header(source: &Source) -> Result<MigrationHeader, Vec<Diagnostic>> {
+    let file = migration_file(source)?;
+    Ok(MigrationHeader { machine: file.machine.text, from: file.from.text })
+}
+
+fn migration_file(source: &Source) -> Result<ast::MigrationFile, Vec<Diagnostic>> {
+    match parse_file(source)? {
+        ast::File::Migration(file) => Ok(file),
+        ast::File::Machine(file) => {
+            let wrong = Diagnostic::new(
+                "E0404",
+                source,
+                file.name.span,
+                "this is a machine, not a migration",
+                "here",
+            );
+            Err(vec![wrong.help("a migration begins with `migration NAME from \"VERSION\"`")])
+        }
+    }
+}

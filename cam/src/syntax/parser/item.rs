@@ -1,0 +1,194 @@
+//! Machine files.
+
+use std::sync::Arc;
+
+use super::{Failed, Parsed, Parser};
+use crate::diagnostic::did_you_mean;
+use crate::syntax::ast::{ChannelDecl, File, FunctionDecl, Item, MachineFile, Name, OnDecl, TypeDecl};
+use crate::syntax::kind::Kind;
+
+const ITEMS: [&str; 10] =
+    ["config", "type", "const", "channel", "invariant", "init", "fn", "on", "test", "property"];
+
+impl Parser<'_> {
+    /// Parses the whole text.
+    pub(super) fn file(&mut self) -> Option<File> {
+        let file = if self.at_word("machine") {
+            self.machine().map(File::Machine)
+        } else if self.at_word("migration") {
+            self.migration().map(File::Migration)
+        } else {
+            let message = format!("expected `machine` or `migration`, found {}", self.found());
+            let span = self.span();
+            let help = "begin the file with `machine NAME` or `migration NAME from \"VERSION\"`".to_owned();
+            Err(self.error("E0110", span, message, "the first word of the file", Some(help)))
+        };
+        file.ok()
+    }
+
+    fn machine(&mut self) -> Parsed<MachineFile> {
+        self.bump();
+        let name = self.ident("the name of the machine")?;
+        let key = if self.eat_word("keyed") { Some(self.type_expr()?) } else { None };
+        let mut failed = !self.ended(Kind::End, "line");
+        let mut items = Vec::new();
+        self.items(&mut failed, |parser| {
+            items.push(parser.node(Kind::Item, Parser::item)?);
+            Ok(())
+        });
+        if failed { Err(Failed) } else { Ok(MachineFile { name, key, items }) }
+    }
+
+    /// Takes items to the end of the text.
+    pub(super) fn items(&mut self, failed: &mut bool, mut item: impl FnMut(&mut Self) -> Parsed<()>) {
+        loop {
+            while self.eat(Kind::Semicolon) {}
+            if self.at(Kind::End) {
+                break;
+            }
+            let before = self.at;
+            if item(self).is_err() || !self.ended(Kind::End, "item") {
+                *failed = true;
+                self.recover();
+            }
+            if self.at == before {
+                self.bump();
+            }
+        }
+    }
+
+    fn item(&mut self) -> Parsed<Item> {
+        let start = self.start();
+        let word = if self.at(Kind::Ident) { self.nth_text(0) } else { "" };
+        match word {
+            "config" => {
+                self.bump();
+                let fields = self.fields()?;
+                Ok(Item::Config(fields, self.from(start)))
+            }
+            "type" => Ok(Item::Type(self.type_decl()?)),
+            "const" => {
+                self.bump();
+                let name = self.ident("the name of the constant")?;
+                let ty = if self.eat(Kind::Colon) { Some(self.type_expr()?) } else { None };
+                self.expect(Kind::Eq, "`=`")?;
+                Ok(Item::Const(name, ty, self.expr()?))
+            }
+            "channel" => Ok(Item::Channel(self.channel()?)),
+            "invariant" => {
+                self.bump();
+                let text = self.plain_text("what holds, as a text in quotes")?;
+                self.expect(Kind::Eq, "`=`")?;
+                Ok(Item::Invariant(text, self.expr()?))
+            }
+            "init" => {
+                self.bump();
+                self.expect(Kind::Eq, "`=` and the first state")?;
+                let body = self.expr()?;
+                Ok(Item::Init(body, self.from(start)))
+            }
+            "fn" => Ok(Item::Function(self.function()?)),
+            "on" => {
+                self.bump();
+                let pattern = self.pattern()?;
+                let body = if self.eat(Kind::FatArrow) { self.expr()? } else { self.block()? };
+                Ok(Item::On(OnDecl { pattern, body }))
+            }
+            "test" | "property" => {
+                self.bump();
+                let name = self.plain_text("the name of the test in quotes")?;
+                self.balanced()?;
+                Ok(Item::Test(name, self.from(start)))
+            }
+            _ => Err(self.no_item(&ITEMS)),
+        }
+    }
+
+    pub(super) fn no_item(&mut self, words: &[&'static str]) -> Failed {
+        let text = self.nth_text(0);
+        let message = format!("expected an item, found {}", self.found());
+        let span = self.span();
+        let near = did_you_mean(text, words.iter().copied());
+        let help = near.map_or_else(
+            || format!("items begin with {}", words.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        self.error("E0110", span, message, "no item begins so", Some(help))
+    }
+
+    pub(super) fn type_decl(&mut self) -> Parsed<TypeDecl> {
+        self.bump();
+        let name = self.name(Kind::TypeIdent, "the name of the type, with a capital")?;
+        self.expect(Kind::Eq, "`=`")?;
+        let body = self.type_expr()?;
+        Ok(TypeDecl { name, body })
+    }
+
+    fn channel(&mut self) -> Parsed<ChannelDecl> {
+        self.bump();
+        let name = self.ident("the name of the channel")?;
+        self.expect(Kind::Eq, "`=`")?;
+        let app = self.dashed("the app of the receiver: `app/machine`")?;
+        self.expect(Kind::Slash, "`/` and the machine of the receiver")?;
+        let machine = self.dashed("the machine of the receiver")?;
+        self.expect(Kind::LParen, "`(` and the type of the messages")?;
+        let message = self.with(false, false, Parser::type_expr)?;
+        self.expect(Kind::RParen, "`)`")?;
+        let answer = if self.eat(Kind::Arrow) {
+            Some(self.name(Kind::TypeIdent, "the case that takes the answers")?)
+        } else {
+            None
+        };
+        Ok(ChannelDecl { name, app, machine, message, answer })
+    }
+
+    /// Takes a name in which dashes may stand: those of apps and machines.
+    pub(super) fn dashed(&mut self, what: &str) -> Parsed<Name> {
+        let mut name = self.name(Kind::Ident, what)?;
+        while self.at(Kind::Minus) && self.start() == name.span.end {
+            self.bump();
+            let token = self.bump();
+            name.span.end = token.end;
+        }
+        let text: Arc<str> = self.source.text[name.span.clone()].into();
+        Ok(Name { text, span: name.span })
+    }
+
+    pub(super) fn function(&mut self) -> Parsed<FunctionDecl> {
+        self.bump();
+        let name = self.ident("the name of the function")?;
+        self.expect(Kind::LParen, "`(` and the parameters")?;
+        let params = self.with(false, false, |parser| {
+            parser.members(Kind::RParen, |parser| {
+                let name = parser.ident("the name of a parameter")?;
+                parser.expect(Kind::Colon, "`:` and a type")?;
+                Ok((name, parser.type_expr()?))
+            })
+        })?;
+        self.expect(Kind::Arrow, "`->` and the result type")?;
+        let result = self.type_expr()?;
+        let body = if self.at(Kind::LBrace) {
+            self.block()?
+        } else {
+            self.expect(Kind::Eq, "`=` or a block")?;
+            self.expr()?
+        };
+        Ok(FunctionDecl { name, params, result, body })
+    }
+
+    /// Takes a block as it stands.
+    fn balanced(&mut self) -> Parsed<()> {
+        self.expect(Kind::LBrace, "`{`")?;
+        let mut open = 1usize;
+        while open > 0 {
+            match self.peek() {
+                Kind::LBrace => open += 1,
+                Kind::RBrace => open -= 1,
+                Kind::End => return Err(self.unexpected("`}`")),
+                _ => {}
+            }
+            self.bump();
+        }
+        Ok(())
+    }
+}

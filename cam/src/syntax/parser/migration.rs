@@ -1,0 +1,104 @@
+//! Migration files.
+
+use super::{Failed, Parsed, Parser};
+use crate::diagnostic::Span;
+use crate::syntax::ast::{Expr, MigrationFile, MigrationItem, Name, Pattern};
+use crate::syntax::kind::Kind;
+
+const ITEMS: [&str; 11] =
+    ["up", "down", "lift", "unlift", "lower", "raise", "rename", "drop", "add", "fn", "type"];
+
+impl Parser<'_> {
+    pub(super) fn migration(&mut self) -> Parsed<MigrationFile> {
+        self.bump();
+        let machine = self.dashed("the name of the machine")?;
+        self.expect_word("from")?;
+        let from = self.plain_text("the version that it comes from, in quotes")?;
+        let mut failed = !self.ended(Kind::End, "line");
+        let mut items = Vec::new();
+        self.items(&mut failed, |parser| {
+            items.push(parser.node(Kind::Item, Parser::migration_item)?);
+            Ok(())
+        });
+        if failed { Err(Failed) } else { Ok(MigrationFile { machine, from, items }) }
+    }
+
+    fn migration_item(&mut self) -> Parsed<MigrationItem> {
+        let start = self.start();
+        let word = if self.at(Kind::Ident) { self.nth_text(0) } else { "" };
+        match word {
+            "fn" => return Ok(MigrationItem::Function(self.function()?)),
+            "type" => return Ok(MigrationItem::Type(self.type_decl()?)),
+            _ if !ITEMS.contains(&word) => return Err(self.no_item(&ITEMS)),
+            _ => self.bump(),
+        };
+        Ok(match word {
+            "up" => {
+                let (pattern, body) = self.whole()?;
+                MigrationItem::Up(pattern, body, self.from(start))
+            }
+            "down" => {
+                let (pattern, body) = self.whole()?;
+                MigrationItem::Down(pattern, body, self.from(start))
+            }
+            "rename" => {
+                let path = self.path()?;
+                self.expect_word("to")?;
+                let name = match self.peek() {
+                    Kind::TypeIdent => self.name(Kind::TypeIdent, "the new name")?,
+                    _ => self.name(Kind::Ident, "the new name")?,
+                };
+                MigrationItem::Rename(path, name, self.from(start))
+            }
+            "drop" => {
+                let path = self.path()?;
+                MigrationItem::Drop(path, self.from(start))
+            }
+            "add" => {
+                let path = self.path()?;
+                self.expect(Kind::Eq, "`=` and a value")?;
+                let value = self.expr()?;
+                let span: Span = self.from(start);
+                MigrationItem::Add(path, value, span)
+            }
+            _ => {
+                let pattern = self.pattern()?;
+                self.expect(Kind::FatArrow, "`=>`")?;
+                let body = self.expr()?;
+                match word {
+                    "lift" => MigrationItem::Lift(pattern, body),
+                    "unlift" => MigrationItem::Unlift(pattern, body),
+                    "lower" => MigrationItem::Lower(pattern, body),
+                    _ => MigrationItem::Raise(pattern, body),
+                }
+            }
+        })
+    }
+
+    /// Takes `(pattern) = body`.
+    fn whole(&mut self) -> Parsed<(Pattern, Expr)> {
+        if !self.at(Kind::LParen) {
+            return Err(self.unexpected("`(` and a name for the value"));
+        }
+        let pattern = self.pattern()?;
+        let body = if self.at(Kind::LBrace) {
+            self.block()?
+        } else {
+            self.expect(Kind::Eq, "`=` or a block")?;
+            self.expr()?
+        };
+        Ok((pattern, body))
+    }
+
+    /// Takes `Type.field`.
+    fn path(&mut self) -> Parsed<Vec<Name>> {
+        let mut path = vec![self.name(Kind::TypeIdent, "the name of a type")?];
+        while self.eat(Kind::Dot) {
+            path.push(match self.peek() {
+                Kind::TypeIdent => self.name(Kind::TypeIdent, "a case")?,
+                _ => self.name(Kind::Ident, "a field")?,
+            });
+        }
+        Ok(path)
+    }
+}

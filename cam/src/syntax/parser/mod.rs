@@ -1,0 +1,394 @@
+//! The parser: recursive descent, with operator precedence for expressions.
+//!
+//! A line break ends a statement or member, except within `(` and `[`, after an operator, and
+//! before `.`, `|`, `else` or an operator. [`Parser::peek`] skips breaks; whoever minds them asks
+//! [`Parser::broken`].
+
+mod expr;
+mod item;
+mod migration;
+mod pattern;
+mod stmt;
+mod text;
+mod types;
+
+use std::sync::Arc;
+
+use rowan::{Checkpoint, GreenNodeBuilder, Language as _};
+
+use super::ast::{self, Name};
+use super::kind::{Cam, Kind};
+use super::lexer::{Token, lex};
+use super::{NESTING_MAX, Parse, SOURCE_MAX};
+use crate::diagnostic::{Diagnostic, Source, Span};
+
+/// How many errors are reported; after that a text is beyond reading.
+const ERRORS_MAX: usize = 64;
+
+pub(super) fn parse(source: &Source) -> Parse {
+    let too_large = source.text.len() > SOURCE_MAX;
+    let tokens = if too_large { Vec::new() } else { lex(&source.text) };
+    let mut parser = Parser {
+        source,
+        tokens,
+        at: 0,
+        end: 0,
+        builder: GreenNodeBuilder::new(),
+        errors: Vec::new(),
+        depth: 0,
+        lines_matter: true,
+        head: false,
+    };
+    parser.builder.start_node(Cam::kind_to_raw(Kind::Root));
+    let file = if too_large {
+        parser.builder.token(Cam::kind_to_raw(Kind::Unknown), &source.text);
+        let message = format!("this file is larger than {SOURCE_MAX} bytes");
+        parser.report(Diagnostic::new("E0107", source, 0..0, message, "too large"));
+        None
+    } else {
+        parser.unknown_letters();
+        parser.file()
+    };
+    parser.rest();
+    parser.builder.finish_node();
+    Parse { green: parser.builder.finish(), errors: parser.errors, file }
+}
+
+/// A part that could not be parsed; the error stands in the list.
+#[derive(Debug, Clone, Copy)]
+struct Failed;
+
+type Parsed<T> = Result<T, Failed>;
+
+struct Parser<'s> {
+    source: &'s Source,
+    tokens: Vec<Token>,
+    /// The next token, trivia included.
+    at: usize,
+    /// Where the last token that was taken ends.
+    end: usize,
+    builder: GreenNodeBuilder<'static>,
+    errors: Vec<Diagnostic>,
+    depth: usize,
+    /// False within `(` and `[`.
+    lines_matter: bool,
+    /// True in the head of `if`, `match` and `for`, where `{` begins the block.
+    head: bool,
+}
+
+impl<'s> Parser<'s> {
+    /// Returns the index of the n-th token from here that is no trivia.
+    fn index(&self, n: usize) -> usize {
+        let mut left = n;
+        let mut index = self.at;
+        while let Some(token) = self.tokens.get(index) {
+            if !token.kind.is_trivia() {
+                if left == 0 {
+                    break;
+                }
+                left -= 1;
+            }
+            index += 1;
+        }
+        index
+    }
+
+    fn nth(&self, n: usize) -> Kind {
+        self.tokens.get(self.index(n)).map_or(Kind::End, |token| token.kind)
+    }
+
+    fn peek(&self) -> Kind {
+        self.nth(0)
+    }
+
+    fn nth_text(&self, n: usize) -> &'s str {
+        let source = &self.source.text;
+        self.tokens.get(self.index(n)).map_or("", |token| &source[token.start..token.end])
+    }
+
+    /// The span of the next token; at the end of the text an empty one.
+    fn span(&self) -> Span {
+        let end = self.source.text.len();
+        self.tokens.get(self.index(0)).map_or(end..end, |token| token.start..token.end)
+    }
+
+    fn start(&self) -> usize {
+        self.span().start
+    }
+
+    /// The span from `start` to the end of what was taken.
+    fn from(&self, start: usize) -> Span {
+        start..self.end.max(start)
+    }
+
+    /// Returns true when a line break that matters stands before the next token.
+    fn broken(&self) -> bool {
+        self.lines_matter
+            && self.tokens[self.at..]
+                .iter()
+                .take_while(|token| token.kind.is_trivia())
+                .any(|token| token.kind == Kind::Newline)
+    }
+
+    fn at(&self, kind: Kind) -> bool {
+        self.peek() == kind
+    }
+
+    /// Returns true when the next token is this word.
+    fn at_word(&self, word: &str) -> bool {
+        self.nth_word(0, word)
+    }
+
+    fn nth_word(&self, n: usize, word: &str) -> bool {
+        self.nth(n) == Kind::Ident && self.nth_text(n) == word
+    }
+
+    /// Takes the next token into the tree.
+    fn bump(&mut self) -> Token {
+        self.trivia();
+        match self.tokens.get(self.at).copied() {
+            Some(token) => {
+                self.push(token);
+                self.end = token.end;
+                token
+            }
+            None => Token { kind: Kind::End, start: self.end, end: self.end },
+        }
+    }
+
+    fn push(&mut self, token: Token) {
+        let text = &self.source.text[token.start..token.end];
+        self.builder.token(Cam::kind_to_raw(token.kind), text);
+        self.at += 1;
+    }
+
+    fn trivia(&mut self) {
+        while let Some(token) = self.tokens.get(self.at).copied().filter(|token| token.kind.is_trivia()) {
+            self.push(token);
+        }
+    }
+
+    fn eat(&mut self, kind: Kind) -> bool {
+        let there = self.at(kind);
+        if there {
+            self.bump();
+        }
+        there
+    }
+
+    fn eat_word(&mut self, word: &str) -> bool {
+        let there = self.at_word(word);
+        if there {
+            self.bump();
+        }
+        there
+    }
+
+    fn expect(&mut self, kind: Kind, what: &str) -> Parsed<Token> {
+        if self.at(kind) { Ok(self.bump()) } else { Err(self.unexpected(what)) }
+    }
+
+    fn expect_word(&mut self, word: &str) -> Parsed<Token> {
+        if self.at_word(word) { Ok(self.bump()) } else { Err(self.unexpected(&format!("`{word}`"))) }
+    }
+
+    fn name(&mut self, kind: Kind, what: &str) -> Parsed<Name> {
+        let token = self.expect(kind, what)?;
+        let text: Arc<str> = self.source.text[token.start..token.end].into();
+        Ok(Name { text, span: token.start..token.end })
+    }
+
+    /// Takes a lower-case name that is not one of the words that expressions are made of.
+    fn ident(&mut self, what: &str) -> Parsed<Name> {
+        let text = self.nth_text(0);
+        if self.at(Kind::Ident) && RESERVED.contains(&text) {
+            let span = self.span();
+            let message = format!("`{text}` is a word of the language and cannot be a name");
+            return Err(self.error("E0112", span, message, "reserved", Some(format!("write `{text}_`"))));
+        }
+        self.name(Kind::Ident, what)
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) -> Failed {
+        // One fault leads to others at the same place: the first says what is wrong.
+        let again = self.errors.iter().any(|error| error.span.start == diagnostic.span.start);
+        if !again && self.errors.len() < ERRORS_MAX {
+            self.errors.push(diagnostic);
+        }
+        Failed
+    }
+
+    fn error(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        label: &str,
+        help: Option<String>,
+    ) -> Failed {
+        let mut diagnostic = Diagnostic::new(code, self.source, span, message, label);
+        diagnostic.help = help;
+        self.report(diagnostic)
+    }
+
+    fn found(&self) -> String {
+        match self.peek() {
+            Kind::End => "the end of the file".to_owned(),
+            _ => {
+                let text: String = self.nth_text(0).chars().take(40).collect();
+                format!("`{text}`")
+            }
+        }
+    }
+
+    fn unexpected(&mut self, what: &str) -> Failed {
+        let message = format!("expected {what}, found {}", self.found());
+        let span = self.span();
+        self.error("E0101", span, message, "not expected here", None)
+    }
+
+    fn checkpoint(&mut self) -> Checkpoint {
+        self.trivia();
+        self.builder.checkpoint()
+    }
+
+    /// Runs `inside` as a node of the tree, one level deeper.
+    fn node<T>(&mut self, kind: Kind, inside: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        let checkpoint = self.checkpoint();
+        self.depth += 1;
+        let result = if self.depth > NESTING_MAX { Err(self.too_deep()) } else { inside(self) };
+        self.depth -= 1;
+        self.builder.start_node_at(checkpoint, Cam::kind_to_raw(kind));
+        self.builder.finish_node();
+        result
+    }
+
+    /// Reports that the text nests too deep, and gives it up: what follows would only be noise.
+    fn too_deep(&mut self) -> Failed {
+        let span = self.span();
+        let help = "give parts names with `let` or `fn`".to_owned();
+        let message = format!("this nests or chains more than {NESTING_MAX} deep");
+        let failed = self.error("E0106", span, message, "too deep", Some(help));
+        self.rest();
+        failed
+    }
+
+    /// Takes the rest of the text into the tree.
+    fn rest(&mut self) {
+        while let Some(token) = self.tokens.get(self.at).copied() {
+            self.push(token);
+        }
+        self.end = self.source.text.len();
+    }
+
+    /// Runs `inside` with other rules for line breaks and heads.
+    fn with<T>(&mut self, lines_matter: bool, head: bool, inside: impl FnOnce(&mut Self) -> T) -> T {
+        let before = (self.lines_matter, self.head);
+        (self.lines_matter, self.head) = (lines_matter, head);
+        let result = inside(self);
+        (self.lines_matter, self.head) = before;
+        result
+    }
+
+    /// Skips until a token that may begin something new: after a line break, or a closing brace.
+    fn recover(&mut self) {
+        let checkpoint = self.checkpoint();
+        let mut open = 0usize;
+        let mut first = true;
+        loop {
+            match self.peek() {
+                Kind::End => break,
+                Kind::RBrace | Kind::RParen | Kind::RBracket if open == 0 => break,
+                Kind::Semicolon if open == 0 => break,
+                _ if open == 0 && !first && self.broken() => break,
+                Kind::LBrace | Kind::LParen | Kind::LBracket => open += 1,
+                Kind::RBrace | Kind::RParen | Kind::RBracket => open -= 1,
+                _ => {}
+            }
+            self.bump();
+            first = false;
+        }
+        self.builder.start_node_at(checkpoint, Cam::kind_to_raw(Kind::ErrorNode));
+        self.builder.finish_node();
+    }
+
+    /// Checks that what was just parsed ends here: at a line break, `;`, or what closes the list.
+    fn ended(&mut self, close: Kind, what: &str) -> bool {
+        if self.at(close) || self.at(Kind::End) || self.eat(Kind::Semicolon) || self.broken() {
+            return true;
+        }
+        let message = format!("expected the end of this {what}, found {}", self.found());
+        let span = self.span();
+        let help = "begin a new line, or put `;` between".to_owned();
+        self.error("E0111", span, message, "not expected here", Some(help));
+        false
+    }
+
+    /// Parses members up to a closing token. A line break or a comma ends a member.
+    fn members<T>(&mut self, close: Kind, mut member: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
+        let mut members = Vec::new();
+        let mut failed = false;
+        loop {
+            while self.eat(Kind::Comma) {}
+            if self.at(close) || self.at(Kind::End) {
+                break;
+            }
+            let before = self.at;
+            match member(self) {
+                Ok(member) => members.push(member),
+                Err(Failed) => {
+                    failed = true;
+                    self.recover();
+                }
+            }
+            let separated = self.at(Kind::Comma) || self.at(close) || self.at(Kind::End) || self.broken();
+            if !separated {
+                if !failed {
+                    self.unexpected(&format!("`,` or {}", close_name(close)));
+                }
+                failed = true;
+                self.recover();
+            }
+            if self.at == before {
+                self.bump();
+            }
+        }
+        if self.expect(close, close_name(close)).is_err() || failed {
+            return Err(Failed);
+        }
+        Ok(members)
+    }
+
+    /// Reports letters that the lexer does not know, all at once.
+    fn unknown_letters(&mut self) {
+        for token in self.tokens.clone() {
+            if token.kind == Kind::Unknown {
+                let letter = &self.source.text[token.start..token.end];
+                let message = format!("{letter:?} means nothing here");
+                let help = match letter {
+                    "'" => Some("a Text stands in double quotes: \"text\"".to_owned()),
+                    "&" => Some("`and` is written `&&`".to_owned()),
+                    "#" => Some("a comment begins with `//`".to_owned()),
+                    _ => None,
+                };
+                self.error("E0102", token.start..token.end, message, "unknown character", help);
+            }
+        }
+    }
+}
+
+/// Words that expressions are made of; no name may be one of them.
+const RESERVED: [&str; 10] = ["if", "else", "match", "let", "for", "in", "fn", "true", "false", "fail"];
+
+fn close_name(close: Kind) -> &'static str {
+    match close {
+        Kind::RParen => "`)`",
+        Kind::RBracket => "`]`",
+        _ => "`}`",
+    }
+}
+
+/// Returns an expression.
+fn expr(kind: ast::ExprKind, span: Span) -> ast::Expr {
+    ast::Expr { kind, span }
+}

@@ -1,0 +1,29 @@
+//! The language as a whole: the example that shows nearly all of it compiles.
+
+use camshaft_cam::compile;
+use camshaft_cam::diagnostic::Source;
+use camshaft_cam::syntax;
+
+fn source(name: &str, text: &str) -> Source {
+    Source::new(name, text)
+}
+
+#[test]
+fn the_example_of_the_language_page_compiles() {
+    let source = source("stock.cam", include_str!("fixtures/stock.cam"));
+    let module = compile::machine(&source, None).unwrap_or_else(|errors| {
+        let lines: Vec<String> = errors.iter().map(|error| error.one_line()).collect();
+        panic!("{}", lines.join("\n"))
+    });
+    assert_eq!(&*module.debug.name, "stock");
+}
+
+#[test]
+fn the_tree_holds_every_byte_of_a_text_good_or_bad() {
+    let good = include_str!("fixtures/stock.cam");
+    for end in (0..good.len()).filter(|end| good.is_char_boundary(*end)) {
+        let source = source("cut.cam", &good[..end]);
+        let parse = syntax::parse(&source);
+        assert_eq!(parse.tree().text().to_string(), &good[..end], "cut at {end}");
+    }
+}
