@@ -97,7 +97,7 @@ pub enum ExprKind {
     /// The end of the step.
     Fail(Box<Expr>),
     /// A derived conversion to the expression's type, see [`crate::derive`].
-    Convert(Box<Expr>, crate::derive::Mode),
+    Convert(Box<Expr>, Arc<crate::derive::Edits>),
 }
 
 /// A step of a block.

@@ -328,7 +328,12 @@ pub fn link_answer(link: &VerifiedLink, output: &Value, limits: Limits) -> Resul
 /// # Panics
 ///
 /// When there is no such function, or the arguments are not what it takes.
-pub fn call(module: &VerifiedModule, function: FuncIx, args: Vec<Value>, limits: Limits) -> Result<Value, Trap> {
+pub fn call(
+    module: &VerifiedModule,
+    function: FuncIx,
+    args: Vec<Value>,
+    limits: Limits,
+) -> Result<Value, Trap> {
     let params = &module.module.function(function).params;
     assert_eq!(params.len(), args.len(), "a function is called with as many arguments as it takes");
     let typed = |(ty, value): (&TypeIx, &Value)| value.has_type(module.module.ty(*ty));

@@ -27,3 +27,31 @@ fn the_tree_holds_every_byte_of_a_text_good_or_bad() {
         assert_eq!(parse.tree().text().to_string(), &good[..end], "cut at {end}");
     }
 }
+
+/// Returns every machine file of the examples.
+fn machines(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    let entries = std::fs::read_dir(folder).expect("the examples are part of the repository");
+    for entry in entries {
+        let path = entry.expect("an entry of a folder that can be read").path();
+        if path.is_dir() {
+            machines(&path, found);
+        } else if path.parent().is_some_and(|parent| parent.ends_with("machines")) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_machine_of_the_examples_compiles() {
+    let mut found = Vec::new();
+    machines(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples"), &mut found);
+    assert!(found.len() >= 10, "counter and pingpong have at least ten versions together");
+    for path in found {
+        let text = std::fs::read_to_string(&path).expect("an example that was just found");
+        let source = source(&path.to_string_lossy(), &text);
+        if let Err(errors) = compile::machine(&source, None) {
+            let lines: Vec<String> = errors.iter().map(|error| error.one_line()).collect();
+            panic!("{}", lines.join("\n"));
+        }
+    }
+}

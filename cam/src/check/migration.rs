@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::expr::inject;
 use super::pattern::Pat;
 use super::{Checked, Checker, Reported, listed};
-use crate::derive::{Mode, judge};
+use crate::derive::{Edits, judge};
 use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::hir::{Decision, Expr, ExprKind, Function, FunctionId, Match};
 use crate::syntax::ast::{self, MigrationFile, MigrationItem};
@@ -30,6 +30,8 @@ pub struct CheckedMigration {
     pub lower: Option<Function>,
     /// `Output -> Output'`
     pub raise: Option<Function>,
+    /// What is declared for the arrows that are derived.
+    pub edits: Arc<Edits>,
 }
 
 /// Checks a migration file against the two machines.
@@ -79,22 +81,9 @@ impl Checker<'_> {
             MigrationItem::Function(declaration) => Some(declaration),
             _ => None,
         }));
-        for item in &file.items {
-            if let MigrationItem::Rename(.., span)
-            | MigrationItem::Drop(_, span)
-            | MigrationItem::Add(.., span) = item
-            {
-                let diagnostic = self
-                    .diagnostic(
-                        "E0405",
-                        span,
-                        "`rename`, `drop` and `add` are not there yet",
-                        "not supported",
-                    )
-                    .help("write the whole functions: `up (old) = ...` and `down (new) = ...`");
-                self.fault(diagnostic);
-            }
-        }
+        let edits = self.edits(file, from, to);
+        let forth = edits.clone().map(Arc::new).unwrap_or_default();
+        let back = Arc::new(forth.reversed());
         let (old, new) = (from.state(), to.state());
         let up = self.whole(file, "up", old, new, |item| match item {
             MigrationItem::Up(pattern, body, span) => Some((pattern, body, span)),
@@ -104,25 +93,22 @@ impl Checker<'_> {
             MigrationItem::Down(pattern, body, span) => Some((pattern, body, span)),
             _ => None,
         });
-        let lift = self.clauses(file, "lift", from.input(), to.input(), Mode::Total, |item| match item {
+        let lift = self.clauses(file, "lift", from.input(), to.input(), &forth, |item| match item {
             MigrationItem::Lift(pattern, body) => Some((pattern, body)),
             _ => None,
         });
-        let unlift =
-            self.clauses(file, "unlift", to.input(), from.input(), Mode::Partial, |item| match item {
-                MigrationItem::Unlift(pattern, body) => Some((pattern, body)),
-                _ => None,
-            });
-        let lower =
-            self.clauses(file, "lower", to.output(), from.output(), Mode::Partial, |item| match item {
-                MigrationItem::Lower(pattern, body) => Some((pattern, body)),
-                _ => None,
-            });
-        let raise =
-            self.clauses(file, "raise", from.output(), to.output(), Mode::Partial, |item| match item {
-                MigrationItem::Raise(pattern, body) => Some((pattern, body)),
-                _ => None,
-            });
+        let unlift = self.clauses(file, "unlift", to.input(), from.input(), &back, |item| match item {
+            MigrationItem::Unlift(pattern, body) => Some((pattern, body)),
+            _ => None,
+        });
+        let lower = self.clauses(file, "lower", to.output(), from.output(), &back, |item| match item {
+            MigrationItem::Lower(pattern, body) => Some((pattern, body)),
+            _ => None,
+        });
+        let raise = self.clauses(file, "raise", from.output(), to.output(), &forth, |item| match item {
+            MigrationItem::Raise(pattern, body) => Some((pattern, body)),
+            _ => None,
+        });
         Ok(CheckedMigration {
             functions: functions?,
             up: up?,
@@ -131,7 +117,100 @@ impl Checker<'_> {
             unlift: unlift?,
             lower: lower?,
             raise: raise?,
+            edits: edits.map(Arc::new)?,
         })
+    }
+
+    /// Checks the declared edits: each names what the one version has and the other has not.
+    fn edits(
+        &mut self,
+        file: &MigrationFile,
+        from: &VerifiedMachine,
+        to: &VerifiedMachine,
+    ) -> Checked<Edits> {
+        let mut edits = Edits::default();
+        let mut faulty = false;
+        for item in &file.items {
+            let result = match item {
+                MigrationItem::Rename(path, new, span) => self.rename(path, new, span, from, to, &mut edits),
+                MigrationItem::Drop(path, span) => {
+                    self.member_of(path, span, from, "the old").map(|(ty, label)| {
+                        edits.drops.push((ty, label));
+                    })
+                }
+                MigrationItem::Add(path, value, span) => self.add(path, value, span, to, &mut edits),
+                _ => Ok(()),
+            };
+            faulty |= result.is_err();
+        }
+        if faulty { Err(Reported) } else { Ok(edits) }
+    }
+
+    fn rename(
+        &mut self,
+        path: &[ast::Name],
+        new: &ast::Name,
+        span: &Span,
+        from: &VerifiedMachine,
+        to: &VerifiedMachine,
+        edits: &mut Edits,
+    ) -> Checked<()> {
+        let (old_ty, before) = self.member_of(path, span, from, "the old")?;
+        let after = [path[0].clone(), new.clone()];
+        let (new_ty, after) = self.member_of(&after, span, to, "the new")?;
+        edits.renames.push((old_ty, new_ty, before, after));
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        path: &[ast::Name],
+        value: &ast::Expr,
+        span: &Span,
+        to: &VerifiedMachine,
+        edits: &mut Edits,
+    ) -> Checked<()> {
+        let (ty, label) = self.member_of(path, span, to, "the new")?;
+        let field = ty.as_record().and_then(|record| Some(record.fields[record.index(&label)?].ty.clone()));
+        let Some(field) = field else {
+            return Err(self.plain("E0405", span, "`add` is for fields of records", "not a field"));
+        };
+        let value = self.constant(value, &field)?;
+        edits.adds.push((ty, label, value));
+        Ok(())
+    }
+
+    /// Finds the member that a path such as `Item.qty` names in one of the two versions.
+    fn member_of(
+        &mut self,
+        path: &[ast::Name],
+        span: &Span,
+        machine: &VerifiedMachine,
+        which: &str,
+    ) -> Checked<(Ty, Arc<str>)> {
+        let [type_name, member] = path else {
+            let diagnostic = self
+                .diagnostic("E0405", span, "an edit names a type and a member of it", "not of this form")
+                .help("write `Type.member`, as in `Item.count`");
+            return Err(self.fault(diagnostic));
+        };
+        let module = machine.module();
+        let declared = module.debug.types.iter().find(|(name, _)| *name == type_name.text);
+        let Some((_, ty)) = declared else {
+            let message = format!("{which} version has no type `{}`", type_name.text);
+            return Err(self.plain("E0201", &type_name.span, message, "not declared there"));
+        };
+        let ty = module.ty(*ty).clone();
+        let has = match ty.kind() {
+            Kind::Record(record) => record.index(&member.text).is_some(),
+            Kind::Variant(variant) => variant.index(&member.text).is_some(),
+            _ => false,
+        };
+        if !has {
+            let message = format!("`{}` of {which} version has no member `{}`", type_name.text, member.text);
+            return Err(self.plain("E0209", &member.span, message, "no such member"));
+        }
+        Ok((ty, member.text.clone()))
     }
 
     /// Checks an arrow that is written as one function.
@@ -166,7 +245,7 @@ impl Checker<'_> {
         name: &str,
         from: &Ty,
         to: &Ty,
-        mode: Mode,
+        edits: &Arc<Edits>,
         pick: impl Fn(&'f MigrationItem) -> Option<Clause<'f>>,
     ) -> Checked<Option<Function>> {
         let clauses: Vec<Clause<'f>> = file.items.iter().filter_map(pick).collect();
@@ -198,7 +277,7 @@ impl Checker<'_> {
         }
         let written = rows.len();
         let mut open = Vec::new();
-        for (row, body, problem) in self.derived_cases(from, to, &span) {
+        for (row, body, problem) in self.derived_cases(from, to, edits, &span) {
             rows.push((row, false, span.clone()));
             arms.push((None, body));
             open.push(problem);
@@ -216,7 +295,8 @@ impl Checker<'_> {
         }
         let needed = open.iter().enumerate().filter(|(index, _)| !unused.contains(&(written + index)));
         let problems: Vec<String> = needed.filter_map(|(_, problem)| problem.clone()).collect();
-        if mode == Mode::Total && !problems.is_empty() {
+        // Only queued inputs have to find a way: the other arrows may be partial.
+        if name == "lift" && !problems.is_empty() {
             let diagnostic = self
                 .diagnostic(
                     "E0403",
@@ -257,25 +337,33 @@ impl Checker<'_> {
     }
 
     /// Returns a row per case of the old type, what it becomes, and what stands against it.
-    fn derived_cases(&mut self, from: &Ty, to: &Ty, span: &Span) -> Vec<(Pat, Expr, Option<String>)> {
+    fn derived_cases(
+        &mut self,
+        from: &Ty,
+        to: &Ty,
+        edits: &Arc<Edits>,
+        span: &Span,
+    ) -> Vec<(Pat, Expr, Option<String>)> {
         let (Kind::Variant(variant), Some(to_variant)) = (from.kind(), to.as_variant()) else {
             let local = self.fresh();
             let value = Expr::new(ExprKind::Local(local), from.clone(), span.clone());
-            let problem = judge(from, to, "value").problems.first().map(ToString::to_string);
-            let kind = ExprKind::Convert(Box::new(value), Mode::Partial);
+            let problem = judge(from, to, edits, "value").problems.first().map(ToString::to_string);
+            let kind = ExprKind::Convert(Box::new(value), edits.clone());
             return vec![(Pat::Bind(local), Expr::new(kind, to.clone(), span.clone()), problem)];
         };
         let mut rows = Vec::new();
         for (index, case) in (0u32..).zip(&variant.cases) {
             let local = self.fresh();
             let row = Pat::Case(index, Box::new(Pat::Bind(local)));
-            let (body, problem) = match to_variant.index(&case.label) {
+            let (body, problem) = match to_variant.index(edits.after(from, to, &case.label)) {
                 Some(new) => {
                     let new_ty = &to_variant.cases[new].payload;
-                    let problem =
-                        judge(&case.payload, new_ty, &case.label).problems.first().map(ToString::to_string);
+                    let problem = judge(&case.payload, new_ty, edits, &case.label)
+                        .problems
+                        .first()
+                        .map(ToString::to_string);
                     let payload = Expr::new(ExprKind::Local(local), case.payload.clone(), span.clone());
-                    let kind = ExprKind::Convert(Box::new(payload), Mode::Partial);
+                    let kind = ExprKind::Convert(Box::new(payload), edits.clone());
                     let payload = Expr::new(kind, new_ty.clone(), span.clone());
                     let new = u32::try_from(new).expect("a variant has at most MEMBERS_MAX cases");
                     (inject(new, payload, to.clone(), span), problem)

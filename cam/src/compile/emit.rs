@@ -233,10 +233,10 @@ impl Emitter<'_> {
                 self.op(Op::Fail {});
                 return Err(Diverged);
             }
-            ExprKind::Convert(from, mode) => {
+            ExprKind::Convert(from, edits) => {
                 self.expr(from)?;
                 let level = self.environment.len();
-                let code = crate::derive::convert(self.builder, &from.ty, &expr.ty, *mode, level);
+                let code = crate::derive::convert(self.builder, &from.ty, &expr.ty, edits, level);
                 self.ops.extend(code.0);
             }
         }

@@ -10,7 +10,7 @@ use crate::check::migration::CheckedMigration;
 use crate::check::{machine as check_machine, migration as check_migration};
 use crate::code::build::ModuleBuilder;
 use crate::code::{Answer, Channel, ChannelEdge, Edge, Entry, FuncIx, Machine, Module};
-use crate::derive::{Mode, arrow, judge};
+use crate::derive::{Edits, arrow, judge};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::hir::{Function, FunctionId};
 use crate::syntax::{ast, parse_file};
@@ -135,25 +135,26 @@ pub fn edge(
 
     let mut builder = ModuleBuilder::new(&name);
     let known = emit_functions(&mut builder, &written.functions);
-    let mut arrow_of = |name: &str, written: &Option<Function>, from: &Ty, to: &Ty, mode: Mode| match written
-    {
-        Some(function) => emit::function(&mut builder, &known, function),
-        None => arrow(&mut builder, name, from, to, mode),
-    };
-    let up = arrow_of("up", &written.up, from.state(), to.state(), Mode::Total);
-    let down = arrow_of("down", &written.down, to.state(), from.state(), Mode::Partial);
-    let lift = arrow_of("lift", &written.lift, from.input(), to.input(), Mode::Total);
-    let unlift = arrow_of("unlift", &written.unlift, to.input(), from.input(), Mode::Partial);
-    let lower = arrow_of("lower", &written.lower, to.output(), from.output(), Mode::Partial);
-    let raise = arrow_of("raise", &written.raise, from.output(), to.output(), Mode::Partial);
+    let (forth, back) = (&*written.edits, &written.edits.reversed());
+    let mut arrow_of =
+        |name: &str, written: &Option<Function>, from: &Ty, to: &Ty, edits: &Edits| match written {
+            Some(function) => emit::function(&mut builder, &known, function),
+            None => arrow(&mut builder, name, from, to, edits),
+        };
+    let up = arrow_of("up", &written.up, from.state(), to.state(), forth);
+    let down = arrow_of("down", &written.down, to.state(), from.state(), back);
+    let lift = arrow_of("lift", &written.lift, from.input(), to.input(), forth);
+    let unlift = arrow_of("unlift", &written.unlift, to.input(), from.input(), back);
+    let lower = arrow_of("lower", &written.lower, to.output(), from.output(), back);
+    let raise = arrow_of("raise", &written.raise, from.output(), to.output(), forth);
     let mut channels = Vec::new();
     for channel in &from.machine().channels {
         let Some(other) = to.machine().channels.iter().find(|other| other.name == channel.name) else {
             continue;
         };
         let (old, new) = (from.module().ty(channel.message), to.module().ty(other.message));
-        let up = arrow(&mut builder, &format!("{} up", channel.name), old, new, Mode::Partial);
-        let down = arrow(&mut builder, &format!("{} down", channel.name), new, old, Mode::Partial);
+        let up = arrow(&mut builder, &format!("{} up", channel.name), old, new, forth);
+        let down = arrow(&mut builder, &format!("{} down", channel.name), new, old, back);
         channels.push(ChannelEdge { name: channel.name.clone(), up, down });
     }
     let (from, to) = (from.digest(), to.digest());
@@ -179,7 +180,7 @@ fn reasons_not_derivable(
     };
     let (old, new) = (from.state(), to.state());
     if written.up.is_none() {
-        let verdict = judge(old, new, "State");
+        let verdict = judge(old, new, &written.edits, "State");
         if !verdict.is_lossless() {
             let reasons = verdict.problems.iter().map(ToString::to_string);
             let losses = verdict.losses.iter().map(|path| format!("{path} would be dropped"));
@@ -194,7 +195,7 @@ fn reasons_not_derivable(
     if written.down.is_none() {
         // What is merely new is forgotten on the way back, and a case that the old type lacks
         // fails its guard; a part that nothing can be made of has to be said by a person.
-        let verdict = judge(new, old, "State");
+        let verdict = judge(new, old, &written.edits.reversed(), "State");
         let open: Vec<String> =
             verdict.problems.iter().filter(|problem| problem.always).map(ToString::to_string).collect();
         if !open.is_empty() {
@@ -209,7 +210,7 @@ fn reasons_not_derivable(
         }
     }
     if written.lift.is_none() {
-        let verdict = judge(from.input(), to.input(), "Input");
+        let verdict = judge(from.input(), to.input(), &written.edits, "Input");
         if !verdict.is_total() {
             fault(
                 "E0403",

@@ -7,7 +7,7 @@ use crate::code::{Block, Entry, FuncIx, Link, Module, Op};
 use crate::ty::{Kind, Ty, Variant};
 use crate::verify::VerifiedMachine;
 
-use super::{Mode, convert, judge, reach};
+use super::{Edits, convert, judge, reach};
 
 /// Compiles the link of a channel: the sender's message to the receiver's input, and the
 /// receiver's output to the sender's answer.
@@ -25,6 +25,7 @@ pub fn link(
     let Some(declared) = sender.machine().channels.iter().find(|other| &*other.name == channel) else {
         return Err(vec![format!("the sender has no channel `{channel}`")]);
     };
+    let none = Edits::default();
     let (input, output) = (receiver.input(), receiver.output());
     let message = sender.module().ty(declared.message).clone();
     let mut problems: Vec<String> = Vec::new();
@@ -34,7 +35,7 @@ pub fn link(
     let (Some(messages), Some(inputs)) = (message.as_variant(), input.as_variant()) else {
         return Err(vec!["the messages and the inputs are variants".to_owned()]);
     };
-    problems.extend(judge(&message, input, "message").problems.iter().map(ToString::to_string));
+    problems.extend(judge(&message, input, &none, "message").problems.iter().map(ToString::to_string));
     for case in &messages.cases {
         if inputs.index(&case.label).is_some_and(|index| receiver.case_is_internal(index)) {
             problems.push(format!("message.{}: the receiver takes this case from inside only", case.label));
@@ -44,7 +45,7 @@ pub fn link(
     let reached = answer.as_ref().and_then(|_| reached(receiver, messages, inputs));
     if let Some(answer) = &answer {
         let narrowed = reached.as_ref().and_then(|cases| narrowed(output, cases));
-        let verdict = judge(narrowed.as_ref().unwrap_or(output), answer, "answer");
+        let verdict = judge(narrowed.as_ref().unwrap_or(output), answer, &none, "answer");
         problems.extend(verdict.problems.iter().map(ToString::to_string));
     }
     if !problems.is_empty() {
@@ -52,9 +53,9 @@ pub fn link(
     }
 
     let mut builder = ModuleBuilder::new(channel);
-    let message = arrow(&mut builder, "message", &message, input, Mode::Total);
+    let message = arrow(&mut builder, "message", &message, input, &none);
     // Partial in form only: the outputs that have no counterpart are not reached.
-    let answer = answer.map(|answer| arrow(&mut builder, "answer", output, &answer, Mode::Partial));
+    let answer = answer.map(|answer| arrow(&mut builder, "answer", output, &answer, &none));
     Ok(crate::compile::finish(
         builder,
         Entry::Link(Link {
@@ -85,8 +86,8 @@ fn narrowed(output: &Ty, reached: &BTreeSet<u32>) -> Option<Ty> {
 }
 
 /// Adds a function that converts its one parameter.
-pub(crate) fn arrow(builder: &mut ModuleBuilder, name: &str, from: &Ty, to: &Ty, mode: Mode) -> FuncIx {
+pub(crate) fn arrow(builder: &mut ModuleBuilder, name: &str, from: &Ty, to: &Ty, edits: &Edits) -> FuncIx {
     let mut ops = vec![Op::Acc { level: 0 }];
-    ops.extend(convert(builder, from, to, mode, 1).0);
+    ops.extend(convert(builder, from, to, edits, 1).0);
     builder.function(name, std::slice::from_ref(from), to, Block(ops))
 }

@@ -5,9 +5,11 @@
 //! in code it is a `FAIL` that says so. Nothing is ever dropped or defaulted in silence: what is
 //! left out is a loss, and the caller decides whether it may be.
 
+mod edits;
 mod link;
 pub mod reach;
 
+pub use edits::Edits;
 pub(crate) use link::arrow;
 pub use link::link;
 
@@ -17,16 +19,6 @@ use crate::code::build::ModuleBuilder;
 use crate::code::{Block, Op};
 use crate::ty::{Kind, Ty};
 use crate::value::Value;
-
-/// What [`convert`] was asked for. The judgement was made before; the mode records it, so that a
-/// reader of the typed tree sees which arrows were proved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Judged to have no problems.
-    Total,
-    /// Fails where a value has no counterpart.
-    Partial,
-}
 
 /// What stands between two types.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,59 +59,62 @@ impl Verdict {
 }
 
 /// Judges the conversion from one type to another. `root` begins the paths.
-pub fn judge(from: &Ty, to: &Ty, root: &str) -> Verdict {
+pub fn judge(from: &Ty, to: &Ty, edits: &Edits, root: &str) -> Verdict {
     let mut verdict = Verdict::default();
-    judge_into(from, to, root, &mut verdict);
+    judge_into(from, to, edits, root, &mut verdict);
     verdict
 }
 
-fn judge_into(from: &Ty, to: &Ty, path: &str, verdict: &mut Verdict) {
+fn judge_into(from: &Ty, to: &Ty, edits: &Edits, path: &str, verdict: &mut Verdict) {
     if from == to {
         return;
     }
     match (from.kind(), to.kind()) {
-        (Kind::Option(from), Kind::Option(to)) => judge_into(from, to, path, verdict),
-        (_, Kind::Option(to)) => judge_into(from, to, path, verdict),
+        (Kind::Option(from), Kind::Option(to)) => judge_into(from, to, edits, path, verdict),
+        (_, Kind::Option(to)) => judge_into(from, to, edits, path, verdict),
         (Kind::Option(item), _) => {
             verdict.problem(path, "None has no counterpart", false);
-            judge_into(item, to, path, verdict);
+            judge_into(item, to, edits, path, verdict);
         }
         (Kind::List { item, .. }, Kind::List { item: to_item, .. }) => {
             if !limits_fit(from, to) {
                 verdict.problem(path, &format!("{to} is shorter than {from}"), false);
             }
-            judge_into(item, to_item, &format!("{path}[..]"), verdict);
+            judge_into(item, to_item, edits, &format!("{path}[..]"), verdict);
         }
         (Kind::Map { key, value }, Kind::Map { key: to_key, value: to_value }) => {
             if key != to_key {
                 verdict.problem(path, &format!("the keys changed from {key} to {to_key}"), true);
             }
-            judge_into(value, to_value, &format!("{path}[..]"), verdict);
+            judge_into(value, to_value, edits, &format!("{path}[..]"), verdict);
         }
         (Kind::Tuple(items), Kind::Tuple(to_items)) if items.len() == to_items.len() => {
             for (index, (item, to_item)) in items.iter().zip(to_items).enumerate() {
-                judge_into(item, to_item, &format!("{path}.{index}"), verdict);
+                judge_into(item, to_item, edits, &format!("{path}.{index}"), verdict);
             }
         }
         (Kind::Record(record), Kind::Record(to_record)) => {
             for field in &to_record.fields {
                 let path = format!("{path}.{}", field.label);
-                match record.index(&field.label) {
-                    Some(index) => judge_into(&record.fields[index].ty, &field.ty, &path, verdict),
-                    None if missing_field(field).is_some() => {}
+                match record.index(edits.before(from, to, &field.label)) {
+                    Some(index) => judge_into(&record.fields[index].ty, &field.ty, edits, &path, verdict),
+                    None if missing_field(to, field, edits).is_some() => {}
                     None => verdict.problem(&path, "the field is new and has no default", true),
                 }
             }
-            for field in record.fields.iter().filter(|field| to_record.index(&field.label).is_none()) {
-                verdict.losses.push(format!("{path}.{}", field.label));
+            for field in &record.fields {
+                let kept = to_record.index(edits.after(from, to, &field.label)).is_some();
+                if !kept && !edits.dropped(from, &field.label) {
+                    verdict.losses.push(format!("{path}.{}", field.label));
+                }
             }
         }
         (Kind::Variant(variant), Kind::Variant(to_variant)) => {
             for case in &variant.cases {
                 let path = format!("{path}.{}", case.label);
-                match to_variant.index(&case.label) {
+                match to_variant.index(edits.after(from, to, &case.label)) {
                     Some(index) => {
-                        judge_into(&case.payload, &to_variant.cases[index].payload, &path, verdict)
+                        judge_into(&case.payload, &to_variant.cases[index].payload, edits, &path, verdict)
                     }
                     None => verdict.problem(&path, "the case has no counterpart", false),
                 }
@@ -141,10 +136,10 @@ impl Verdict {
 }
 
 /// Returns the value of a field that the other side lacks.
-fn missing_field(field: &crate::ty::Field) -> Option<Value> {
-    match (&field.default, field.ty.kind()) {
-        (Some(default), _) => Some(default.clone()),
-        (None, Kind::Option(_)) => Some(Value::none()),
+fn missing_field(to: &Ty, field: &crate::ty::Field, edits: &Edits) -> Option<Value> {
+    match (edits.added(to, &field.label), &field.default, field.ty.kind()) {
+        (Some(value), ..) | (None, Some(value), _) => Some(value.clone()),
+        (None, None, Kind::Option(_)) => Some(Value::none()),
         _ => None,
     }
 }
@@ -175,16 +170,13 @@ fn limits_fit(from: &Ty, to: &Ty) -> bool {
     }
 }
 
-/// Writes the code of a conversion: it takes the value register from one type to the other.
-/// `level` is how many variables the environment has where the code stands.
-pub(crate) fn convert(builder: &mut ModuleBuilder, from: &Ty, to: &Ty, mode: Mode, level: usize) -> Block {
-    debug_assert!(
-        mode == Mode::Partial || judge(from, to, "").is_total(),
-        "a total conversion was judged before its code is written"
-    );
+/// Writes the code of a conversion: it takes the value register from one type to the other, and
+/// ends in FAIL for a value without a counterpart. `level` is how many variables the environment
+/// has where the code stands.
+pub(crate) fn convert(builder: &mut ModuleBuilder, from: &Ty, to: &Ty, edits: &Edits, level: usize) -> Block {
     let mut ops = Vec::new();
     // Where nothing can be converted the code ends in FAIL, which is what a partial arrow means.
-    let _ = write(builder, from, to, level, &mut ops);
+    let _ = write(builder, from, to, edits, level, &mut ops);
     Block(ops)
 }
 
@@ -195,6 +187,7 @@ fn write(
     builder: &mut ModuleBuilder,
     from: &Ty,
     to: &Ty,
+    edits: &Edits,
     level: usize,
     ops: &mut Vec<Op>,
 ) -> Result<(), Diverged> {
@@ -204,11 +197,11 @@ fn write(
     match (from.kind(), to.kind()) {
         (Kind::Option(item), Kind::Option(to_item)) => {
             let none = Block(vec![Op::Quote { constant: builder.constant(to, Value::none()) }]);
-            let some = case(builder, item, to_item, to, Value::SOME_INDEX, level);
+            let some = case(builder, (item, to_item), to, edits, Value::SOME_INDEX, level);
             ops.push(Op::Case { blocks: vec![none, some] });
         }
         (_, Kind::Option(item)) => {
-            write(builder, from, item, level, ops)?;
+            write(builder, from, item, edits, level, ops)?;
             let ty = builder.ty(to);
             ops.push(Op::Inj { ty, case: Value::SOME_INDEX });
         }
@@ -216,14 +209,14 @@ fn write(
             let mut none = Vec::new();
             let _ = fail(builder, "None has no counterpart", &mut none);
             let mut some = Vec::new();
-            let diverged = write(builder, item, to, level, &mut some);
+            let diverged = write(builder, item, to, edits, level, &mut some);
             ops.push(Op::Case { blocks: vec![Block(none), Block(some)] });
             diverged?;
         }
         (Kind::List { item, .. }, Kind::List { item: to_item, .. }) => {
             if item != to_item {
                 let mut body = vec![Op::Acc { level: count(level) }];
-                if write(builder, item, to_item, level + 1, &mut body).is_err() {
+                if write(builder, item, to_item, edits, level + 1, &mut body).is_err() {
                     return fail(builder, &format!("{from} does not become {to}"), ops);
                 }
                 let unlimited = Ty::list(to_item.clone()).expect("a part of a type that exists");
@@ -235,7 +228,7 @@ fn write(
         }
         (Kind::Map { key, value }, Kind::Map { key: to_key, value: to_value }) if key == to_key => {
             let mut body = vec![Op::Acc { level: count(level + 1) }];
-            if write(builder, value, to_value, level + 2, &mut body).is_err() {
+            if write(builder, value, to_value, edits, level + 2, &mut body).is_err() {
                 return fail(builder, &format!("{from} does not become {to}"), ops);
             }
             let ty = builder.ty(to);
@@ -245,12 +238,15 @@ fn write(
             let members = (0u32..).zip(items.iter().zip(to_items));
             let members: Vec<Member<'_>> =
                 members.map(|(index, (item, to))| Member { from: Ok((index, item)), to }).collect();
-            product(builder, &members, to, level, ops)?;
+            product(builder, &members, to, edits, level, ops)?;
         }
         (Kind::Record(record), Kind::Record(to_record)) => {
             let mut members = Vec::new();
             for field in &to_record.fields {
-                let from = match (record.index(&field.label), missing_field(field)) {
+                let from = match (
+                    record.index(edits.before(from, to, &field.label)),
+                    missing_field(to, field, edits),
+                ) {
                     (Some(index), _) => Ok((count(index), &record.fields[index].ty)),
                     (None, Some(value)) => Err(value),
                     (None, None) => {
@@ -260,16 +256,17 @@ fn write(
                 };
                 members.push(Member { from, to: &field.ty });
             }
-            product(builder, &members, to, level, ops)?;
+            product(builder, &members, to, edits, level, ops)?;
         }
         (Kind::Variant(variant), Kind::Variant(to_variant)) => {
             let mut blocks = Vec::new();
             let mut reached = false;
             for from_case in &variant.cases {
-                blocks.push(match to_variant.index(&from_case.label) {
+                blocks.push(match to_variant.index(edits.after(from, to, &from_case.label)) {
                     Some(index) => {
                         let payload = &to_variant.cases[index].payload;
-                        let block = case(builder, &from_case.payload, payload, to, count(index), level);
+                        let block =
+                            case(builder, (&from_case.payload, payload), to, edits, count(index), level);
                         reached |= !matches!(block.0.last(), Some(Op::Fail {}));
                         block
                     }
@@ -302,9 +299,16 @@ fn fail(builder: &mut ModuleBuilder, why: &str, ops: &mut Vec<Op>) -> Result<(),
     Err(Diverged)
 }
 
-fn case(builder: &mut ModuleBuilder, from: &Ty, to: &Ty, whole: &Ty, index: u32, level: usize) -> Block {
+fn case(
+    builder: &mut ModuleBuilder,
+    (from, to): (&Ty, &Ty),
+    whole: &Ty,
+    edits: &Edits,
+    index: u32,
+    level: usize,
+) -> Block {
     let mut ops = Vec::new();
-    if write(builder, from, to, level, &mut ops).is_ok() {
+    if write(builder, from, to, edits, level, &mut ops).is_ok() {
         let ty = builder.ty(whole);
         ops.push(Op::Inj { ty, case: index });
     }
@@ -321,6 +325,7 @@ fn product(
     builder: &mut ModuleBuilder,
     members: &[Member<'_>],
     to: &Ty,
+    edits: &Edits,
     level: usize,
     ops: &mut Vec<Op>,
 ) -> Result<(), Diverged> {
@@ -332,7 +337,7 @@ fn product(
         match &member.from {
             Ok((index, from)) => {
                 ops.extend([Op::Acc { level: count(level) }, Op::Fld { index: *index }]);
-                write(builder, from, member.to, level + 1, ops)?;
+                write(builder, from, member.to, edits, level + 1, ops)?;
             }
             Err(value) => {
                 let constant = builder.constant(member.to, value.clone());
