@@ -102,9 +102,10 @@ impl Checker<'_> {
         };
         let input = input.and_then(|input| self.input_variant(file, input));
         let internal = input.as_ref().map(|input| internal_cases(file, input)).unwrap_or_default();
+        let declared_functions = self.declare_functions(functions_of(file));
         self.constants(file);
         let channels = input.as_ref().ok().map(|input| self.declare_channels(file, input, &internal));
-        let functions = self.check_functions(functions_of(file));
+        let functions = self.check_functions(functions_of(file), declared_functions);
         let init = self.init(file, &config, &state);
         let invariants = self.invariants(file, &state);
         let handlers = match (&input, &state, &output, &config) {
@@ -477,13 +478,13 @@ impl Checker<'_> {
         })
     }
 
-    /// Checks the functions of a file and puts callees first.
-    pub(super) fn check_functions<'f>(
+    /// Takes the signatures of the functions of a file.
+    pub(super) fn declare_functions<'f>(
         &mut self,
-        declarations: impl Iterator<Item = &'f ast::FunctionDecl> + Clone,
-    ) -> Checked<Vec<(FunctionId, Function)>> {
+        declarations: impl Iterator<Item = &'f ast::FunctionDecl>,
+    ) -> Checked<()> {
         let mut faulty = false;
-        for (index, declaration) in declarations.clone().enumerate() {
+        for (index, declaration) in declarations.enumerate() {
             let name = &declaration.name;
             if self.functions.contains_key(&name.text) || self.faulty_functions.contains(&name.text) {
                 self.plain(
@@ -510,6 +511,16 @@ impl Checker<'_> {
                 }
             }
         }
+        if faulty { Err(Reported) } else { Ok(()) }
+    }
+
+    /// Checks the bodies of the functions of a file and puts callees first.
+    pub(super) fn check_functions<'f>(
+        &mut self,
+        declarations: impl Iterator<Item = &'f ast::FunctionDecl>,
+        declared: Checked<()>,
+    ) -> Checked<Vec<(FunctionId, Function)>> {
+        let mut faulty = declared.is_err();
         let mut checked: BTreeMap<FunctionId, (Function, Vec<FunctionId>, Span)> = BTreeMap::new();
         for (index, declaration) in declarations.enumerate() {
             let Some(signature) = self.functions.get(&declaration.name.text).cloned() else { continue };

@@ -77,10 +77,16 @@ impl Checker<'_> {
             MigrationItem::Type(declaration) => Some(declaration),
             _ => None,
         }));
-        let functions = self.check_functions(file.items.iter().filter_map(|item| match item {
-            MigrationItem::Function(declaration) => Some(declaration),
-            _ => None,
-        }));
+        let helpers: Vec<&ast::FunctionDecl> = file
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                MigrationItem::Function(declaration) => Some(declaration),
+                _ => None,
+            })
+            .collect();
+        let declared = self.declare_functions(helpers.iter().copied());
+        let functions = self.check_functions(helpers.iter().copied(), declared);
         let edits = self.edits(file, from, to);
         let forth = edits.clone().map(Arc::new).unwrap_or_default();
         let back = Arc::new(forth.reversed());

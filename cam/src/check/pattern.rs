@@ -18,6 +18,9 @@ use crate::value::Value;
 /// in their size; real ones stay below a hundred.
 const LEAVES_MAX: usize = 4096;
 
+/// How deep a decision tree may be: each test nests the code once more.
+const DEPTH_MAX: usize = 64;
+
 /// A pattern with its names resolved.
 #[derive(Debug, Clone)]
 pub(crate) enum Pat {
@@ -369,6 +372,7 @@ impl Checker<'_> {
             missing: Vec::new(),
             used: BTreeSet::new(),
             leaves: 0,
+            depth: 0,
         };
         let mut matrix = Vec::new();
         for (arm, (pattern, guarded, _)) in rows.iter().enumerate() {
@@ -430,14 +434,24 @@ struct Builder<'c, 'a> {
     missing: Vec<String>,
     used: BTreeSet<usize>,
     leaves: usize,
+    depth: usize,
 }
 
 impl Builder<'_, '_> {
     /// Returns the tree of these rows; `None` where some value finds no row.
-    fn build(&mut self, mut rows: Vec<MatrixRow>) -> Option<Decision> {
-        if self.leaves > LEAVES_MAX {
+    fn build(&mut self, rows: Vec<MatrixRow>) -> Option<Decision> {
+        if self.leaves > LEAVES_MAX || self.depth > DEPTH_MAX {
+            // Too large; no further look at it.
+            self.leaves = LEAVES_MAX + 1;
             return None;
         }
+        self.depth += 1;
+        let tree = self.grow(rows);
+        self.depth -= 1;
+        tree
+    }
+
+    fn grow(&mut self, mut rows: Vec<MatrixRow>) -> Option<Decision> {
         if rows.is_empty() {
             self.leaves += 1;
             let missing = self.words(self.root);
@@ -447,7 +461,7 @@ impl Builder<'_, '_> {
             return None;
         }
         if let Some(split) = split_or(&rows) {
-            return self.build(split);
+            return self.grow(split);
         }
         rows.iter_mut().for_each(settle);
         let Some((subject, pattern)) = rows[0].columns.first().cloned() else {

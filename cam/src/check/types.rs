@@ -151,7 +151,15 @@ impl Checker<'_> {
                     format!("there is no type `{}`", name.text),
                     "not declared in this file",
                 );
-                diagnostic.help = near.map(|near| format!("did you mean `{near}`?"));
+                diagnostic.help = Some(near.map_or_else(
+                    || {
+                        format!(
+                            "declare it: `type {0} = ...`; a variant of one case is written `| {0}`",
+                            name.text
+                        )
+                    },
+                    |near| format!("did you mean `{near}`?"),
+                ));
                 Err(self.fault(diagnostic))
             }
         }

@@ -166,7 +166,7 @@ impl Parser<'_> {
             })
         })?;
         self.expect(Kind::Arrow, "`->` and the result type")?;
-        let result = self.type_expr()?;
+        let result = self.with(true, true, Parser::type_expr)?;
         let body = if self.at(Kind::LBrace) {
             self.block()?
         } else {

@@ -38,6 +38,7 @@ pub(super) fn parse(source: &Source) -> Parse {
         depth: 0,
         lines_matter: true,
         head: false,
+        given_up: false,
     };
     parser.builder.start_node(Cam::kind_to_raw(Kind::Root));
     let file = if too_large {
@@ -72,8 +73,10 @@ struct Parser<'s> {
     depth: usize,
     /// False within `(` and `[`.
     lines_matter: bool,
-    /// True in the head of `if`, `match` and `for`, where `{` begins the block.
+    /// True in the head of `if`, `match`, `for` and `fn`, where `{` begins the block.
     head: bool,
+    /// True once the text nests too deep: whatever else is wrong with it is noise.
+    given_up: bool,
 }
 
 impl<'s> Parser<'s> {
@@ -212,7 +215,7 @@ impl<'s> Parser<'s> {
     fn report(&mut self, diagnostic: Diagnostic) -> Failed {
         // One fault leads to others at the same place: the first says what is wrong.
         let again = self.errors.iter().any(|error| error.span.start == diagnostic.span.start);
-        if !again && self.errors.len() < ERRORS_MAX {
+        if !again && !self.given_up && self.errors.len() < ERRORS_MAX {
             self.errors.push(diagnostic);
         }
         Failed
@@ -269,6 +272,7 @@ impl<'s> Parser<'s> {
         let help = "give parts names with `let` or `fn`".to_owned();
         let message = format!("this nests or chains more than {NESTING_MAX} deep");
         let failed = self.error("E0106", span, message, "too deep", Some(help));
+        self.given_up = true;
         self.rest();
         failed
     }

@@ -62,7 +62,8 @@ impl Parser<'_> {
                     let span = name.span.clone();
                     return Ok(Start::Type(TypeExpr::Named { name, args: Vec::new(), span }));
                 }
-                if self.at(Kind::LBrace) {
+                // In the head of a function, `{` begins the body.
+                if self.at(Kind::LBrace) && !self.head {
                     let at = self.start();
                     let fields = self.fields()?;
                     let payload = Some(TypeExpr::Record(fields, self.from(at)));

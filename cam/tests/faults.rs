@@ -1,0 +1,158 @@
+//! Faulty programs, one per error: `//~ CODE words` stands on the line that the error points at,
+//! and the words stand in its message, label or help.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use camshaft_cam::compile;
+use camshaft_cam::diagnostic::{Diagnostic, Source};
+
+fn words(error: &Diagnostic) -> String {
+    format!("{} | {} | {}", error.message, error.label, error.help.as_deref().unwrap_or(""))
+}
+
+/// Returns what a fixture expects: line, code and words.
+fn expected(text: &str) -> Vec<(usize, String, String)> {
+    let mut expected = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        if let Some((_, note)) = line.split_once("//~ ") {
+            let (code, words) = note.split_once(' ').expect("a note is `//~ CODE words`");
+            expected.push((index + 1, code.to_owned(), words.to_owned()));
+        }
+    }
+    expected
+}
+
+#[test]
+fn every_faulty_program_is_refused_for_its_reason_at_its_place() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults");
+    let mut seen = BTreeSet::new();
+    let mut problems = Vec::new();
+    let mut entries: Vec<_> = std::fs::read_dir(&folder)
+        .expect("the fixtures are part of the repository")
+        .map(|entry| entry.expect("an entry of a folder that can be read").path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        let text = std::fs::read_to_string(&path).expect("a fixture that was just listed");
+        let source = Source::new(path.file_name().unwrap_or_default().to_string_lossy(), text.as_str());
+        let expected = expected(&text);
+        assert!(!expected.is_empty(), "{} expects nothing", source.name);
+        let errors = match compile::machine(&source, None) {
+            Ok(_) => {
+                problems.push(format!("{}: compiles", source.name));
+                continue;
+            }
+            Err(errors) => errors,
+        };
+        for (line, code, want) in &expected {
+            seen.insert(code.clone());
+            let found = errors.iter().any(|error| {
+                error.code == code
+                    && source.line_column(error.span.start).0 == *line
+                    && words(error).contains(want)
+            });
+            if !found {
+                let all: Vec<String> = errors
+                    .iter()
+                    .map(|error| format!("  {} {} ({})", error.code, error.one_line(), words(error)))
+                    .collect();
+                problems.push(format!(
+                    "{}:{line}: no {code} with `{want}` among\n{}",
+                    source.name,
+                    all.join("\n")
+                ));
+            }
+        }
+        if errors.len() > expected.len() {
+            let all: Vec<String> =
+                errors.iter().map(|error| format!("  {} {}", error.code, error.one_line())).collect();
+            problems.push(format!(
+                "{}: {} errors, expected {}\n{}",
+                source.name,
+                errors.len(),
+                expected.len(),
+                all.join("\n")
+            ));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let missing: Vec<&str> = codes().into_iter().filter(|code| !seen.contains(*code)).collect();
+    assert!(missing.is_empty(), "no fixture for {missing:?}");
+}
+
+/// Every code that a machine file can be refused with: those in the sources, without those of
+/// migrations (`tests/migrations.rs`), of the size limit (below), and of what cannot be written.
+fn codes() -> Vec<&'static str> {
+    const SOURCES: &[&str] = &[
+        include_str!("../src/syntax/parser/expr.rs"),
+        include_str!("../src/syntax/parser/item.rs"),
+        include_str!("../src/syntax/parser/mod.rs"),
+        include_str!("../src/syntax/parser/stmt.rs"),
+        include_str!("../src/syntax/parser/text.rs"),
+        include_str!("../src/syntax/parser/types.rs"),
+        include_str!("../src/check/call.rs"),
+        include_str!("../src/check/effect.rs"),
+        include_str!("../src/check/expr.rs"),
+        include_str!("../src/check/machine.rs"),
+        include_str!("../src/check/mod.rs"),
+        include_str!("../src/check/operator.rs"),
+        include_str!("../src/check/pattern.rs"),
+        include_str!("../src/check/record.rs"),
+        include_str!("../src/check/types.rs"),
+        include_str!("../src/compile/mod.rs"),
+    ];
+    let mut codes = BTreeSet::new();
+    for source in SOURCES {
+        for part in source.split("\"E0").skip(1) {
+            if part.as_bytes().get(3) == Some(&b'"') {
+                codes.insert(&source[source_offset(source, part) - 2..][..5]);
+            }
+        }
+    }
+    codes.into_iter().filter(|code| !code.starts_with("E04") && *code != "E0107").collect()
+}
+
+fn source_offset(whole: &str, part: &str) -> usize {
+    part.as_ptr() as usize - whole.as_ptr() as usize
+}
+
+#[test]
+fn a_file_beyond_the_limit_is_refused_unread() {
+    let source = Source::new("large.cam", " ".repeat(camshaft_cam::syntax::SOURCE_MAX + 1));
+    let errors = compile::machine(&source, None).expect_err("too large");
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].code, "E0107");
+}
+
+#[test]
+fn no_cut_and_no_swap_of_a_good_program_makes_the_compiler_panic() {
+    let good = include_str!("fixtures/stock.cam");
+    // A small generator of its own: the same changes in every run.
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % below as u64).expect("below a length")
+    };
+    let words: Vec<&str> = good.split_inclusive([' ', '(', ')', '{', '}', ',', '.', '\n']).collect();
+    for _ in 0..1_500 {
+        let mut changed = words.clone();
+        for _ in 0..=next(3) {
+            let (a, b) = (next(changed.len()), next(changed.len()));
+            match next(3) {
+                0 => changed.swap(a, b),
+                1 => {
+                    changed.remove(a);
+                }
+                _ => changed.insert(a, words[b % words.len()]),
+            }
+        }
+        let text: String = changed.concat();
+        let source = Source::new("changed.cam", text.as_str());
+        if let Err(errors) = compile::machine(&source, None) {
+            assert!(!errors.is_empty());
+        }
+    }
+}
