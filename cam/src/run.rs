@@ -48,6 +48,8 @@
 mod meter;
 mod ops;
 mod t0;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -57,9 +59,9 @@ use crate::value::Value;
 use crate::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, VerifiedModule};
 use t0::Run;
 
-/// The greatest weight of a result that is nested so that it may outgrow what was paid for: the
-/// memory limit of a migration, so that a state that may be migrated may also exist.
-pub const WEIGHT_MAX: u64 = Limits::MIGRATION.memory;
+/// The greatest weight of a result that is nested so that it may outgrow what was paid for:
+/// what can still be weighed, written and read within a second or so.
+pub const WEIGHT_MAX: u64 = 256 << 20;
 
 /// How deep blocks may nest in a run, calls included: what the verifier admits, so that the
 /// recursion of an interpreter fits a thread's stack of 2 MiB. A run past it traps `memory`.

@@ -38,6 +38,11 @@ impl Meter {
         self.fuel
     }
 
+    #[cfg(test)]
+    pub(super) fn memory_left(&self) -> u64 {
+        self.memory
+    }
+
     /// Takes fuel.
     pub(super) fn work(&mut self, fuel: u64) -> Result<(), Trap> {
         self.fuel = self.fuel.checked_sub(fuel).ok_or(Trap::Fuel)?;

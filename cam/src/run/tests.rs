@@ -1,0 +1,149 @@
+//! Each instruction with what it leaves, its traps and its costs; then the entry points.
+
+use super::t0::Run;
+use super::*;
+use crate::code::{Block, Channel, ChannelEdge, EffectKind, Module, ModuleBuilder, Op};
+use crate::digest::Digest;
+use crate::ty::{Case, Field, Record, Variant};
+
+fn ty(kind: Kind) -> Ty {
+    Ty::new(kind).expect("the test's type is well formed")
+}
+
+fn list_of(item: Ty) -> Ty {
+    Ty::list(item).expect("the test's type is well formed")
+}
+
+fn option_of(item: Ty) -> Ty {
+    Ty::option(item).expect("the test's type is well formed")
+}
+
+fn map_of(key: Ty, value: Ty) -> Ty {
+    ty(Kind::Map { key, value })
+}
+
+fn pair_of(left: Ty, right: Ty) -> Ty {
+    ty(Kind::Tuple(vec![left, right]))
+}
+
+fn variant_of(cases: &[(&str, Ty)]) -> Ty {
+    let case = |(ordinal, (label, payload)): (u32, &(&str, Ty))| Case {
+        label: (*label).into(),
+        ordinal,
+        payload: payload.clone(),
+    };
+    ty(Kind::Variant(Variant { cases: (0..).zip(cases).map(case).collect() }))
+}
+
+fn record_of(fields: &[(&str, Ty)]) -> Ty {
+    let field = |(ordinal, (label, ty)): (u32, &(&str, Ty))| Field {
+        label: (*label).into(),
+        ordinal,
+        ty: ty.clone(),
+        default: None,
+    };
+    ty(Kind::Record(Record {
+        fields: (0..).zip(fields).map(field).collect(),
+        declared: (0..).take(fields.len()).collect(),
+    }))
+}
+
+fn int(value: i64) -> Value {
+    Value::Int(value)
+}
+
+fn ints(values: &[i64]) -> Value {
+    Value::list(values.iter().copied().map(Value::Int))
+}
+
+/// A map of Int to Int.
+fn table(entries: &[(i64, i64)]) -> Value {
+    Value::map(entries.iter().map(|(key, value)| (int(*key), int(*value))))
+}
+
+fn acc(level: u32) -> Op {
+    Op::Acc { level }
+}
+
+fn unverified(module: Module) -> VerifiedModule {
+    VerifiedModule { module: Arc::new(module), digest: Digest::of(b"test"), facts: Arc::default() }
+}
+
+/// Builds a module of one function, the message arrow of a link.
+fn module(
+    params: &[Ty],
+    result: &Ty,
+    body: impl FnOnce(&mut ModuleBuilder) -> Vec<Op>,
+) -> (VerifiedModule, FuncIx) {
+    let mut builder = ModuleBuilder::new("test");
+    let body = Block(body(&mut builder));
+    let message = builder.function("arrow", params, result, body);
+    let module = builder
+        .finish(Entry::Link(Link {
+            sender: Digest::of(b"sender"),
+            channel: "channel".into(),
+            receiver: Digest::of(b"receiver"),
+            message,
+            answer: None,
+        }))
+        .expect("the test names what the builder gave out");
+    let Entry::Link(link) = &module.entry else { unreachable!("it was built as a link") };
+    let message = link.message;
+    (unverified(module), message)
+}
+
+/// What a run left, and what it used of fuel and memory.
+#[derive(Debug, PartialEq)]
+struct Used {
+    value: Value,
+    fuel: u64,
+    memory: u64,
+}
+
+fn measure(
+    args: &[(Ty, Value)],
+    result: &Ty,
+    body: impl FnOnce(&mut ModuleBuilder) -> Vec<Op>,
+) -> Result<Used, Trap> {
+    let types: Vec<Ty> = args.iter().map(|(ty, _)| ty.clone()).collect();
+    let values: Vec<Value> = args.iter().map(|(_, value)| value.clone()).collect();
+    assert!(args.iter().all(|(ty, value)| value.has_type(ty)), "the test's arguments have their types");
+    let (module, function) = module(&types, result, body);
+    let mut run = Run::new(&module.module, None, Limits::STEP);
+    let value = run.function(function, values)?;
+    assert!(value.has_type(result), "{value:?} is a {result}");
+    Ok(Used {
+        value,
+        fuel: Limits::STEP.fuel - run.meter.fuel_left(),
+        memory: Limits::STEP.memory - run.meter.memory_left(),
+    })
+}
+
+fn eval(
+    args: &[(Ty, Value)],
+    result: &Ty,
+    body: impl FnOnce(&mut ModuleBuilder) -> Vec<Op>,
+) -> Result<Value, Trap> {
+    measure(args, result, body).map(|used| used.value)
+}
+
+/// Runs an instruction on one value.
+fn unary(arg: (Ty, Value), result: &Ty, op: Op) -> Result<Value, Trap> {
+    eval(&[arg], result, |_| vec![acc(0), op])
+}
+
+/// Runs an instruction with the left value on the stack and the right one in the register.
+fn binary(left: (Ty, Value), right: (Ty, Value), result: &Ty, op: Op) -> Result<Value, Trap> {
+    eval(&[left, right], result, |_| vec![acc(0), Op::Push {}, acc(1), op])
+}
+
+fn arithmetic(left: i64, right: i64, op: Op) -> Result<i64, Trap> {
+    match binary((Ty::int(), int(left)), (Ty::int(), int(right)), &Ty::int(), op)? {
+        Value::Int(int) => Ok(int),
+        other => panic!("{other:?} is no Int"),
+    }
+}
+
+mod entries;
+mod loops;
+mod plain;
