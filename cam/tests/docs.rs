@@ -1,0 +1,56 @@
+//! The language page: its examples compile, its tables are those of the source.
+
+use camshaft_cam::check::call::STANDARD;
+use camshaft_cam::compile;
+use camshaft_cam::diagnostic::Source;
+use camshaft_cam::syntax;
+
+const PAGE: &str = include_str!("../../docs/language.md");
+
+/// Returns the blocks of the page with this tag.
+fn blocks(tag: &str) -> Vec<&'static str> {
+    let fence = format!("```{tag}\n");
+    PAGE.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap_or("")).collect()
+}
+
+fn lines(errors: &[camshaft_cam::diagnostic::Diagnostic]) -> String {
+    errors.iter().map(|error| error.one_line() + "\n").collect()
+}
+
+#[test]
+fn every_machine_on_the_page_compiles() {
+    let blocks = blocks("cam");
+    assert!(blocks.len() >= 3, "the page shows machines");
+    for block in blocks {
+        let source = Source::new("docs/language.md", block);
+        compile::machine(&source, None).unwrap_or_else(|errors| panic!("{}\n{block}", lines(&errors)));
+    }
+}
+
+#[test]
+fn every_migration_on_the_page_parses() {
+    let blocks = blocks("cam-migration");
+    assert!(!blocks.is_empty(), "the page shows a migration");
+    for block in blocks {
+        let source = Source::new("docs/language.md", block);
+        syntax::parse_file(&source).unwrap_or_else(|errors| panic!("{}\n{block}", lines(&errors)));
+    }
+}
+
+#[test]
+fn the_table_of_standard_functions_is_the_one_of_the_source() {
+    let mut table = String::from("| on | use | gives |\n|---|---|---|\n");
+    for (on, _, form, meaning) in STANDARD {
+        let on = if *on == "any" { "anything" } else { on };
+        table += &format!("| {on} | `{form}` | {meaning} |\n");
+    }
+    let (before, rest) = PAGE.split_once("<!-- begin standard -->\n").expect("the page has the mark");
+    let (found, after) = rest.split_once("<!-- end standard -->").expect("the page has the mark");
+    if found != table && std::env::var_os("UPDATE_EXPECT").is_some() {
+        let page = format!("{before}<!-- begin standard -->\n{table}<!-- end standard -->{after}");
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/language.md");
+        std::fs::write(path, page).expect("the page can be written");
+        return;
+    }
+    assert_eq!(found, table, "run with UPDATE_EXPECT=1 to write the table anew");
+}
