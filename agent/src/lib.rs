@@ -1,1 +1,3 @@
 //! One node: the engine, the host of instances, and the shell with sockets and clock.
+
+pub mod api;

@@ -1,0 +1,413 @@
+//! What an agent answers over HTTP: the shapes of its JSON, shared with the command line.
+//!
+//! Names and meanings stay once published; fields may be added, so readers ignore what they do
+//! not know. Times are milliseconds since the Unix epoch, lengths of time are microseconds.
+
+use std::collections::BTreeMap;
+
+use camshaft_cam::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+/// The media type of [`Problem`].
+pub const PROBLEM_TYPE: &str = "application/problem+json";
+
+/// The header that carries the identity of a message, as `sender/seq`.
+///
+/// The sender is a name of 1 to 200 visible ASCII characters (slashes allowed), the number is
+/// a positive decimal and rises with each new message of the sender.
+pub const MESSAGE_HEADER: &str = "camshaft-message";
+
+/// The header that carries the identity of a single request: 1 to 200 visible ASCII characters.
+pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
+
+/// A release, by all its names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRef {
+    /// The name.
+    pub name: String,
+    /// The version; a label.
+    pub version: String,
+    /// The digest of the bundle; what counts.
+    pub digest: Digest,
+}
+
+/// Where a release stands on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseState {
+    /// On the node, verified, never switched to.
+    Staged,
+    /// It runs, and an operator has not yet said that it stays.
+    Provisional,
+    /// It runs, or ran, and stays.
+    Permanent,
+    /// It ran before.
+    Old,
+}
+
+/// `GET /v1/node`: how the node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// The version of the agent.
+    pub agent: String,
+    /// The release that runs; none on an empty node.
+    pub running: Option<ReleaseRef>,
+    /// Where the running release stands.
+    pub state: Option<ReleaseState>,
+    /// The release that a rollback would go to, when there is one.
+    pub rollback_to: Option<ReleaseRef>,
+    /// All releases that the node knows, in the order in which they came.
+    pub releases: Vec<KnownRelease>,
+    /// The number of the last switch; 0 on an empty node.
+    pub switch: u64,
+    /// When the last switch was, when there was one.
+    pub switched_ms: Option<i64>,
+    /// How long the last switch kept inputs waiting, when the agent has lived since.
+    pub last_pause_us: Option<u64>,
+    /// The machines of the running release, in dependency order.
+    pub machines: Vec<MachineStatus>,
+    /// The sums over all instances.
+    pub counts: Counts,
+    /// The node's time.
+    pub now_ms: i64,
+}
+
+/// A release that a node knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownRelease {
+    /// The release.
+    #[serde(flatten)]
+    pub release: ReleaseRef,
+    /// Where it stands.
+    pub state: ReleaseState,
+}
+
+/// A machine of the running release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineStatus {
+    /// `app/machine`.
+    pub machine: String,
+    /// The version of the application.
+    pub version: String,
+    /// The digest of the machine that runs.
+    pub digest: Digest,
+    /// True when there is an instance for each key.
+    pub keyed: bool,
+    /// The sums over its instances.
+    pub counts: Counts,
+}
+
+/// Sums over instances.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Instances that live.
+    pub instances: u64,
+    /// Those that are held, with their mailboxes.
+    pub held: u64,
+    /// Instances of machines that the running release does not have.
+    pub archived: u64,
+    /// Messages that wait in mailboxes.
+    pub queued: u64,
+    /// Messages and timers that no arrow accepted: kept, counted, not delivered.
+    pub parked: u64,
+    /// Timers that run.
+    pub timers: u64,
+    /// Inputs that were applied, since the instances were born.
+    pub applied: u64,
+}
+
+/// `GET /v1/node/history`: what was done to the node, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// The entries.
+    pub entries: Vec<HistoryEntry>,
+}
+
+/// Something that was done to a node, or was tried and not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// The number of the entry, from 1.
+    pub number: u64,
+    /// When.
+    pub at_ms: i64,
+    /// Who asked: what the request said of itself, `operator` if nothing, `agent` for what the
+    /// node did by itself.
+    pub who: String,
+    /// What.
+    pub what: HistoryKind,
+    /// The release that ran before.
+    pub from: Option<ReleaseRef>,
+    /// The release that it was about.
+    pub to: Option<ReleaseRef>,
+    /// The number of the switch, when there was one.
+    pub switch: Option<u64>,
+    /// The reason for programs: a code of [`Problem::code`], empty when all went well.
+    pub code: String,
+    /// The reason for people; empty when all went well.
+    pub why: String,
+}
+
+/// What was done to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HistoryKind {
+    /// A release was installed on the empty node.
+    Installed,
+    /// The node went over to another release.
+    Upgraded,
+    /// An upgrade was refused before it switched.
+    Refused,
+    /// An upgrade was switched, did not pass its checks and was switched back.
+    Undone,
+    /// The node went back to the release before.
+    RolledBack,
+    /// The running release became permanent.
+    MadePermanent,
+    /// An instance was held.
+    Held,
+}
+
+/// `GET /v1/node/instances`: the instances, by address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instances {
+    /// The instances; at most `limit` of the query (1,000 when it says nothing).
+    pub instances: Vec<InstanceStatus>,
+    /// The address to ask for as `after` to see more.
+    pub next: Option<String>,
+}
+
+/// Where an instance stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// It takes inputs.
+    Live,
+    /// It may not go on; its mailbox is kept.
+    Held,
+    /// The running release does not have its machine; it is kept whole.
+    Archived,
+    /// It stopped by itself and keeps only what answers repeated requests.
+    Stopped,
+}
+
+/// An instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// `app/machine` or `app/machine/key`.
+    pub address: String,
+    /// Where it stands.
+    pub state: InstanceState,
+    /// Why it is held.
+    pub why: Option<String>,
+    /// The machine digest that its state was written by.
+    pub digest: Digest,
+    /// How many inputs were applied to it.
+    pub seq: u64,
+    /// The size of its state in bytes.
+    pub state_bytes: u64,
+    /// The digest of its state.
+    pub state_digest: Digest,
+    /// Messages that wait in its mailbox.
+    pub queued: u64,
+    /// Messages and timers that are parked.
+    pub parked: u64,
+    /// The timers that run.
+    pub timers: Vec<TimerStatus>,
+}
+
+/// A timer that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimerStatus {
+    /// The name.
+    pub name: String,
+    /// When it fires.
+    pub due_ms: i64,
+}
+
+/// What came of trying an upgrade or a rollback on the live state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TryReport {
+    /// The release that runs.
+    pub from: ReleaseRef,
+    /// The release that was tried.
+    pub to: ReleaseRef,
+    /// True when the switch may be made.
+    pub passed: bool,
+    /// The machines that change, in dependency order.
+    pub machines: Vec<TryMachine>,
+    /// Instances that would start because the release adds their machine.
+    pub starts: Vec<String>,
+    /// Instances that would be archived because the release lacks their machine.
+    pub archives: u64,
+    /// Queued messages and timers that were carried over.
+    pub moved: u64,
+    /// Queued messages and timers that no arrow accepts. In an upgrade each of them is a
+    /// failure; in a rollback they would be parked.
+    pub parks: u64,
+    /// Everything that speaks against the switch, at most 100 entries.
+    pub failures: Vec<TryFailure>,
+    /// The number of failures.
+    pub failure_count: u64,
+    /// How long the switch would keep inputs waiting: what the trial itself took.
+    pub pause_us: u64,
+    /// States that the way back does not give back exactly.
+    pub downgrade_lossy: u64,
+}
+
+/// A machine that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TryMachine {
+    /// `app/machine`.
+    pub machine: String,
+    /// The digest that runs; none for a machine that is added.
+    pub from: Option<Digest>,
+    /// The digest that would run; none for a machine that is removed.
+    pub to: Option<Digest>,
+    /// The states that were migrated.
+    pub states: u64,
+    /// The queued messages and timers that were carried over.
+    pub messages: u64,
+    /// The size of the states in bytes, before.
+    pub bytes_before: u64,
+    /// The size of the states in bytes, after.
+    pub bytes_after: u64,
+    /// The longest that one state took.
+    pub worst_us: u64,
+}
+
+/// Why an instance cannot go over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TryFailure {
+    /// The instance.
+    pub instance: String,
+    /// What was tried: `up`, `invariant`, `down`, `round-trip`, `lift`, `unlift`, `answer`, `start`.
+    pub step: String,
+    /// The kind of trap, or `differs` when the way back gives another state.
+    pub kind: String,
+    /// The reason, for people.
+    pub reason: String,
+    /// What is needed to see the failure again, away from the node.
+    pub capsule: Capsule,
+}
+
+/// What reproduces a failure: the code by digest, and the value that it fails on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capsule {
+    /// The machine digest that wrote the value.
+    pub from: Digest,
+    /// The machine digest that it was to go to.
+    pub to: Digest,
+    /// The edge.
+    pub edge: Option<Digest>,
+    /// The number of the last input that the value has seen.
+    pub seq: u64,
+    /// The value in the JSON form of its type, or its beginning when it is long.
+    pub value: String,
+    /// True when `value` is only the beginning.
+    pub cut: bool,
+    /// The digest of the value's canonical bytes.
+    pub value_digest: Digest,
+}
+
+/// `POST /v1/node/{install,upgrade,rollback,make-permanent}`: what was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// What was done.
+    pub what: HistoryKind,
+    /// The release that ran before.
+    pub from: Option<ReleaseRef>,
+    /// The release that runs now.
+    pub running: ReleaseRef,
+    /// Where the running release stands.
+    pub state: ReleaseState,
+    /// The number of the switch, when there was one.
+    pub switch: Option<u64>,
+    /// How long inputs had to wait, when there was a switch.
+    pub pause_us: Option<u64>,
+    /// The trial that went before, when there was one.
+    pub trial: Option<TryReport>,
+    /// For a rollback, what became of the instances.
+    pub rollback: Option<RollbackCounts>,
+    /// For an upgrade that was undone, why.
+    pub undone: Option<Undone>,
+    /// The instances that live now.
+    pub counts: Counts,
+}
+
+/// Why a switch was undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undone {
+    /// The instance that did not pass, if it was one.
+    pub instance: Option<String>,
+    /// The reason.
+    pub reason: String,
+    /// The number of the switch backwards.
+    pub switch: u64,
+}
+
+/// What became of the instances in a rollback.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackCounts {
+    /// Instances whose machine is the same in both releases.
+    pub untouched: u64,
+    /// Instances that were not written since the switch, and took the state from before.
+    pub before_image: u64,
+    /// Instances that were written since, and went down with their later writes.
+    pub down: u64,
+    /// Instances that could not go down and are held.
+    pub held: u64,
+    /// Instances of machines that the old release lacks.
+    pub archived: u64,
+    /// Instances that came back because the old release has their machine again.
+    pub restored: u64,
+    /// Messages and timers that were carried back.
+    pub moved: u64,
+    /// Messages and timers that were parked.
+    pub parked: u64,
+}
+
+/// An error, as RFC 9457 has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The kind of problem: `about:blank`, since `code` says it.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// A short text, the same for each problem with this code.
+    pub title: String,
+    /// What happened this time.
+    pub detail: String,
+    /// The code, for programs; listed in `problem::CODES`.
+    pub code: String,
+    /// What to do about it.
+    pub hint: String,
+    /// What the trial found, when that is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<TryReport>,
+    /// The upgrade that was undone, when that is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
+    /// Diagnostics and other lines that belong to the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Whether something was changed: `no`, `undone`, `unsettled`.
+    #[serde(default)]
+    pub changed: Changed,
+    /// More, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub more: BTreeMap<String, String>,
+}
+
+/// What a request that ended in a problem left behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Changed {
+    /// Nothing was changed.
+    #[default]
+    No,
+    /// It was begun, and taken back.
+    Undone,
+    /// It was begun, and nobody knows yet how it ends.
+    Unsettled,
+}
