@@ -1,0 +1,618 @@
+//! `release.toml` of a bundle: a release with everything found, compiled and pinned.
+//!
+//! Applications stand in dependency order: each after all that it depends on. Whoever starts
+//! them goes down the list, whoever stops them goes up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::digest::Digest;
+
+use crate::address::MachineAddress;
+use crate::app::{self, Supervision};
+use crate::appup::{Waiver, read_waiver};
+use crate::bundle::read_format;
+use crate::name::{AppName, ChannelName, MachineName, ReleaseName};
+use crate::reader::{Field, Reader, Seen, Table, check_canonical};
+use crate::version::{Requirement, Version};
+use crate::writer::Writer;
+
+/// The format of resolved releases that this version writes and reads.
+pub const FORMAT: u64 = 1;
+
+/// The greatest length of one machine's configuration in bytes of JSON.
+const CONFIG_BYTES_MAX: usize = 1 << 20;
+
+/// A release with everything found, compiled and pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedRelease {
+    /// The name.
+    pub name: ReleaseName,
+    /// The version.
+    pub version: Version,
+    /// The version that a client speaks when it does not say.
+    pub api_default: Option<Version>,
+    /// The applications, in dependency order.
+    pub apps: Vec<ResolvedApp>,
+    /// The links of all channels, sorted by sender and channel.
+    pub links: Vec<ResolvedLink>,
+    /// The edges from the predecessors' machines, sorted by machine and start.
+    pub edges: Vec<ResolvedEdge>,
+    /// The releases that nodes may come from, sorted by version.
+    pub predecessors: Vec<Predecessor>,
+}
+
+/// An application of a resolved release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedApp {
+    /// The name.
+    pub name: AppName,
+    /// The version.
+    pub version: Version,
+    /// What must run for this one to run.
+    pub depends: BTreeMap<AppName, Requirement>,
+    /// How the machines are looked after.
+    pub supervision: Supervision,
+    /// The machines, in the author's order.
+    pub machines: Vec<ResolvedMachine>,
+    /// Rules of compatibility that a person set aside.
+    pub waivers: Vec<Waiver>,
+}
+
+/// A machine of a resolved release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedMachine {
+    /// The name.
+    pub name: MachineName,
+    /// True when there is one instance for each key.
+    pub keyed: bool,
+    /// The machine digest; the code is in `code/HEX.cam2`.
+    pub digest: Digest,
+    /// The configuration, in the canonical JSON form of values.
+    pub config: String,
+}
+
+/// The link of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedLink {
+    /// The machine that sends.
+    pub sender: MachineAddress,
+    /// Its channel.
+    pub channel: ChannelName,
+    /// The machine that receives.
+    pub receiver: MachineAddress,
+    /// The digest of the link; the code is in `links/HEX.cam2`.
+    pub digest: Digest,
+}
+
+/// An edge from a predecessor's machine to one of this release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedEdge {
+    /// The machine.
+    pub machine: MachineAddress,
+    /// The machine digest that it starts from.
+    pub from: Digest,
+    /// The machine digest that it leads to.
+    pub to: Digest,
+    /// The digest of the edge; the code is in `edges/HEX.cam2`.
+    pub digest: Digest,
+}
+
+/// A release that nodes may come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predecessor {
+    /// The version.
+    pub version: Version,
+    /// The digest of its bundle.
+    pub digest: Digest,
+    /// What it is made of.
+    pub composition: Composition,
+}
+
+/// What a release is made of, as far as going to and from it is concerned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Composition {
+    /// The applications, in dependency order.
+    pub apps: Vec<ComposedApp>,
+    /// The digests of its links.
+    pub links: BTreeSet<Digest>,
+}
+
+/// An application of a composition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComposedApp {
+    /// The name.
+    pub name: AppName,
+    /// The version.
+    pub version: Version,
+    /// What must run for this one to run.
+    pub depends: BTreeSet<AppName>,
+    /// The machines.
+    pub machines: Vec<ComposedMachine>,
+}
+
+/// A machine of a composition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComposedMachine {
+    /// The name.
+    pub name: MachineName,
+    /// True when there is one instance for each key.
+    pub keyed: bool,
+    /// The machine digest.
+    pub digest: Digest,
+}
+
+impl ResolvedRelease {
+    /// Returns what the release is made of.
+    pub fn composition(&self) -> Composition {
+        let app = |app: &ResolvedApp| ComposedApp {
+            name: app.name.clone(),
+            version: app.version.clone(),
+            depends: app.depends.keys().cloned().collect(),
+            machines: app
+                .machines
+                .iter()
+                .map(|machine| ComposedMachine {
+                    name: machine.name.clone(),
+                    keyed: machine.keyed,
+                    digest: machine.digest,
+                })
+                .collect(),
+        };
+        Composition {
+            apps: self.apps.iter().map(app).collect(),
+            links: self.links.iter().map(|link| link.digest).collect(),
+        }
+    }
+
+    /// Returns every machine with its address, in dependency order.
+    pub fn machines(&self) -> impl Iterator<Item = (MachineAddress, &ResolvedMachine)> {
+        self.apps.iter().flat_map(|app| {
+            app.machines.iter().map(|machine| {
+                (MachineAddress { app: app.name.clone(), machine: machine.name.clone() }, machine)
+            })
+        })
+    }
+
+    /// Returns the machine at an address.
+    pub fn machine(&self, address: &MachineAddress) -> Option<&ResolvedMachine> {
+        let app = self.apps.iter().find(|app| app.name == address.app)?;
+        app.machines.iter().find(|machine| machine.name == address.machine)
+    }
+}
+
+impl Composition {
+    /// Returns every machine with its address, in dependency order.
+    pub fn machines(&self) -> impl Iterator<Item = (MachineAddress, &ComposedMachine)> {
+        self.apps.iter().flat_map(|app| {
+            app.machines.iter().map(|machine| {
+                (MachineAddress { app: app.name.clone(), machine: machine.name.clone() }, machine)
+            })
+        })
+    }
+
+    /// Returns the machine at an address.
+    pub fn machine(&self, address: &MachineAddress) -> Option<&ComposedMachine> {
+        self.app(&address.app)?.machines.iter().find(|machine| machine.name == address.machine)
+    }
+
+    /// Returns the application of this name.
+    pub fn app(&self, name: &AppName) -> Option<&ComposedApp> {
+        self.apps.iter().find(|app| app.name == *name)
+    }
+}
+
+/// Reads a bundle's `release.toml`.
+///
+/// # Errors
+///
+/// All faults of the text; names that stand for nothing; applications out of order; a text that
+/// is not as [`write`] writes it.
+pub fn read(source: &Source) -> Result<ResolvedRelease, Vec<Diagnostic>> {
+    let release = Reader::read(source, |reader, table| {
+        let format = read_format(table, FORMAT);
+        let name = table.required("name").and_then(|field| field.word());
+        let version = table.required("version").and_then(|field| field.word());
+        let api_default = match table.optional("api_default") {
+            Some(field) => field.word().map(Some),
+            None => Some(None),
+        };
+        let apps = table.required("app").and_then(|field| read_list(Some(field), read_app));
+        let links = read_list(table.optional("link"), read_link);
+        let edges = read_list(table.optional("edge"), read_edge);
+        let predecessors = read_list(table.optional("predecessor"), read_predecessor);
+        format?;
+        let release = ResolvedRelease {
+            name: name?,
+            version: version?,
+            api_default: api_default?,
+            apps: apps?,
+            links: links?,
+            edges: edges?,
+            predecessors: predecessors?,
+        };
+        check_release(reader, &release);
+        Some(release)
+    })?;
+    check_canonical(source, &write(&release))?;
+    Ok(release)
+}
+
+fn read_list<'r, 'i: 'r, T>(
+    field: Option<Field<'r, 'i>>,
+    read: impl Fn(&Table<'r, 'i>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let Some(field) = field else { return Some(Vec::new()) };
+    let read: Vec<Option<T>> = field.items()?.iter().map(|item| item.table_with(&read)).collect();
+    read.into_iter().collect()
+}
+
+/// Like [`read_list`], for entries with a name that may stand once only.
+fn read_named<'r, 'i: 'r, T, N: Ord + Clone + std::fmt::Display>(
+    field: Option<Field<'r, 'i>>,
+    name: impl Fn(&T) -> &N,
+    read: impl Fn(&Table<'r, 'i>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let field = field?;
+    let mut seen = Seen::default();
+    let read: Vec<Option<T>> = field
+        .items()?
+        .iter()
+        .map(|item| {
+            let value = item.table_with(&read)?;
+            seen.note(item, name(&value).clone(), &format!("`{}`", name(&value)));
+            Some(value)
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+fn read_app(table: &Table<'_, '_>) -> Option<ResolvedApp> {
+    let name = table.required("name").and_then(|field| field.word());
+    let version = table.required("version").and_then(|field| field.word());
+    let depends = match table.optional("depends") {
+        Some(field) => field.table().and_then(|table| app::read_depends(&table)),
+        None => Some(BTreeMap::new()),
+    };
+    let supervision = table.required("supervision").and_then(|field| app::read_supervision(&field));
+    let machines = read_named(
+        table.required("machine"),
+        |machine: &ResolvedMachine| &machine.name,
+        |table| {
+            let name = table.required("name").and_then(|field| field.word());
+            let keyed = table.required("keyed").and_then(|field| field.truth());
+            let digest = table.required("digest").and_then(|field| field.word());
+            let config = table.required("config").and_then(|field| field.prose(CONFIG_BYTES_MAX));
+            Some(ResolvedMachine { name: name?, keyed: keyed?, digest: digest?, config: config? })
+        },
+    );
+    let waivers = read_list(table.optional("waive"), read_waiver);
+    Some(ResolvedApp {
+        name: name?,
+        version: version?,
+        depends: depends?,
+        supervision: supervision?,
+        machines: machines?,
+        waivers: waivers?,
+    })
+}
+
+fn read_link(table: &Table<'_, '_>) -> Option<ResolvedLink> {
+    let sender = table.required("sender").and_then(|field| field.word());
+    let channel = table.required("channel").and_then(|field| field.word());
+    let receiver = table.required("receiver").and_then(|field| field.word());
+    let digest = table.required("digest").and_then(|field| field.word());
+    Some(ResolvedLink { sender: sender?, channel: channel?, receiver: receiver?, digest: digest? })
+}
+
+fn read_edge(table: &Table<'_, '_>) -> Option<ResolvedEdge> {
+    let machine = table.required("machine").and_then(|field| field.word());
+    let from = table.required("from").and_then(|field| field.word());
+    let to = table.required("to").and_then(|field| field.word());
+    let digest = table.required("digest").and_then(|field| field.word());
+    Some(ResolvedEdge { machine: machine?, from: from?, to: to?, digest: digest? })
+}
+
+fn read_predecessor(table: &Table<'_, '_>) -> Option<Predecessor> {
+    let version = table.required("version").and_then(|field| field.word());
+    let digest = table.required("digest").and_then(|field| field.word());
+    let links = table.required("links").and_then(|field| field.words());
+    let read_app = |table: &Table<'_, '_>| {
+        let name = table.required("name").and_then(|field| field.word());
+        let version = table.required("version").and_then(|field| field.word());
+        let depends = table.required("depends").and_then(|field| field.words());
+        let machines = read_named(
+            table.required("machine"),
+            |machine: &ComposedMachine| &machine.name,
+            |table| {
+                let name = table.required("name").and_then(|field| field.word());
+                let keyed = table.required("keyed").and_then(|field| field.truth());
+                let digest = table.required("digest").and_then(|field| field.word());
+                Some(ComposedMachine { name: name?, keyed: keyed?, digest: digest? })
+            },
+        );
+        Some(ComposedApp {
+            name: name?,
+            version: version?,
+            depends: depends?.into_iter().collect(),
+            machines: machines?,
+        })
+    };
+    let apps = table.required("app").and_then(|field| read_list(Some(field), read_app));
+    let composition = Composition { apps: apps?, links: links?.into_iter().collect() };
+    Some(Predecessor { version: version?, digest: digest?, composition })
+}
+
+/// Checks what holds between the parts of the document.
+///
+/// The places are those of the whole document: it is written by the tool, and a person who sees
+/// one of these faults cannot mend it by hand anyway.
+fn check_release(reader: &Reader<'_>, release: &ResolvedRelease) {
+    let composition = release.composition();
+    check_composition(reader, "the release", &composition);
+    for app in &release.apps {
+        for (needed, range) in &app.depends {
+            let found = composition.app(needed).map(|found| &found.version);
+            if let Some(found) = found.filter(|found| !range.matches(found)) {
+                let message =
+                    format!("application {} depends on {needed} {range}, the release has {found}", app.name);
+                reader.refuse("M0123", 0..0, message);
+            }
+        }
+    }
+    let unknown = |what: &str, machine: &MachineAddress| {
+        reader.refuse(
+            "M0124",
+            0..0,
+            format!("{what} names machine {machine}, which the release does not have"),
+        );
+    };
+    let mut keys = BTreeSet::new();
+    for link in &release.links {
+        if composition.machine(&link.sender).is_none() {
+            unknown("a link", &link.sender);
+        }
+        if composition.machine(&link.receiver).is_none() {
+            unknown("a link", &link.receiver);
+        }
+        if !keys.insert((&link.sender, &link.channel)) {
+            let message = format!("channel {} of {} has two links", link.channel, link.sender);
+            reader.refuse("M0112", 0..0, message);
+        }
+    }
+    let mut keys = BTreeSet::new();
+    for edge in &release.edges {
+        match composition.machine(&edge.machine) {
+            None => unknown("an edge", &edge.machine),
+            Some(machine) if machine.digest != edge.to => {
+                let message = format!("an edge of {} leads to another machine", edge.machine);
+                reader.refuse("M0124", 0..0, message);
+            }
+            Some(_) => {}
+        }
+        if !keys.insert((&edge.machine, edge.from)) {
+            reader.refuse("M0112", 0..0, format!("two edges of {} start from one machine", edge.machine));
+        }
+    }
+    let mut versions = BTreeSet::new();
+    for predecessor in &release.predecessors {
+        if predecessor.version == release.version {
+            let message = format!("release {} does not come from itself", release.version);
+            reader.refuse("M0114", 0..0, message);
+        }
+        if !versions.insert(&predecessor.version) {
+            reader.refuse("M0112", 0..0, format!("predecessor {} stands twice", predecessor.version));
+        }
+        let what = format!("predecessor {}", predecessor.version);
+        check_composition(reader, &what, &predecessor.composition);
+    }
+}
+
+fn check_composition(reader: &Reader<'_>, what: &str, composition: &Composition) {
+    if composition.apps.is_empty() {
+        reader.refuse("M0115", 0..0, format!("{what} has no application"));
+    }
+    let mut before = BTreeSet::new();
+    for app in &composition.apps {
+        for needed in &app.depends {
+            if !before.contains(needed) {
+                let message =
+                    format!("{what} has no application {needed} before {}, which depends on it", app.name);
+                reader.refuse("M0123", 0..0, message);
+            }
+        }
+        if !before.insert(&app.name) {
+            reader.refuse("M0112", 0..0, format!("{what} has application {} twice", app.name));
+        }
+    }
+}
+
+/// Writes a bundle's `release.toml`.
+pub fn write(release: &ResolvedRelease) -> String {
+    let mut writer = Writer::default();
+    writer.raw("format", FORMAT);
+    writer.text("name", &release.name);
+    writer.text("version", &release.version);
+    writer.text_if("api_default", release.api_default.as_ref());
+    for app in &release.apps {
+        writer.item("app");
+        writer.text("name", &app.name);
+        writer.text("version", &app.version);
+        app::write_depends(&mut writer, &app.depends);
+        let supervision: Vec<String> = app::supervision_pairs(&app.supervision)
+            .into_iter()
+            .map(|(key, value)| format!("{key} = {value}"))
+            .collect();
+        writer.raw("supervision", format_args!("{{ {} }}", supervision.join(", ")));
+        for machine in &app.machines {
+            writer.item("app.machine");
+            writer.text("name", &machine.name);
+            writer.raw("keyed", machine.keyed);
+            writer.text("digest", machine.digest);
+            writer.text("config", &machine.config);
+        }
+        for waiver in &app.waivers {
+            writer.item("app.waive");
+            writer.text("rule", &waiver.rule);
+            writer.text("reason", &waiver.reason);
+        }
+    }
+    for link in &release.links {
+        writer.item("link");
+        writer.text("sender", &link.sender);
+        writer.text("channel", &link.channel);
+        writer.text("receiver", &link.receiver);
+        writer.text("digest", link.digest);
+    }
+    for edge in &release.edges {
+        writer.item("edge");
+        writer.text("machine", &edge.machine);
+        writer.text("from", edge.from);
+        writer.text("to", edge.to);
+        writer.text("digest", edge.digest);
+    }
+    for predecessor in &release.predecessors {
+        writer.item("predecessor");
+        writer.text("version", &predecessor.version);
+        writer.text("digest", predecessor.digest);
+        writer.texts("links", &predecessor.composition.links);
+        for app in &predecessor.composition.apps {
+            writer.item("predecessor.app");
+            writer.text("name", &app.name);
+            writer.text("version", &app.version);
+            writer.texts("depends", &app.depends);
+            for machine in &app.machines {
+                writer.item("predecessor.app.machine");
+                writer.text("name", &machine.name);
+                writer.raw("keyed", machine.keyed);
+                writer.text("digest", machine.digest);
+            }
+        }
+    }
+    writer.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reader::testing::check;
+
+    fn app(name: &str, depends: &[(&str, &str)]) -> ResolvedApp {
+        ResolvedApp {
+            name: name.parse().expect("a name"),
+            version: "1.2.0".parse().expect("a version"),
+            depends: depends
+                .iter()
+                .map(|(name, range)| (name.parse().expect("a name"), range.parse().expect("a range")))
+                .collect(),
+            supervision: Supervision::default(),
+            machines: vec![ResolvedMachine {
+                name: "m".parse().expect("a name"),
+                keyed: true,
+                digest: Digest::of(name.as_bytes()),
+                config: "{\"hold\":1}".to_owned(),
+            }],
+            waivers: vec![Waiver { rule: "T1".to_owned(), reason: "a \"reason\"".to_owned() }],
+        }
+    }
+
+    fn example() -> ResolvedRelease {
+        let address = |text: &str| -> MachineAddress { text.parse().expect("an address") };
+        let base = ResolvedRelease {
+            name: "shop".parse().expect("a name"),
+            version: "2.0.0".parse().expect("a version"),
+            api_default: Some("1.0.0".parse().expect("a version")),
+            apps: vec![app("a", &[]), app("b", &[("a", "^1.0")])],
+            links: vec![ResolvedLink {
+                sender: address("b/m"),
+                channel: "c".parse().expect("a name"),
+                receiver: address("a/m"),
+                digest: Digest::of(b"link"),
+            }],
+            edges: vec![ResolvedEdge {
+                machine: address("a/m"),
+                from: Digest::of(b"old"),
+                to: Digest::of(b"a"),
+                digest: Digest::of(b"edge"),
+            }],
+            predecessors: vec![],
+        };
+        let predecessor = Predecessor {
+            version: "1.0.0".parse().expect("a version"),
+            digest: Digest::of(b"predecessor"),
+            composition: base.composition(),
+        };
+        ResolvedRelease { predecessors: vec![predecessor], ..base }
+    }
+
+    #[test]
+    fn a_resolved_release_reads_back_what_it_writes() {
+        let text = write(&example());
+        assert_eq!(read(&Source::new("release.toml", text)), Ok(example()));
+    }
+
+    #[test]
+    fn each_fault_is_named() {
+        let refused = |change: &dyn Fn(&mut ResolvedRelease), expect: &str| {
+            let mut release = example();
+            change(&mut release);
+            check(&write(&release), read, expect);
+        };
+        refused(
+            &|release| release.apps.swap(0, 1),
+            "M0123 `` the release has no application a before b, which depends on it",
+        );
+        refused(
+            &|release| release.predecessors[0].composition.apps.swap(0, 1),
+            "M0123 `` predecessor 1.0.0 has no application a before b, which depends on it",
+        );
+        refused(
+            &|release| release.apps[1] = app("b", &[("a", "^2")]),
+            "M0123 `` application b depends on a ^2, the release has 1.2.0",
+        );
+        refused(&|release| release.apps.push(app("b", &[])), "M0112 `` the release has application b twice");
+        refused(
+            &|release| {
+                let machine = release.apps[0].machines[0].clone();
+                release.apps[0].machines.push(machine);
+            },
+            "M0112 `[[app.machine]]` `m` stands twice in `app.machine`",
+        );
+        refused(
+            &|release| release.links[0].receiver = "z/m".parse().expect("an address"),
+            "M0124 `` a link names machine z/m, which the release does not have",
+        );
+        refused(
+            &|release| release.links.push(release.links[0].clone()),
+            "M0112 `` channel c of b/m has two links",
+        );
+        refused(
+            &|release| release.edges[0].machine = "a/z".parse().expect("an address"),
+            "M0124 `` an edge names machine a/z, which the release does not have",
+        );
+        refused(
+            &|release| release.edges[0].to = Digest::of(b"?"),
+            "M0124 `` an edge of a/m leads to another machine",
+        );
+        refused(
+            &|release| release.edges.push(release.edges[0].clone()),
+            "M0112 `` two edges of a/m start from one machine",
+        );
+        refused(
+            &|release| release.predecessors.push(release.predecessors[0].clone()),
+            "M0112 `` predecessor 1.0.0 stands twice",
+        );
+        refused(
+            &|release| release.predecessors[0].version = release.version.clone(),
+            "M0114 `` release 2.0.0 does not come from itself",
+        );
+        refused(
+            &|release| release.predecessors[0].composition.apps.clear(),
+            "M0103 `[[predecessor]]` `[predecessor]` needs the key `app`",
+        );
+        refused(
+            &|release| release.apps[0].machines[0].config = String::new(),
+            "M0115 `\"\"` `app.machine.config` may not be empty",
+        );
+    }
+}
