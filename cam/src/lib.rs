@@ -22,6 +22,8 @@ pub mod digest;
 pub mod hir;
 pub mod run;
 pub mod syntax;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod ty;
 pub mod value;
 pub mod verify;

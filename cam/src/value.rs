@@ -5,6 +5,8 @@
 
 pub mod binary;
 pub mod json;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

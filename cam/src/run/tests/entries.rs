@@ -14,7 +14,7 @@ fn counter() -> VerifiedMachine {
     let mut b = ModuleBuilder::new("counter");
     let (int_ty, text, unit) = (Ty::int(), Ty::text(), Ty::unit());
     let both = pair_of(int_ty.clone(), int_ty.clone());
-    let init = b.function("init", &[int_ty.clone()], &int_ty, Block(vec![acc(0)]));
+    let init = b.function("init", std::slice::from_ref(&int_ty), &int_ty, Block(vec![acc(0)]));
     let add = vec![acc(1), Op::Push {}, acc(0), Op::Add {}, Op::Push {}, acc(1), Op::Cons {}];
     let add = b.function("Add", &[int_ty.clone(), int_ty.clone(), int_ty.clone()], &both, Block(add));
     let timer = b.ty(&ty(Kind::Tuple(vec![text.clone(), Ty::duration(), input_ty()])));
@@ -68,7 +68,7 @@ fn counter() -> VerifiedMachine {
     let tick = b.function("Tick", &[unit, int_ty.clone(), int_ty.clone()], &int_ty, Block(tick));
     let least = b.constant(&int_ty, int(-10));
     let invariant = vec![Op::Quote { constant: least }, Op::Push {}, acc(0), Op::Le {}];
-    let invariant = b.function("invariant", &[int_ty.clone()], &Ty::bool(), Block(invariant));
+    let invariant = b.function("invariant", std::slice::from_ref(&int_ty), &Ty::bool(), Block(invariant));
     let channel = |b: &mut ModuleBuilder, name: &str, keyed, answer| Channel {
         name: name.into(),
         target: "app/other".into(),

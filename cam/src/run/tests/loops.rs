@@ -143,12 +143,13 @@ fn nesting_is_bounded_and_fits_the_stack_of_a_thread() {
     let run = |calls: usize| {
         let list = list_of(Ty::int());
         eval(&[(list.clone(), ints(&[1]))], &list, |builder| {
-            let mut function = builder.function("leaf", &[list.clone()], &list, Block(vec![acc(0)]));
+            let mut function =
+                builder.function("leaf", std::slice::from_ref(&list), &list, Block(vec![acc(0)]));
             let ty = builder.ty(&list);
             for _ in 0..calls {
                 let inner = vec![acc(0), Op::Call { function }, Op::Len {}];
                 let body = Block(vec![acc(0), Op::Map { ty, body: Block(inner) }]);
-                function = builder.function("nest", &[list.clone()], &list, body);
+                function = builder.function("nest", std::slice::from_ref(&list), &list, body);
             }
             vec![acc(0), Op::Call { function }]
         })

@@ -319,3 +319,19 @@ fn what_is_not_paid_for_is_not_done() {
     assert_eq!(range(Limits { fuel: 3, memory: 640 }), Err(Trap::Fuel));
     assert_eq!(range(Limits { fuel: 14, memory: 639 }), Err(Trap::Memory));
 }
+
+proptest::proptest! {
+    #[test]
+    fn the_comparison_of_a_run_is_the_order_of_values((_, a, b) in crate::testing::any_typed_pair()) {
+        let compared = crate::run::meter::Meter::new(Limits::STEP).compare(&a, &b);
+        proptest::prop_assert_eq!(compared, Ok(a.cmp(&b)));
+    }
+
+    #[test]
+    fn a_weight_is_no_less_than_the_canonical_size((ty, value) in crate::testing::any_typed_value()) {
+        let size = value.to_binary(&ty).len() as u64;
+        let weight = crate::run::meter::weight_within(&value, u64::MAX);
+        proptest::prop_assert!(weight.is_some_and(|weight| weight >= size));
+        proptest::prop_assert_eq!(crate::run::meter::weight_within(&value, size - 1), None);
+    }
+}
