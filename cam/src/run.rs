@@ -45,7 +45,7 @@
 //! result whose type has a list or map within a list or map traps `memory` above
 //! [`WEIGHT_MAX`]. For other types what was paid for is bound enough.
 
-mod meter;
+pub(crate) mod meter;
 mod ops;
 mod t0;
 #[cfg(test)]
@@ -351,16 +351,19 @@ fn arrow(module: &VerifiedModule, function: FuncIx, args: Vec<Value>, limits: Li
 }
 
 fn check_weight(value: &Value, ty: &Ty) -> Result<(), Trap> {
-    if nests(ty, false) && meter::weight_within(value, WEIGHT_MAX).is_none() {
+    if nests(ty) && meter::weight_within(value, WEIGHT_MAX).is_none() {
         return Err(Trap::Memory);
     }
     Ok(())
 }
 
 /// Returns true when a list or map stands within a list or map.
-fn nests(ty: &Ty, within: bool) -> bool {
-    let many = matches!(ty.kind(), Kind::List { .. } | Kind::Map { .. });
-    (within && many) || children(ty.kind()).any(|part| nests(part, within || many))
+pub(crate) fn nests(ty: &Ty) -> bool {
+    fn walk(ty: &Ty, within: bool) -> bool {
+        let many = matches!(ty.kind(), Kind::List { .. } | Kind::Map { .. });
+        (within && many) || children(ty.kind()).any(|part| walk(part, within || many))
+    }
+    walk(ty, false)
 }
 
 fn machine_parts(machine: &VerifiedMachine) -> &Machine {

@@ -1,1 +1,264 @@
-//! disassemble
+//! Modules as text, for people: `inspect --code`.
+//!
+//! A listing for reading, not a language: nothing reads it back. It shows any module, verified
+//! or not, so an index that names nothing is printed as such.
+
+use std::fmt::{self, Write as _};
+
+use super::operand::Operand;
+use super::{Block, ConstIx, EffectKind, Entry, FuncIx, Function, Module, Op, TypeIx, decode::NESTING_MAX};
+use crate::ty::{Kind, Ty};
+use crate::value::Value;
+
+/// A type is cut where its text gets longer than this many characters; the table shows more.
+const TYPE_WIDTH: usize = 60;
+/// As much of a type or value as the tables show.
+const TABLE_WIDTH: usize = 400;
+
+/// Returns the listing: entry points, types, constants and functions.
+pub fn disassemble(module: &Module) -> String {
+    let mut listing = Listing { module, out: String::new() };
+    listing.head();
+    listing.types();
+    listing.constants();
+    for (index, function) in (0..).zip(&module.functions) {
+        listing.function(FuncIx(index), function);
+    }
+    listing.out
+}
+
+struct Listing<'m> {
+    module: &'m Module,
+    out: String,
+}
+
+impl Listing<'_> {
+    fn line(&mut self, depth: usize, text: &str) {
+        let _ = writeln!(self.out, "{:indent$}{text}", "", indent = depth * 2);
+    }
+
+    fn head(&mut self) {
+        let name = &self.module.debug.name;
+        match &self.module.entry {
+            Entry::Machine(machine) => {
+                let keyed = if machine.keyed { " keyed" } else { "" };
+                self.line(0, &format!("machine {name}{keyed}"));
+                for (what, ty) in [
+                    ("config", machine.config),
+                    ("state", machine.state),
+                    ("input", machine.input),
+                    ("output", machine.output),
+                ] {
+                    self.line(1, &format!("{what} = {}", self.ty(ty)));
+                }
+                self.line(1, &format!("init = {}", self.function_name(machine.init)));
+                let input = self.module.types.get(machine.input.0 as usize).and_then(Ty::as_variant);
+                for (index, step) in machine.step.iter().enumerate() {
+                    let internal = machine.internal.get(index).copied().unwrap_or(false);
+                    let internal = if internal { "internal " } else { "" };
+                    let case = input.and_then(|input| input.cases.get(index));
+                    let case = case.map_or("?", |case| &case.label);
+                    self.line(1, &format!("on {internal}{case} = {}", self.function_name(*step)));
+                }
+                for (text, function) in &machine.invariants {
+                    self.line(1, &format!("invariant {text:?} = {}", self.function_name(*function)));
+                }
+                for (index, channel) in machine.channels.iter().enumerate() {
+                    let keyed = if channel.keyed { " keyed" } else { "" };
+                    let answer = channel.answer.map(|answer| {
+                        let case = input.and_then(|input| input.cases.get(answer.case as usize));
+                        format!(" -> {}({})", case.map_or("?", |case| &case.label), self.ty(answer.ty))
+                    });
+                    self.line(
+                        1,
+                        &format!(
+                            "channel {index} {} = {}{keyed}({}){}",
+                            channel.name,
+                            channel.target,
+                            self.ty(channel.message),
+                            answer.unwrap_or_default(),
+                        ),
+                    );
+                }
+            }
+            Entry::Edge(edge) => {
+                self.line(0, &format!("edge {name}"));
+                self.line(1, &format!("from = {}", edge.from));
+                self.line(1, &format!("to = {}", edge.to));
+                let mut arrows = vec![
+                    ("up".to_owned(), edge.up),
+                    ("down".to_owned(), edge.down),
+                    ("lift".to_owned(), edge.lift),
+                    ("unlift".to_owned(), edge.unlift),
+                    ("lower".to_owned(), edge.lower),
+                    ("raise".to_owned(), edge.raise),
+                ];
+                for channel in &edge.channels {
+                    arrows.push((format!("channel {} up", channel.name), channel.up));
+                    arrows.push((format!("channel {} down", channel.name), channel.down));
+                }
+                for (what, function) in arrows {
+                    self.line(1, &format!("{what} = {}", self.function_name(function)));
+                }
+            }
+            Entry::Link(link) => {
+                self.line(0, &format!("link {}", link.channel));
+                self.line(1, &format!("sender = {}", link.sender));
+                self.line(1, &format!("receiver = {}", link.receiver));
+                self.line(1, &format!("message = {}", self.function_name(link.message)));
+                if let Some(answer) = link.answer {
+                    self.line(1, &format!("answer = {}", self.function_name(answer)));
+                }
+            }
+        }
+    }
+
+    fn types(&mut self) {
+        self.line(0, "\ntypes");
+        for (index, ty) in self.module.types.iter().enumerate() {
+            let names = self.module.debug.types.iter().filter(|(_, named)| named.0 as usize == index);
+            let names: Vec<&str> = names.map(|(name, _)| &**name).collect();
+            let names = if names.is_empty() { String::new() } else { format!("  ; {}", names.join(", ")) };
+            self.line(1, &format!("t{index} = {}{names}", type_at_most(ty, TABLE_WIDTH)));
+        }
+    }
+
+    fn constants(&mut self) {
+        if self.module.constants.is_empty() {
+            return;
+        }
+        self.line(0, "\nconstants");
+        for (index, (ty, value)) in self.module.constants.iter().enumerate() {
+            let value = self.value(*ty, value, TABLE_WIDTH);
+            self.line(1, &format!("c{index} = {value} : {}", self.ty(*ty)));
+        }
+    }
+
+    fn function(&mut self, index: FuncIx, function: &Function) {
+        let params: Vec<String> =
+            function.params.iter().enumerate().map(|(n, ty)| format!("{n}: {}", self.ty(*ty))).collect();
+        let (name, params) = (self.function_name(index), params.join(", "));
+        self.line(0, &format!("\nfn {name}({params}) -> {}", self.ty(function.result)));
+        self.block(&function.body, 1, NESTING_MAX);
+    }
+
+    fn block(&mut self, block: &Block, depth: usize, levels: u32) {
+        let Some(levels) = levels.checked_sub(1) else { return self.line(depth, "…") };
+        for op in &block.0 {
+            self.op(op, depth, levels);
+        }
+    }
+
+    /// An instruction on a line, and the blocks in it below, each under its name.
+    fn op(&mut self, op: &Op, depth: usize, levels: u32) {
+        let mut line = format!("{:<7}", op.name());
+        let mut blocks: Vec<(String, &Block)> = vec![];
+        op.each_operand(|name, operand| {
+            let shown = match operand {
+                Operand::Count(count) => count.to_string(),
+                Operand::Type(ty) => self.ty(ty),
+                Operand::Constant(constant) => self.constant(constant),
+                Operand::Function(function) => self.function_name(function),
+                Operand::Effect(effect) => self.effect(effect),
+                Operand::Block(block) => return blocks.push((name.to_owned(), block)),
+                Operand::Blocks(all) => {
+                    let named = all.iter().enumerate().map(|(index, block)| (format!("case {index}"), block));
+                    return blocks.extend(named);
+                }
+            };
+            line.push(' ');
+            line.push_str(&shown);
+        });
+        self.line(depth, line.trim_end());
+        for (name, block) in blocks {
+            self.line(depth + 1, &format!("{name}:"));
+            self.block(block, depth + 2, levels);
+        }
+    }
+
+    fn ty(&self, index: TypeIx) -> String {
+        match self.module.types.get(index.0 as usize) {
+            None => format!("t{}?", index.0),
+            Some(ty) => {
+                let name = self.module.debug.types.iter().find(|(_, named)| *named == index);
+                name.map_or_else(
+                    || format!("t{}<{}>", index.0, type_at_most(ty, TYPE_WIDTH)),
+                    |(name, _)| name.to_string(),
+                )
+            }
+        }
+    }
+
+    fn constant(&self, index: ConstIx) -> String {
+        match self.module.constants.get(index.0 as usize) {
+            None => format!("c{}?", index.0),
+            Some((ty, value)) => self.value(*ty, value, TYPE_WIDTH),
+        }
+    }
+
+    fn value(&self, ty: TypeIx, value: &Value, width: usize) -> String {
+        let ty = self.module.types.get(ty.0 as usize).filter(|ty| value.has_type(ty));
+        match ty {
+            None => "(no value of its type)".to_owned(),
+            Some(ty) => match (ty.kind(), value) {
+                (Kind::Unit, _) => "()".to_owned(),
+                _ => shorten(value.to_json(ty), width),
+            },
+        }
+    }
+
+    fn function_name(&self, index: FuncIx) -> String {
+        let known = (index.0 as usize) < self.module.functions.len();
+        match self.module.debug.functions.get(index.0 as usize) {
+            Some(name) if !name.is_empty() => format!("f{} {name:?}", index.0),
+            _ => format!("f{}{}", index.0, if known { "" } else { "?" }),
+        }
+    }
+
+    fn effect(&self, effect: EffectKind) -> String {
+        match effect {
+            EffectKind::Stop => "stop".to_owned(),
+            EffectKind::Log => "log".to_owned(),
+            EffectKind::Cancel => "cancel".to_owned(),
+            EffectKind::Timer => "timer".to_owned(),
+            EffectKind::Send(index) => {
+                let channel = match &self.module.entry {
+                    Entry::Machine(machine) => machine.channels.get(index as usize),
+                    _ => None,
+                };
+                format!("send {}", channel.map_or("?", |channel| &channel.name))
+            }
+        }
+    }
+}
+
+fn shorten(text: String, width: usize) -> String {
+    match text.char_indices().nth(width) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// Returns a type as text, cut after so many characters. It is never written out whole: a type
+/// may have 65,536 parts, and a module names thousands of them.
+pub(crate) fn type_at_most(ty: &Ty, width: usize) -> String {
+    struct Cut {
+        text: String,
+        left: usize,
+    }
+    impl fmt::Write for Cut {
+        fn write_str(&mut self, more: &str) -> fmt::Result {
+            let taken = more.chars().take(self.left);
+            let before = self.text.len();
+            self.text.extend(taken);
+            let written = &self.text[before..];
+            self.left -= written.chars().count();
+            if written.len() < more.len() { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut cut = Cut { text: String::new(), left: width };
+    match write!(cut, "{ty}") {
+        Ok(()) => cut.text,
+        Err(_) => cut.text + "…",
+    }
+}

@@ -10,17 +10,17 @@ use super::{Limits, Trap};
 use crate::value::Value;
 
 /// What making a tuple, record or case costs, without its members.
-pub(super) const NODE: u64 = 16;
+pub(crate) const NODE: u64 = 16;
 /// What a value takes in a tuple, record or case.
-pub(super) const SLOT: u64 = 32;
+pub(crate) const SLOT: u64 = 32;
 /// What an item takes in a list.
-pub(super) const ITEM: u64 = 64;
+pub(crate) const ITEM: u64 = 64;
 /// What an entry takes in a map.
-pub(super) const ENTRY: u64 = 128;
+pub(crate) const ENTRY: u64 = 128;
 /// What a changed map may copy per binary digit of its size: the way from the root to the entry.
-pub(super) const MAP_LEVEL: u64 = 32;
+pub(crate) const MAP_LEVEL: u64 = 32;
 /// What a list may copy per binary digit of its length.
-pub(super) const LIST_LEVEL: u64 = 16;
+pub(crate) const LIST_LEVEL: u64 = 16;
 
 /// What is left of the [`Limits`].
 #[derive(Debug)]

@@ -180,17 +180,17 @@ fn write(out: &mut Vec<u8>, value: &Value, ty: &Ty) {
 }
 
 /// Maps small magnitudes of either sign to small numbers.
-fn zigzag(int: i64) -> u64 {
+pub(crate) fn zigzag(int: i64) -> u64 {
     (int << 1 ^ int >> 63).cast_unsigned()
 }
 
-fn unzigzag(number: u64) -> i64 {
+pub(crate) fn unzigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
 /// Appends a number in minimal LEB128: seven bits a byte, the lowest first, the high bit set on
 /// all but the last.
-fn write_number(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn write_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;

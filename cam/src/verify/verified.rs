@@ -1,0 +1,226 @@
+//! Modules that were verified. Nothing outside [`super::verify`] makes one.
+
+use std::sync::Arc;
+
+use super::FunctionFacts;
+use crate::code::{Channel, Edge, Entry, FuncIx, Link, Machine, Module};
+use crate::digest::Digest;
+use crate::ty::Ty;
+
+/// A module that was verified; cannot be built elsewhere.
+#[derive(Debug, Clone)]
+pub struct VerifiedModule {
+    pub(crate) module: Arc<Module>,
+    pub(crate) digest: Digest,
+    /// Per function.
+    pub(crate) facts: Arc<Vec<FunctionFacts>>,
+}
+
+/// A verified machine.
+#[derive(Debug, Clone)]
+pub struct VerifiedMachine(pub(crate) VerifiedModule);
+
+/// A verified edge.
+#[derive(Debug, Clone)]
+pub struct VerifiedEdge(pub(crate) VerifiedModule);
+
+/// A verified link.
+#[derive(Debug, Clone)]
+pub struct VerifiedLink(pub(crate) VerifiedModule);
+
+/// What a module turned out to be.
+#[derive(Debug, Clone)]
+pub enum Verified {
+    /// A machine.
+    Machine(VerifiedMachine),
+    /// An edge.
+    Edge(VerifiedEdge),
+    /// A link.
+    Link(VerifiedLink),
+}
+
+impl Verified {
+    pub(super) fn new(module: VerifiedModule) -> Verified {
+        match module.module.entry {
+            Entry::Machine(_) => Verified::Machine(VerifiedMachine(module)),
+            Entry::Edge(_) => Verified::Edge(VerifiedEdge(module)),
+            Entry::Link(_) => Verified::Link(VerifiedLink(module)),
+        }
+    }
+
+    /// Returns what is in it, as any kind of module.
+    pub fn verified_module(&self) -> &VerifiedModule {
+        match self {
+            Verified::Machine(VerifiedMachine(module))
+            | Verified::Edge(VerifiedEdge(module))
+            | Verified::Link(VerifiedLink(module)) => module,
+        }
+    }
+
+    /// Returns the digest.
+    pub fn digest(&self) -> Digest {
+        self.verified_module().digest
+    }
+
+    /// Returns the module.
+    pub fn module(&self) -> &Module {
+        &self.verified_module().module
+    }
+
+    /// Returns the machine, if it is one.
+    pub fn into_machine(self) -> Option<VerifiedMachine> {
+        match self {
+            Verified::Machine(machine) => Some(machine),
+            _ => None,
+        }
+    }
+
+    /// Returns the edge, if it is one.
+    pub fn into_edge(self) -> Option<VerifiedEdge> {
+        match self {
+            Verified::Edge(edge) => Some(edge),
+            _ => None,
+        }
+    }
+
+    /// Returns the link, if it is one.
+    pub fn into_link(self) -> Option<VerifiedLink> {
+        match self {
+            Verified::Link(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Returns the kind in one word: `machine`, `edge` or `link`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Verified::Machine(_) => "machine",
+            Verified::Edge(_) => "edge",
+            Verified::Link(_) => "link",
+        }
+    }
+}
+
+impl VerifiedModule {
+    /// Returns the module.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// Returns the digest.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Returns what was found out about a function.
+    ///
+    /// # Panics
+    ///
+    /// When the module has no such function; those that it names it has.
+    pub fn facts(&self, function: FuncIx) -> &FunctionFacts {
+        &self.facts[function.0 as usize]
+    }
+
+    /// Returns the two ends of an arrow: its only parameter and its result.
+    pub(super) fn ends(&self, arrow: FuncIx) -> (&Ty, &Ty) {
+        let function = self.module.function(arrow);
+        (self.module.ty(function.params[0]), self.module.ty(function.result))
+    }
+}
+
+macro_rules! common {
+    ($($name:ident),*) => {
+        $(impl $name {
+            /// Returns the module.
+            pub fn module(&self) -> &Module {
+                &self.0.module
+            }
+
+            /// Returns the digest.
+            pub fn digest(&self) -> Digest {
+                self.0.digest
+            }
+
+            /// Returns it as any kind of verified module.
+            pub fn verified_module(&self) -> &VerifiedModule {
+                &self.0
+            }
+
+            /// Returns what was found out about a function.
+            ///
+            /// # Panics
+            ///
+            /// When the module has no such function; those that it names it has.
+            pub fn facts(&self, function: FuncIx) -> &FunctionFacts {
+                self.0.facts(function)
+            }
+        })*
+    };
+}
+
+common!(VerifiedMachine, VerifiedEdge, VerifiedLink);
+
+impl VerifiedMachine {
+    /// Returns the entry points and signature.
+    pub fn machine(&self) -> &Machine {
+        match &self.0.module.entry {
+            Entry::Machine(machine) => machine,
+            _ => unreachable!("a verified machine has the entry of a machine"),
+        }
+    }
+
+    /// Returns the type of the state.
+    pub fn state(&self) -> &Ty {
+        self.0.module.ty(self.machine().state)
+    }
+
+    /// Returns the type of the inputs.
+    pub fn input(&self) -> &Ty {
+        self.0.module.ty(self.machine().input)
+    }
+
+    /// Returns the type of the outputs.
+    pub fn output(&self) -> &Ty {
+        self.0.module.ty(self.machine().output)
+    }
+
+    /// Returns the type of the configuration.
+    pub fn config(&self) -> &Ty {
+        self.0.module.ty(self.machine().config)
+    }
+
+    /// Returns true when an input case comes from timers and answers only.
+    pub fn case_is_internal(&self, index: usize) -> bool {
+        self.machine().internal.get(index).copied().unwrap_or(false)
+    }
+
+    /// Returns the channels, in the order of their indices.
+    pub fn channels(&self) -> &[Channel] {
+        &self.machine().channels
+    }
+
+    /// Returns the channel of this name.
+    pub fn channel(&self, name: &str) -> Option<&Channel> {
+        self.channels().iter().find(|channel| &*channel.name == name)
+    }
+}
+
+impl VerifiedEdge {
+    /// Returns the arrows.
+    pub fn edge(&self) -> &Edge {
+        match &self.0.module.entry {
+            Entry::Edge(edge) => edge,
+            _ => unreachable!("a verified edge has the entry of an edge"),
+        }
+    }
+}
+
+impl VerifiedLink {
+    /// Returns the arrows.
+    pub fn link(&self) -> &Link {
+        match &self.0.module.entry {
+            Entry::Link(link) => link,
+            _ => unreachable!("a verified link has the entry of a link"),
+        }
+    }
+}
