@@ -143,6 +143,9 @@ pub enum TyError {
     /// More members than an index can count.
     #[error("a record or variant has at most {0} members")]
     TooManyMembers(usize),
+    /// A label that is empty or longer than [`LABEL_MAX`].
+    #[error("a label has 1 to {LABEL_MAX} bytes")]
+    Label,
     /// Two members share a label.
     #[error("the label `{0}` stands twice")]
     DoubledLabel(Arc<str>),
@@ -168,6 +171,9 @@ pub enum TyError {
 
 /// The most members that a tuple, record or variant may have.
 pub const MEMBERS_MAX: usize = 1024;
+
+/// The longest label in bytes.
+pub const LABEL_MAX: usize = 128;
 
 impl Ty {
     /// Returns the type of the given kind.
@@ -371,6 +377,9 @@ fn check_members<'a>(members: impl Iterator<Item = (&'a Arc<str>, u32)>) -> Resu
     let mut labels = std::collections::BTreeSet::new();
     let mut last = None;
     for (label, ordinal) in members {
+        if label.is_empty() || label.len() > LABEL_MAX {
+            return Err(TyError::Label);
+        }
         if !labels.insert(label) {
             return Err(TyError::DoubledLabel(label.clone()));
         }
@@ -460,52 +469,101 @@ impl fmt::Debug for Ty {
     }
 }
 
-/// The type as a person would write it.
+/// How many parts of a type are written before the rest becomes `...`: types of a hostile module
+/// are written into errors too.
+const SHOWN_MAX: u32 = 200;
+
+/// The type as a person would write it, as far as that is of use to a person.
 impl fmt::Display for Ty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limited = |f: &mut fmt::Formatter<'_>, name: &str, max: &Option<u32>| match max {
-            None => write!(f, "{name}"),
-            Some(max) => write!(f, "{name}(..={max})"),
-        };
-        match self.kind() {
-            Kind::Unit => write!(f, "()"),
-            Kind::Bool => write!(f, "Bool"),
-            Kind::Int { lo: i64::MIN, hi: i64::MAX } => write!(f, "Int"),
-            Kind::Int { lo, hi: i64::MAX } => write!(f, "Int({lo}..)"),
-            Kind::Int { lo: i64::MIN, hi } => write!(f, "Int(..={hi})"),
-            Kind::Int { lo, hi } => write!(f, "Int({lo}..={hi})"),
-            Kind::Text { max } => limited(f, "Text", max),
-            Kind::Bytes { max } => limited(f, "Bytes", max),
-            Kind::Duration => write!(f, "Duration"),
-            Kind::Option(item) => write!(f, "Option({item})"),
-            Kind::List { item, max: None } => write!(f, "List({item})"),
-            Kind::List { item, max: Some(max) } => write!(f, "List({item}, ..={max})"),
-            Kind::Map { key, value } => write!(f, "Map({key}, {value})"),
-            Kind::Tuple(items) => {
-                write!(f, "(")?;
-                for (index, item) in items.iter().enumerate() {
-                    write!(f, "{}{item}", if index > 0 { ", " } else { "" })?;
-                }
-                write!(f, ")")
+        show(self, f, &mut { SHOWN_MAX })
+    }
+}
+
+fn show(ty: &Ty, f: &mut fmt::Formatter<'_>, left: &mut u32) -> fmt::Result {
+    let limited = |f: &mut fmt::Formatter<'_>, name: &str, max: &Option<u32>| match max {
+        None => write!(f, "{name}"),
+        Some(max) => write!(f, "{name}(..={max})"),
+    };
+    if *left == 0 {
+        return write!(f, "...");
+    }
+    *left -= 1;
+    match ty.kind() {
+        Kind::Unit => write!(f, "()"),
+        Kind::Bool => write!(f, "Bool"),
+        Kind::Int { lo: i64::MIN, hi: i64::MAX } => write!(f, "Int"),
+        Kind::Int { lo, hi: i64::MAX } => write!(f, "Int({lo}..)"),
+        Kind::Int { lo: i64::MIN, hi } => write!(f, "Int(..={hi})"),
+        Kind::Int { lo, hi } => write!(f, "Int({lo}..={hi})"),
+        Kind::Text { max } => limited(f, "Text", max),
+        Kind::Bytes { max } => limited(f, "Bytes", max),
+        Kind::Duration => write!(f, "Duration"),
+        Kind::Option(item) => {
+            write!(f, "Option(")?;
+            show(item, f, left)?;
+            write!(f, ")")
+        }
+        Kind::List { item, max } => {
+            write!(f, "List(")?;
+            show(item, f, left)?;
+            match max {
+                None => write!(f, ")"),
+                Some(max) => write!(f, ", ..={max})"),
             }
-            Kind::Record(record) => {
-                write!(f, "{{ ")?;
-                for (position, (_, field)) in record.in_declared_order().enumerate() {
-                    write!(f, "{}{}: {}", if position > 0 { ", " } else { "" }, field.label, field.ty)?;
+        }
+        Kind::Map { key, value } => {
+            write!(f, "Map(")?;
+            show(key, f, left)?;
+            write!(f, ", ")?;
+            show(value, f, left)?;
+            write!(f, ")")
+        }
+        Kind::Tuple(items) => {
+            write!(f, "(")?;
+            for (index, item) in items.iter().enumerate() {
+                if *left == 0 {
+                    write!(f, ", ...")?;
+                    break;
                 }
-                write!(f, " }}")
+                write!(f, "{}", if index > 0 { ", " } else { "" })?;
+                show(item, f, left)?;
             }
-            Kind::Variant(variant) => {
-                for (index, case) in variant.cases.iter().enumerate() {
-                    let bar = if index > 0 { " | " } else { "" };
-                    match case.payload.kind() {
-                        Kind::Unit => write!(f, "{bar}{}", case.label)?,
-                        Kind::Record(_) => write!(f, "{bar}{} {}", case.label, case.payload)?,
-                        _ => write!(f, "{bar}{}({})", case.label, case.payload)?,
+            write!(f, ")")
+        }
+        Kind::Record(record) => {
+            write!(f, "{{ ")?;
+            for (position, (_, field)) in record.in_declared_order().enumerate() {
+                if *left == 0 {
+                    write!(f, ", ...")?;
+                    break;
+                }
+                write!(f, "{}{}: ", if position > 0 { ", " } else { "" }, field.label)?;
+                show(&field.ty, f, left)?;
+            }
+            write!(f, " }}")
+        }
+        Kind::Variant(variant) => {
+            for (index, case) in variant.cases.iter().enumerate() {
+                if *left == 0 {
+                    write!(f, " | ...")?;
+                    break;
+                }
+                write!(f, "{}{}", if index > 0 { " | " } else { "" }, case.label)?;
+                match case.payload.kind() {
+                    Kind::Unit => *left -= 1,
+                    Kind::Record(_) => {
+                        write!(f, " ")?;
+                        show(&case.payload, f, left)?;
+                    }
+                    _ => {
+                        write!(f, "(")?;
+                        show(&case.payload, f, left)?;
+                        write!(f, ")")?;
                     }
                 }
-                Ok(())
             }
+            Ok(())
         }
     }
 }
