@@ -12,10 +12,11 @@ use crate::tree::{self, TextFile};
 type Rule = fn(&Path, &[TextFile]) -> Vec<Fault>;
 
 /// All rules. A new rule needs a test below that plants its fault.
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     rules::map::code_map,
     rules::map::links,
     rules::map::examples_are_explained,
+    rules::map::codes_are_explained,
     rules::text::machine_paths,
     rules::text::unfinished,
     rules::text::lengths,
@@ -94,6 +95,24 @@ mod tests {
         assert_eq!(
             check_planted(&[("docs/architecture.md", &map), ("examples/shop/release.toml", "")]),
             ["examples/shop/README.md:1: the example has no README"]
+        );
+    }
+
+    #[test]
+    fn a_code_without_an_explanation_and_one_that_is_gone_are_found() {
+        let map = format!("{}- `cli/`: the command line\n- `cli/src/command/`: commands\n", SOUND[0].1);
+        let files = [
+            ("docs/architecture.md", map.as_str()),
+            ("cli/Cargo.toml", ""),
+            ("cli/src/command/explain.md", "## E0101: a\n\n## E0102: b\n"),
+            ("cam/src/syntax/tree.rs", "fn f() { g(\"E0101\"); g(\"E0103\") }\n"),
+        ];
+        assert_eq!(
+            check_planted(&files),
+            [
+                "cli/src/command/explain.md:3: nothing reports E0102 any more",
+                "cam/src/syntax/tree.rs:1: E0103 has no explanation"
+            ]
         );
     }
 

@@ -1,6 +1,6 @@
 //! Rules about documents: maps and links rot unless somebody walks them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::deps::MAP;
@@ -84,6 +84,52 @@ pub fn links(root: &Path, files: &[TextFile]) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Where `camshaft explain` takes its texts from.
+const EXPLANATIONS: &str = "cli/src/command/explain.md";
+
+/// Every diagnostic code of the language and of releases has an explanation, and every explanation
+/// a code. (The codes of documents, M...., stand with their meaning in one table in manifests.)
+pub fn codes_are_explained(_: &Path, files: &[TextFile]) -> Vec<Fault> {
+    let mut codes: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
+    let code = |file: &&TextFile| file.extension() == "rs" && file.path.contains("/src/");
+    for file in files.iter().filter(code).filter(|file| !file.path.starts_with("xtask/")) {
+        for (number, line) in file.lines() {
+            // Even pieces between quotes are outside of them.
+            for word in line.split('"').skip(1).step_by(2).filter(|word| is_code(word)) {
+                codes.entry(word).or_insert((&file.path, number));
+            }
+        }
+    }
+    let Some(explanations) = files.iter().find(|file| file.path == EXPLANATIONS) else { return Vec::new() };
+    let mut explained = BTreeSet::new();
+    let mut faults = Vec::new();
+    for (number, line) in explanations.lines() {
+        let Some((code, _)) = line.strip_prefix("## ").and_then(|head| head.split_once(": ")) else {
+            continue;
+        };
+        explained.insert(code);
+        if is_code(code) && !codes.contains_key(code) {
+            let message = format!("nothing reports {code} any more");
+            faults.push(Fault::error(EXPLANATIONS, number, message, "take the section out"));
+        }
+    }
+    for (code, (file, number)) in codes {
+        if !explained.contains(code) {
+            let remedy = format!("add a section `## {code}: ...` to {EXPLANATIONS}");
+            faults.push(Fault::error(file, number, format!("{code} has no explanation"), remedy));
+        }
+    }
+    faults
+}
+
+fn is_code(word: &str) -> bool {
+    word.len() == 5
+        && word.starts_with(['E', 'R'])
+        && word[1..].bytes().all(|byte| byte.is_ascii_digit())
+        // Numbers of rules in tests of tests, such as E9999, are nobody's.
+        && !word.ends_with("9999")
 }
 
 /// Every folder directly under `examples` has a README.
