@@ -53,7 +53,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::code::{Edge, Entry, FuncIx, Link, Machine, TypeIx};
+use crate::code::{FuncIx, TypeIx};
 use crate::ty::{Kind, Ty, children};
 use crate::value::Value;
 use crate::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, VerifiedModule};
@@ -199,7 +199,7 @@ pub enum Direction {
 ///
 /// When the program traps, or an invariant does not hold.
 pub fn init(machine: &VerifiedMachine, config: &Value, limits: Limits) -> Result<Value, Trap> {
-    let parts = machine_parts(machine);
+    let parts = machine.machine();
     let state = arrow(&machine.0, parts.init, vec![config.clone()], limits)?;
     check_invariants(machine, &state, limits)?;
     Ok(state)
@@ -220,7 +220,7 @@ pub fn step(
     config: &Value,
     limits: Limits,
 ) -> Result<Outcome, Trap> {
-    let (module, parts) = (&*machine.0.module, machine_parts(machine));
+    let (module, parts) = (&*machine.0.module, machine.machine());
     let Value::Sum(case, payload) = input else { unreachable!("an input is a variant") };
     debug_assert!(input.has_type(module.ty(parts.input)), "the input has the machine's type");
     debug_assert!(config.has_type(module.ty(parts.config)), "the configuration has the machine's type");
@@ -246,7 +246,7 @@ pub fn step(
 ///
 /// The first invariant that does not hold, or the trap in which it ends.
 pub fn check_invariants(machine: &VerifiedMachine, state: &Value, limits: Limits) -> Result<(), Trap> {
-    for (text, function) in &machine_parts(machine).invariants {
+    for (text, function) in &machine.machine().invariants {
         if call(&machine.0, *function, vec![state.clone()], limits)? != Value::Bool(true) {
             return Err(Trap::Invariant(text.clone()));
         }
@@ -265,7 +265,7 @@ pub fn edge_arrow(
     value: &Value,
     limits: Limits,
 ) -> Result<Value, Trap> {
-    let parts = edge_parts(edge);
+    let parts = edge.edge();
     let function = match which {
         EdgeArrow::Up => parts.up,
         EdgeArrow::Down => parts.down,
@@ -289,7 +289,7 @@ pub fn edge_channel(
     value: &Value,
     limits: Limits,
 ) -> Result<Value, Trap> {
-    let Some(arrows) = edge_parts(edge).channels.iter().find(|arrows| &*arrows.name == channel) else {
+    let Some(arrows) = edge.edge().channels.iter().find(|arrows| &*arrows.name == channel) else {
         return Err(Trap::Fail(format!("the edge has no arrows for the channel `{channel}`").into()));
     };
     let function = match direction {
@@ -305,7 +305,7 @@ pub fn edge_channel(
 ///
 /// When the arrow traps.
 pub fn link_message(link: &VerifiedLink, message: &Value, limits: Limits) -> Result<Value, Trap> {
-    arrow(&link.0, link_parts(link).message, vec![message.clone()], limits)
+    arrow(&link.0, link.link().message, vec![message.clone()], limits)
 }
 
 /// Makes a sender's answer of a receiver's output.
@@ -314,7 +314,7 @@ pub fn link_message(link: &VerifiedLink, message: &Value, limits: Limits) -> Res
 ///
 /// When the arrow traps, and `fail` when the channel takes no answers.
 pub fn link_answer(link: &VerifiedLink, output: &Value, limits: Limits) -> Result<Value, Trap> {
-    let Some(function) = link_parts(link).answer else {
+    let Some(function) = link.link().answer else {
         return Err(Trap::Fail("the channel takes no answers".into()));
     };
     arrow(&link.0, function, vec![output.clone()], limits)
@@ -364,25 +364,4 @@ pub(crate) fn nests(ty: &Ty) -> bool {
         (within && many) || children(ty.kind()).any(|part| walk(part, within || many))
     }
     walk(ty, false)
-}
-
-fn machine_parts(machine: &VerifiedMachine) -> &Machine {
-    match &machine.0.module.entry {
-        Entry::Machine(machine) => machine,
-        _ => unreachable!("a verified machine is a machine"),
-    }
-}
-
-fn edge_parts(edge: &VerifiedEdge) -> &Edge {
-    match &edge.0.module.entry {
-        Entry::Edge(edge) => edge,
-        _ => unreachable!("a verified edge is an edge"),
-    }
-}
-
-fn link_parts(link: &VerifiedLink) -> &Link {
-    match &link.0.module.entry {
-        Entry::Link(link) => link,
-        _ => unreachable!("a verified link is a link"),
-    }
 }

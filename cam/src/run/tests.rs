@@ -2,9 +2,12 @@
 
 use super::t0::Run;
 use super::*;
-use crate::code::{Block, Channel, ChannelEdge, EffectKind, Module, ModuleBuilder, Op};
+use crate::code::{
+    Block, Channel, ChannelEdge, Edge, EffectKind, Entry, Link, Machine, Module, ModuleBuilder, Op,
+};
 use crate::digest::Digest;
 use crate::ty::{Case, Field, Record, Variant};
+use crate::verify::{TrapKind, Verified, verify};
 
 fn ty(kind: Kind) -> Ty {
     Ty::new(kind).expect("the test's type is well formed")
@@ -65,31 +68,55 @@ fn acc(level: u32) -> Op {
     Op::Acc { level }
 }
 
-fn unverified(module: Module) -> VerifiedModule {
-    VerifiedModule { module: Arc::new(module), digest: Digest::of(b"test"), facts: Arc::default() }
+fn verified(module: Module) -> Verified {
+    verify(module).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Builds a module of one function, the message arrow of a link.
+/// Builds a function of these arguments and a link to hold it; its message arrow calls it.
 fn module(
-    params: &[Ty],
+    args: &[(Ty, Value)],
     result: &Ty,
     body: impl FnOnce(&mut ModuleBuilder) -> Vec<Op>,
-) -> (VerifiedModule, FuncIx) {
+) -> (Module, FuncIx) {
     let mut builder = ModuleBuilder::new("test");
+    let params: Vec<Ty> = args.iter().map(|(ty, _)| ty.clone()).collect();
     let body = Block(body(&mut builder));
-    let message = builder.function("arrow", params, result, body);
-    let module = builder
-        .finish(Entry::Link(Link {
-            sender: Digest::of(b"sender"),
-            channel: "channel".into(),
-            receiver: Digest::of(b"receiver"),
-            message,
-            answer: None,
-        }))
-        .expect("the test names what the builder gave out");
-    let Entry::Link(link) = &module.entry else { unreachable!("it was built as a link") };
-    let message = link.message;
-    (unverified(module), message)
+    let function = builder.function("tested", &params, result, body);
+    let mut load = vec![];
+    for (index, (ty, value)) in args.iter().enumerate() {
+        if index > 0 {
+            load.push(Op::Push {});
+        }
+        load.push(Op::Quote { constant: builder.constant(ty, value.clone()) });
+    }
+    load.push(Op::Call { function });
+    let message = builder.function("message", &[Ty::unit()], result, Block(load));
+    let module = builder.finish(link(message, None)).expect("the test names what the builder gave out");
+    // The message arrow calls the function last, so it stands directly before it.
+    let function = FuncIx(u32::try_from(module.functions.len()).expect("few functions") - 2);
+    (module, function)
+}
+
+fn link(message: FuncIx, answer: Option<FuncIx>) -> Entry {
+    Entry::Link(Link {
+        sender: Digest::of(b"sender"),
+        channel: "channel".into(),
+        receiver: Digest::of(b"receiver"),
+        message,
+        answer,
+    })
+}
+
+fn kind_of(trap: &Trap) -> TrapKind {
+    match trap {
+        Trap::Overflow => TrapKind::Overflow,
+        Trap::DivisionByZero => TrapKind::DivisionByZero,
+        Trap::Range => TrapKind::Range,
+        Trap::Fail(_) | Trap::Guard => TrapKind::Fail,
+        Trap::Fuel => TrapKind::Fuel,
+        Trap::Memory => TrapKind::Memory,
+        Trap::Invariant(_) => unreachable!("a function alone checks no invariants"),
+    }
 }
 
 /// What a run left, and what it used of fuel and memory.
@@ -105,18 +132,24 @@ fn measure(
     result: &Ty,
     body: impl FnOnce(&mut ModuleBuilder) -> Vec<Op>,
 ) -> Result<Used, Trap> {
-    let types: Vec<Ty> = args.iter().map(|(ty, _)| ty.clone()).collect();
     let values: Vec<Value> = args.iter().map(|(_, value)| value.clone()).collect();
     assert!(args.iter().all(|(ty, value)| value.has_type(ty)), "the test's arguments have their types");
-    let (module, function) = module(&types, result, body);
-    let mut run = Run::new(&module.module, None, Limits::STEP);
-    let value = run.function(function, values)?;
+    let (module, function) = module(args, result, body);
+    let verified = verified(module);
+    let mut run = Run::new(verified.module(), None, Limits::STEP);
+    let result_or_trap = run.function(function, values);
+    let (fuel, memory) =
+        (Limits::STEP.fuel - run.meter.fuel_left(), Limits::STEP.memory - run.meter.memory_left());
+    // What the verifier found out holds of every run.
+    let facts = verified.verified_module().facts(function);
+    assert!(facts.fuel_max.is_none_or(|max| fuel <= max), "{fuel} of {:?}", facts.fuel_max);
+    assert!(facts.memory_max.is_none_or(|max| memory <= max), "{memory} of {:?}", facts.memory_max);
+    let value = result_or_trap.inspect_err(|trap| {
+        let kind = kind_of(trap);
+        assert!(facts.may_trap.contains(&kind), "{kind:?} in {:?}", facts.may_trap);
+    })?;
     assert!(value.has_type(result), "{value:?} is a {result}");
-    Ok(Used {
-        value,
-        fuel: Limits::STEP.fuel - run.meter.fuel_left(),
-        memory: Limits::STEP.memory - run.meter.memory_left(),
-    })
+    Ok(Used { value, fuel, memory })
 }
 
 fn eval(

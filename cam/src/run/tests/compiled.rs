@@ -15,29 +15,23 @@ impl Instance {
     fn new(config: &str) -> Instance {
         let source = Source::new("stock.cam", include_str!("../../../tests/fixtures/stock.cam"));
         let machine = match crate::compile::machine(&source, None) {
-            Ok(module) => VerifiedMachine(unverified(module)),
+            Ok(module) => verified(module).into_machine().expect("it was compiled as a machine"),
             Err(errors) => panic!("{}", errors[0].one_line()),
         };
-        let config = Value::from_json(config, machine.0.module.ty(machine_parts(&machine).config))
-            .unwrap_or_else(|error| panic!("{error}"));
+        let config = Value::from_json(config, machine.config()).unwrap_or_else(|error| panic!("{error}"));
         let state = init(&machine, &config, Limits::STEP).expect("the initial state keeps the invariant");
         Instance { machine, config, state, seq: 0 }
     }
 
-    fn ty(&self, part: impl Fn(&Machine) -> TypeIx) -> &Ty {
-        self.machine.0.module.ty(part(machine_parts(&self.machine)))
-    }
-
     /// Does a step and tells the answer, or the trap.
     fn step(&mut self, input: &str) -> (String, Vec<Effect>) {
-        let input = Value::from_json(input, self.ty(|machine| machine.input))
-            .unwrap_or_else(|error| panic!("{error}"));
+        let input = Value::from_json(input, self.machine.input()).unwrap_or_else(|error| panic!("{error}"));
         self.seq += 1;
         let ctx = Ctx { now_ms: 0, seq: self.seq, self_key: "nuts".into(), seed: 0 };
         match step(&self.machine, &input, &self.state, &ctx, &self.config, Limits::STEP) {
             Ok(outcome) => {
                 self.state = outcome.state;
-                let output = outcome.output.map(|output| output.to_json(self.ty(|machine| machine.output)));
+                let output = outcome.output.map(|output| output.to_json(self.machine.output()));
                 (output.unwrap_or_else(|| "-".into()), outcome.effects)
             }
             Err(trap) => (trap.to_string(), vec![]),
@@ -51,7 +45,7 @@ impl Instance {
 
     #[track_caller]
     fn is(&self, state: &str) {
-        assert_eq!(self.state.to_json(self.ty(|machine| machine.state)), state);
+        assert_eq!(self.state.to_json(self.machine.state()), state);
     }
 }
 
@@ -79,9 +73,9 @@ fn the_example_of_the_language_page_runs() {
         panic!("{effects:?}")
     };
     assert_eq!((&**key, &**name), ("o", "o"));
-    let message_ty = stock.ty(|machine| machine.channels[0].message);
+    let message_ty = stock.machine.module().ty(stock.machine.channels()[0].message);
     assert_eq!(message.to_json(message_ty), r#"{"Charge":{"cents":0}}"#);
-    let fired = input.to_json(stock.ty(|machine| machine.input));
+    let fired = input.to_json(stock.machine.input());
     assert_eq!(fired, r#"{"Expire":{"order":"o"}}"#);
     stock.is(concat!(
         r#"{"items":{"bolt":{"count":3,"price":0,"note":null},"nut":{"count":5,"price":0,"note":null}},"#,
@@ -112,7 +106,7 @@ fn a_trap_is_told_and_changes_nothing() {
     let before = stock.state.clone();
     stock.state = {
         // A hold that `reserved` does not count: an instance gone bad.
-        let state_ty = stock.ty(|machine| machine.state).clone();
+        let state_ty = stock.machine.state().clone();
         let bad = r#"{"items":{},"holds":{"o":{"item":"nut","count":1}},"reserved":7}"#;
         Value::from_json(bad, &state_ty).expect("a state of the machine's type")
     };

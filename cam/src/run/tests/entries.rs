@@ -92,7 +92,7 @@ fn counter() -> VerifiedMachine {
             channels,
         }))
         .expect("the test names what the builder gave out");
-    VerifiedMachine(unverified(module))
+    verified(module).into_machine().expect("it was built as a machine")
 }
 
 fn ctx() -> Ctx {
@@ -187,7 +187,7 @@ fn edge() -> VerifiedEdge {
         channels: vec![ChannelEdge { name: "billing".into(), up: plus(7), down: plus(8) }],
     };
     let module = b.finish(Entry::Edge(edge)).expect("the test names what the builder gave out");
-    VerifiedEdge(unverified(module))
+    verified(module).into_edge().expect("it was built as an edge")
 }
 
 #[test]
@@ -205,20 +205,19 @@ fn each_arrow_of_an_edge_is_its_own() {
     );
 }
 
+fn linked(b: ModuleBuilder, message: FuncIx, answer: Option<FuncIx>) -> VerifiedLink {
+    let module = b.finish(link(message, answer)).expect("the test names what the builder gave out");
+    verified(module).into_link().expect("it was built as a link")
+}
+
 #[test]
 fn a_link_takes_messages_and_answers() {
     let link = |answered: bool| {
         let mut b = ModuleBuilder::new("link");
-        let negate = b.function("message", &[Ty::int()], &Ty::int(), Block(vec![acc(0), Op::Neg {}]));
-        let show = b.function("answer", &[Ty::int()], &Ty::text(), Block(vec![acc(0), Op::Show {}]));
-        let entry = Entry::Link(Link {
-            sender: Digest::of(b"sender"),
-            channel: "billing".into(),
-            receiver: Digest::of(b"receiver"),
-            message: negate,
-            answer: answered.then_some(show),
-        });
-        VerifiedLink(unverified(b.finish(entry).expect("the test names what the builder gave out")))
+        let one = [Ty::int()];
+        let negate = b.function("message", &one, &Ty::int(), Block(vec![acc(0), Op::Neg {}]));
+        let show = b.function("answer", &one, &Ty::text(), Block(vec![acc(0), Op::Show {}]));
+        linked(b, negate, answered.then_some(show))
     };
     assert_eq!(link_message(&link(true), &int(1), LIMITS), Ok(int(-1)));
     assert_eq!(link_answer(&link(true), &int(1), LIMITS), Ok(Value::text("1")));
@@ -247,13 +246,6 @@ fn a_result_that_shares_its_way_to_a_huge_size_is_refused() {
     }
     body.push(Op::Unlet { count: 4 });
     let message = b.function("bomb", &[Ty::int()], &levels[3], Block(body));
-    let entry = Entry::Link(Link {
-        sender: Digest::of(b"sender"),
-        channel: "c".into(),
-        receiver: Digest::of(b"receiver"),
-        message,
-        answer: None,
-    });
-    let bomb = VerifiedLink(unverified(b.finish(entry).expect("the test names what the builder gave out")));
+    let bomb = linked(b, message, None);
     assert_eq!(link_message(&bomb, &int(0), LIMITS), Err(Trap::Memory));
 }

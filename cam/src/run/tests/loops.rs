@@ -1,6 +1,7 @@
 //! Instructions with blocks, and calls.
 
 use super::*;
+use crate::verify::Fault;
 
 fn numbers(items: &[i64]) -> (Ty, Value) {
     (list_of(Ty::int()), ints(items))
@@ -140,22 +141,33 @@ fn a_call_has_its_own_registers() {
 #[test]
 fn nesting_is_bounded_and_fits_the_stack_of_a_thread() {
     // Each call nests a body in a block: the costliest way to recurse.
-    let run = |calls: usize| {
+    let nested = |calls: usize| {
         let list = list_of(Ty::int());
-        eval(&[(list.clone(), ints(&[1]))], &list, |builder| {
-            let mut function =
-                builder.function("leaf", std::slice::from_ref(&list), &list, Block(vec![acc(0)]));
+        module(&[(list.clone(), ints(&[1]))], &list, |builder| {
+            let one = std::slice::from_ref(&list);
+            let mut function = builder.function("leaf", one, &list, Block(vec![acc(0)]));
             let ty = builder.ty(&list);
             for _ in 0..calls {
                 let inner = vec![acc(0), Op::Call { function }, Op::Len {}];
                 let body = Block(vec![acc(0), Op::Map { ty, body: Block(inner) }]);
-                function = builder.function("nest", std::slice::from_ref(&list), &list, body);
+                function = builder.function("nest", one, &list, body);
             }
             vec![acc(0), Op::Call { function }]
         })
+        .0
     };
-    // Two blocks a call, and one each for the leaf and the outermost function.
-    let fitting = (NESTING_MAX as usize - 2) / 2;
-    assert_eq!(run(fitting), Ok(ints(&[1])));
-    assert_eq!(run(fitting + 1), Err(Trap::Memory));
+    // Two blocks a call, and one each for the leaf, the tested function and the message arrow.
+    let fitting = (NESTING_MAX as usize - 3) / 2;
+    let run = |module: &Module| {
+        let Entry::Link(link) = &module.entry else { unreachable!("it was built as a link") };
+        Run::new(module, None, Limits::STEP).function(link.message, vec![Value::Unit])
+    };
+    let verified = verified(nested(fitting));
+    assert_eq!(run(verified.module()), Ok(ints(&[1])));
+    // Deeper is refused by the verifier, and by the interpreter all the same.
+    let deeper = nested(fitting + 1);
+    assert_eq!(run(&deeper), Err(Trap::Memory));
+    let refused = verify(deeper).map(|_| ()).map_err(|error| error.fault);
+    let limit = Fault::Limit { what: "blocks within each other, calls included", max: NESTING_MAX as usize };
+    assert_eq!(refused, Err(limit));
 }

@@ -308,11 +308,11 @@ fn what_is_not_paid_for_is_not_done() {
     });
     assert_eq!(doubled, Err(Trap::Fuel));
     let range = |limits: Limits| {
-        let (module, function) = module(&[Ty::int()], &list_of(Ty::int()), |builder| {
+        let (module, function) = module(&[(Ty::int(), int(10))], &list_of(Ty::int()), |builder| {
             let zero = Op::Quote { constant: builder.constant(&Ty::int(), int(0)) };
             vec![zero, Op::Push {}, acc(0), Op::Range {}]
         });
-        call(&module, function, vec![int(10)], limits).map(|_| ())
+        call(verified(module).verified_module(), function, vec![int(10)], limits).map(|_| ())
     };
     assert_eq!(range(Limits { fuel: 14, memory: 640 }), Ok(()));
     assert_eq!(range(Limits { fuel: 13, memory: 640 }), Err(Trap::Fuel));
