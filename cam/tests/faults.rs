@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use camshaft_cam::code::{decode, encode};
 use camshaft_cam::compile;
 use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::verify::verify;
 
 fn words(error: &Diagnostic) -> String {
     format!("{} | {} | {}", error.message, error.label, error.help.as_deref().unwrap_or(""))
@@ -125,10 +127,19 @@ fn a_file_beyond_the_limit_is_refused_unread() {
     assert_eq!(errors[0].code, "E0107");
 }
 
+/// Good programs to change, each with the words that changes are made of.
+const GOOD: &[&str] = &[
+    include_str!("fixtures/stock.cam"),
+    include_str!("../../examples/counter/v3/apps/counter/machines/counter.cam"),
+    include_str!("../../examples/pingpong/v3/apps/ping/machines/client.cam"),
+    include_str!("../../examples/pingpong/v3/apps/pong/machines/server.cam"),
+];
+
+/// A program that compiles also verifies, and no change of a good program makes the compiler
+/// panic. `CAMSHAFT_LONG` multiplies the number of changed programs.
 #[test]
-fn no_cut_and_no_swap_of_a_good_program_makes_the_compiler_panic() {
-    let good = include_str!("fixtures/stock.cam");
-    // A small generator of its own: the same changes in every run.
+fn changed_programs_are_refused_or_verify() {
+    // A small generator of its own (xorshift): the same changes in every run.
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = move |below: usize| {
         seed ^= seed << 13;
@@ -136,23 +147,36 @@ fn no_cut_and_no_swap_of_a_good_program_makes_the_compiler_panic() {
         seed ^= seed << 17;
         usize::try_from(seed % below as u64).expect("below a length")
     };
-    let words: Vec<&str> = good.split_inclusive([' ', '(', ')', '{', '}', ',', '.', '\n']).collect();
-    for _ in 0..1_500 {
+    let times = std::env::var("CAMSHAFT_LONG").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    let mut compiled = 0;
+    for round in 0..1_500 * times {
+        let words: Vec<&str> =
+            GOOD[round % GOOD.len()].split_inclusive([' ', '(', ')', '{', '}', ',', '.', '\n']).collect();
         let mut changed = words.clone();
-        for _ in 0..=next(3) {
+        for _ in 0..=next(2) {
             let (a, b) = (next(changed.len()), next(changed.len()));
             match next(3) {
                 0 => changed.swap(a, b),
                 1 => {
                     changed.remove(a);
                 }
-                _ => changed.insert(a, words[b % words.len()]),
+                _ => changed[a] = words[b % words.len()],
             }
         }
         let text: String = changed.concat();
         let source = Source::new("changed.cam", text.as_str());
-        if let Err(errors) = compile::machine(&source, None) {
-            assert!(!errors.is_empty());
+        match compile::machine(&source, None) {
+            Err(errors) => assert!(!errors.is_empty(), "{text}"),
+            Ok(module) => {
+                compiled += 1;
+                let bytes = encode::encode(&module);
+                let back = decode::decode(&bytes).unwrap_or_else(|error| panic!("{error}\n{text}"));
+                assert_eq!(encode::encode(&back), bytes, "{text}");
+                if let Err(error) = verify(back) {
+                    panic!("{error}\n{text}");
+                }
+            }
         }
     }
+    assert!(compiled > 20, "some changes leave a program whole: {compiled}");
 }
