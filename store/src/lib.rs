@@ -1,1 +1,29 @@
-//! What a node remembers: journal, state snapshots, blobs and the switch record.
+//! What a node remembers: the journal, snapshots of its instances, and the bundles it has seen.
+//!
+//! [`Journal`] is the interface: one total order of [`Record`]s, appended in durable groups.
+//! [`SqliteJournal`] keeps it in one SQLite file; [`MemoryJournal`] in memory, for tests and
+//! simulations. A journal knows records, blobs and snapshots; it does not know what a machine or
+//! an upgrade is.
+//!
+//! What must stay true: a group is whole or absent after a crash; bytes that are not what was
+//! written are an error and never a guess; records are never changed or cut off at the end, so
+//! that going back is always one more record.
+
+mod codec;
+mod journal;
+mod memory;
+mod record;
+mod snapshot;
+mod sqlite;
+
+pub use codec::{CodecError, FORMAT};
+pub use journal::{Journal, StoreError};
+pub use memory::MemoryJournal;
+pub use record::{
+    Control, Direction, Effect, InputRecord, Record, Refusal, ReleaseEntry, Source, Stamp, Verdict,
+};
+pub use snapshot::{
+    BeforeImage, InstanceSnapshot, KeptAnswer, KeptSender, MailOrigin, MailSnapshot, Parked, ParkedItem,
+    Snapshot, Status, TimerSnapshot,
+};
+pub use sqlite::SqliteJournal;

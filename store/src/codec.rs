@@ -1,0 +1,71 @@
+//! The byte form of records and snapshots: a format number, then the value in postcard's form.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The format that this version writes, and the only one it reads.
+pub const FORMAT: u8 = 1;
+
+/// Why bytes are no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// Written by another version.
+    #[error("format {0} is unknown; this version of camshaft reads format {FORMAT}")]
+    Format(u8),
+    /// No bytes.
+    #[error("it is empty")]
+    Empty,
+    /// Not what the format says.
+    #[error("it is garbled: {0}")]
+    Garbled(String),
+    /// Something follows the value.
+    #[error("{0} bytes follow its end")]
+    Trailing(usize),
+}
+
+/// Returns the bytes of a value.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_extend(value, vec![FORMAT])
+        .expect("a vector takes all bytes, and our shapes have known lengths")
+}
+
+/// Returns the value of bytes that [`encode`] wrote.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    let (&format, rest) = bytes.split_first().ok_or(CodecError::Empty)?;
+    if format != FORMAT {
+        return Err(CodecError::Format(format));
+    }
+    let (value, rest) =
+        postcard::take_from_bytes(rest).map_err(|error| CodecError::Garbled(error.to_string()))?;
+    if rest.is_empty() { Ok(value) } else { Err(CodecError::Trailing(rest.len())) }
+}
+
+/// Digests as 32 bytes; their own form in serde is a text of 71.
+pub(crate) mod digest_bytes {
+    use camshaft_cam::digest::Digest;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+        digest.as_bytes().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+        <[u8; 32]>::deserialize(deserializer).map(Digest::from_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_value_is_refused_with_the_reason() {
+        let good = encode(&(7u64, "text"));
+        assert_eq!(decode::<(u64, String)>(&good), Ok((7, "text".to_owned())));
+        assert_eq!(decode::<(u64, String)>(&[]), Err(CodecError::Empty));
+        assert_eq!(decode::<(u64, String)>(&[9, 0]), Err(CodecError::Format(9)));
+        let longer = [good.as_slice(), &[0, 0]].concat();
+        assert_eq!(decode::<(u64, String)>(&longer), Err(CodecError::Trailing(2)));
+        assert!(matches!(decode::<(u64, String)>(&good[..3]), Err(CodecError::Garbled(_))));
+    }
+}

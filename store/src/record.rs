@@ -1,0 +1,262 @@
+//! The records of a journal.
+//!
+//! The shapes are serialised as they stand here, see [`crate::FORMAT`]: fields and cases are
+//! only ever added at the end, with a new format number.
+
+use camshaft_cam::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::digest_bytes;
+
+/// A record of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// An input that was given to an instance, and what came of it.
+    Input(InputRecord),
+    /// Something that was done to the node.
+    Control(Control),
+}
+
+/// An input that was given to an instance, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputRecord {
+    /// The number of the switch whose code ran.
+    pub switch: u64,
+    /// The instance: `app/machine` or `app/machine/key`.
+    pub instance: String,
+    /// The number of this input in the life of the instance, from 1.
+    pub seq: u64,
+    /// Where the input comes from.
+    pub source: Source,
+    /// The digest of the type that `input` is written in.
+    #[serde(with = "digest_bytes")]
+    pub writer: Digest,
+    /// The canonical bytes of the input.
+    pub input: Vec<u8>,
+    /// The time that the step saw, in milliseconds since the Unix epoch.
+    pub now_ms: i64,
+    /// The seed that the step saw.
+    pub seed: i64,
+    /// The number of the switch that brought the configuration that the step saw.
+    pub config: u64,
+    /// The trace that the input belongs to, as the caller sent it.
+    pub trace: Option<String>,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+/// Where an input comes from: what makes it that input and no other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// From outside, without a name: it cannot be told from a repetition.
+    Anonymous,
+    /// From outside, the message of this number of a client.
+    Client {
+        /// The client.
+        sender: String,
+        /// The number.
+        seq: u64,
+        /// The digest of what was sent, to tell a repetition from a reuse.
+        #[serde(with = "digest_bytes")]
+        content: Digest,
+    },
+    /// From outside, with a key for this request alone.
+    Key {
+        /// The key.
+        key: String,
+        /// The digest of what was sent.
+        #[serde(with = "digest_bytes")]
+        content: Digest,
+    },
+    /// A message of another instance.
+    Message {
+        /// The sender.
+        sender: String,
+        /// The number of the sender's input that sent it.
+        seq: u64,
+        /// The place of the send among that step's effects.
+        effect: u32,
+    },
+    /// The answer to a message that this instance sent.
+    Answer {
+        /// The receiver of the message, which answers.
+        receiver: String,
+        /// The number of the input that sent the message.
+        seq: u64,
+        /// The place of the send among that step's effects.
+        effect: u32,
+    },
+    /// A timer of this instance.
+    Timer {
+        /// The name.
+        name: String,
+        /// Which one of this name.
+        generation: u64,
+    },
+}
+
+/// What came of an input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// The step was done.
+    Applied {
+        /// The canonical bytes of the output; none for an internal input.
+        output: Option<Vec<u8>>,
+        /// What the step asked of the world, in order.
+        effects: Vec<Effect>,
+        /// The digest of the state after the step.
+        #[serde(with = "digest_bytes")]
+        state: Digest,
+    },
+    /// The step trapped: the state is what it was, and nothing was emitted.
+    Trapped {
+        /// The kind of trap.
+        kind: String,
+        /// The reason, for people.
+        reason: String,
+    },
+}
+
+/// An effect of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// The instance ends.
+    Stop,
+    /// A line for the log.
+    Log(String),
+    /// A timer is cancelled.
+    Cancel(String),
+    /// A timer is started.
+    Timer {
+        /// The name.
+        name: String,
+        /// When it fires, in milliseconds since the Unix epoch.
+        due_ms: i64,
+        /// The canonical bytes of the input that it fires.
+        input: Vec<u8>,
+    },
+    /// A message is sent.
+    Send {
+        /// The sender's channel.
+        channel: String,
+        /// The receiver.
+        to: String,
+        /// The canonical bytes of the message, in the sender's type.
+        message: Vec<u8>,
+    },
+}
+
+/// Who asked for something, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// Who asked.
+    pub who: String,
+}
+
+/// A release, and where its bundle is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseEntry {
+    /// The name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The digest of the bundle.
+    #[serde(with = "digest_bytes")]
+    pub digest: Digest,
+    /// The digest of the bundle's archive, under which the blob is kept.
+    #[serde(with = "digest_bytes")]
+    pub archive: Digest,
+}
+
+/// Which way a switch goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Direction {
+    /// To a newer release.
+    Up,
+    /// Back to the release before, because an operator said so.
+    Down,
+    /// Back to the release before, because a check after the switch failed.
+    Undo,
+}
+
+/// Something that was done to the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Control {
+    /// A release was installed on the empty node. This is switch number 1.
+    Installed {
+        /// Who and when.
+        stamp: Stamp,
+        /// The release.
+        release: ReleaseEntry,
+    },
+    /// The node went from one release to another.
+    ///
+    /// What becomes of instances, messages and timers follows from this record and the journal
+    /// before it alone: the code is pure. So what is parked or held needs no record of its own.
+    Switch {
+        /// Who and when.
+        stamp: Stamp,
+        /// The number of the switch; only ever grows.
+        number: u64,
+        /// The release that ran.
+        from: ReleaseEntry,
+        /// The release that runs.
+        to: ReleaseEntry,
+        /// Which way.
+        direction: Direction,
+        /// The digest of the relup whose instructions were followed.
+        #[serde(with = "digest_bytes")]
+        relup: Digest,
+    },
+    /// The checks after a switch passed.
+    CheckPassed {
+        /// The number of the switch.
+        switch: u64,
+    },
+    /// The checks after a switch failed; a switch backwards follows in the same group.
+    CheckFailed {
+        /// Who and when.
+        stamp: Stamp,
+        /// The number of the switch that is undone.
+        switch: u64,
+        /// The instance that did not pass, if it was one.
+        instance: Option<String>,
+        /// The reason, for people.
+        reason: String,
+    },
+    /// The running release is permanent.
+    Permanent {
+        /// Who and when.
+        stamp: Stamp,
+        /// The number of the switch that brought it.
+        switch: u64,
+    },
+    /// An instance may not go on.
+    InstanceHeld {
+        /// Who and when.
+        stamp: Stamp,
+        /// The instance.
+        instance: String,
+        /// The number of the last input that was applied to it.
+        seq: u64,
+        /// The reason, for people.
+        reason: String,
+    },
+    /// Something was asked for and refused; nothing was changed.
+    Refused(Refusal),
+}
+
+/// Something that was asked for and refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Who and when.
+    pub stamp: Stamp,
+    /// The release that was to be switched to, as far as it could be read.
+    pub to: Option<ReleaseEntry>,
+    /// The reason, for programs.
+    pub code: String,
+    /// The reason, for people.
+    pub reason: String,
+}

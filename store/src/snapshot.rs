@@ -1,0 +1,188 @@
+//! Snapshots: the instances as they were after a certain record.
+//!
+//! A snapshot shortens recovery; it never says anything that the journal before it did not.
+//! States and inputs are canonical bytes beside the digest of the machine that wrote them.
+
+use camshaft_cam::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::digest_bytes;
+
+/// The instances of a node after a certain record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The position of the last record that the snapshot has seen.
+    pub position: u64,
+    /// The number of the switch that was in force.
+    pub switch: u64,
+    /// The number of the switch that brought the configuration in force.
+    pub config: u64,
+    /// The node's time.
+    pub now_ms: i64,
+    /// The instances, in any order. The same address may stand several times, archived under
+    /// several machine digests.
+    pub instances: Vec<InstanceSnapshot>,
+}
+
+/// An instance in a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceSnapshot {
+    /// The address.
+    pub address: String,
+    /// Where it stands.
+    pub status: Status,
+    /// The machine digest whose types the state is written in.
+    #[serde(with = "digest_bytes")]
+    pub machine: Digest,
+    /// The number of the last input that was applied.
+    pub seq: u64,
+    /// How often it was born.
+    pub life: u64,
+    /// The state; none when it stopped.
+    pub state: Option<Vec<u8>>,
+    /// The messages that wait, in order.
+    pub mailbox: Vec<MailSnapshot>,
+    /// The timers.
+    pub timers: Vec<TimerSnapshot>,
+    /// How many timers were ever started.
+    pub timer_generation: u64,
+    /// The answers that are kept for repeated requests.
+    pub kept: Vec<KeptSender>,
+    /// The state from before the last switch, while it is still exact.
+    pub before: Option<BeforeImage>,
+    /// What no arrow accepted.
+    pub parked: Vec<Parked>,
+}
+
+/// Where an instance stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// It takes inputs.
+    Live,
+    /// It may not go on, and why. A switch to its machine lets it go on again only when it is
+    /// held because a switch could not take it along.
+    Held {
+        /// The reason, for people.
+        reason: String,
+        /// True when a switch could not take it along.
+        left_behind: bool,
+    },
+    /// The running release does not have its machine.
+    Archived,
+}
+
+/// A message in a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailSnapshot {
+    /// What it is.
+    pub origin: MailOrigin,
+    /// The machine digest whose input type the input is written in.
+    #[serde(with = "digest_bytes")]
+    pub writer: Digest,
+    /// The input.
+    pub input: Vec<u8>,
+    /// The trace that it belongs to.
+    pub trace: Option<String>,
+}
+
+/// What a message in a mailbox is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MailOrigin {
+    /// A message of another instance, or of itself.
+    Message {
+        /// The sender.
+        sender: String,
+        /// The number of the sender's input that sent it.
+        seq: u64,
+        /// The place among that step's effects.
+        effect: u32,
+        /// The sender's channel.
+        channel: String,
+        /// Which life of the sender sent it.
+        life: u64,
+    },
+    /// An answer.
+    Answer {
+        /// Who answers.
+        receiver: String,
+        /// The number of the input that sent the message.
+        seq: u64,
+        /// The place of the send among that step's effects.
+        effect: u32,
+    },
+}
+
+/// A timer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimerSnapshot {
+    /// The name.
+    pub name: String,
+    /// Which one of this name.
+    pub generation: u64,
+    /// When it fires, in milliseconds since the Unix epoch.
+    pub due_ms: i64,
+    /// The machine digest whose input type the input is written in.
+    #[serde(with = "digest_bytes")]
+    pub writer: Digest,
+    /// The input that it fires.
+    pub input: Vec<u8>,
+    /// The trace that it belongs to.
+    pub trace: Option<String>,
+}
+
+/// The answers that are kept for one sender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSender {
+    /// The client, or the key of a single request.
+    pub sender: String,
+    /// True for the key of a single request.
+    pub single: bool,
+    /// Numbers up to this one were answered, and their answers are gone.
+    pub floor: u64,
+    /// The answers, oldest first.
+    pub answers: Vec<KeptAnswer>,
+}
+
+/// An answer that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAnswer {
+    /// The number of the message.
+    pub seq: u64,
+    /// The digest of what was sent.
+    #[serde(with = "digest_bytes")]
+    pub content: Digest,
+    /// When it was answered.
+    pub at_ms: i64,
+    /// The answer as JSON, or the kind and reason of a trap.
+    pub answer: Result<String, (String, String)>,
+}
+
+/// A state from before a switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeforeImage {
+    /// The machine digest whose types it is written in.
+    #[serde(with = "digest_bytes")]
+    pub machine: Digest,
+    /// The state.
+    pub state: Vec<u8>,
+}
+
+/// Something that no arrow accepted. It comes back when its machine runs again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// What it is.
+    pub item: ParkedItem,
+    /// Why it is parked.
+    pub reason: String,
+    /// The number of the switch that parked it.
+    pub switch: u64,
+}
+
+/// What is parked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParkedItem {
+    /// A message.
+    Mail(MailSnapshot),
+    /// A timer.
+    Timer(TimerSnapshot),
+}
