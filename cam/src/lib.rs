@@ -19,6 +19,7 @@ pub mod compile;
 pub mod derive;
 pub mod diagnostic;
 pub mod digest;
+pub mod evaluate;
 pub mod hir;
 pub mod run;
 pub mod syntax;

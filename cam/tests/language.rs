@@ -55,3 +55,12 @@ fn every_machine_of_the_examples_compiles() {
         }
     }
 }
+
+#[test]
+fn the_program_with_everything_compiles() {
+    let source = source("everything.cam", include_str!("fixtures/everything.cam"));
+    if let Err(errors) = compile::machine(&source, None) {
+        let lines: Vec<String> = errors.iter().map(|error| error.one_line()).collect();
+        panic!("{}", lines.join("\n"));
+    }
+}

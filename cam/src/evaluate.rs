@@ -1,0 +1,509 @@
+//! The source-level evaluator: runs the typed tree as it stands.
+//!
+//! It shares no code with the compiler to bytecode nor with the machine that runs it, and knows
+//! neither environment levels nor stacks nor fuel: what it says a program does is what the text
+//! says. Tests hold bytecode against it.
+
+use std::collections::BTreeMap;
+
+use crate::check::machine::CheckedMachine;
+use crate::code::EffectKind;
+use crate::derive::Edits;
+use crate::hir::{
+    Binary, Decision, Each, Expr, ExprKind, Function, FunctionId, Local, Match, Step, Unary, Update,
+};
+use crate::run::{Ctx, Effect, Trap};
+use crate::ty::{Kind, Ty};
+use crate::value::Value;
+
+/// What a step did, as the text says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The next state.
+    pub state: Value,
+    /// The answer; `None` for an internal input.
+    pub output: Option<Value>,
+    /// What the step asks of the world, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// Returns the first state.
+///
+/// # Errors
+///
+/// When the program traps, or an invariant does not hold.
+pub fn init(machine: &CheckedMachine, config: &Value) -> Result<Value, Trap> {
+    let state = Evaluation::new(machine, None).function(&machine.init, vec![config.clone()])?;
+    invariants(machine, &state)?;
+    Ok(state)
+}
+
+/// Does one step.
+///
+/// # Errors
+///
+/// When the program traps, or an invariant does not hold of the new state.
+///
+/// # Panics
+///
+/// When the input is not of the machine's type.
+pub fn step(
+    machine: &CheckedMachine,
+    input: &Value,
+    state: &Value,
+    ctx: &Ctx,
+    config: &Value,
+) -> Result<Done, Trap> {
+    let Value::Sum(case, payload) = input else { panic!("an input is a variant") };
+    let case = *case as usize;
+    let mut evaluation = Evaluation::new(machine, Some(ctx));
+    let args = vec![(**payload).clone(), state.clone(), config.clone()];
+    let result = evaluation.function(&machine.handlers[case], args)?;
+    let (state, output) = match (machine.internal[case], result) {
+        (true, state) => (state, None),
+        (false, Value::Product(pair)) => (pair[0].clone(), Some(pair[1].clone())),
+        _ => unreachable!("an outside handler returns state and output"),
+    };
+    invariants(machine, &state)?;
+    Ok(Done { state, output, effects: evaluation.effects })
+}
+
+fn invariants(machine: &CheckedMachine, state: &Value) -> Result<(), Trap> {
+    for (name, function) in &machine.invariants {
+        if Evaluation::new(machine, None).function(function, vec![state.clone()])? != Value::Bool(true) {
+            return Err(Trap::Invariant(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+struct Evaluation<'m> {
+    functions: &'m [(FunctionId, Function)],
+    ctx: Option<&'m Ctx>,
+    names: BTreeMap<Local, Value>,
+    effects: Vec<Effect>,
+}
+
+impl<'m> Evaluation<'m> {
+    fn new(machine: &'m CheckedMachine, ctx: Option<&'m Ctx>) -> Evaluation<'m> {
+        Evaluation { functions: &machine.functions, ctx, names: BTreeMap::new(), effects: Vec::new() }
+    }
+
+    fn function(&mut self, function: &Function, args: Vec<Value>) -> Result<Value, Trap> {
+        for ((local, _), arg) in function.params.iter().zip(args) {
+            self.names.insert(*local, arg);
+        }
+        self.expr(&function.body)
+    }
+
+    fn all<'e>(&mut self, exprs: impl IntoIterator<Item = &'e Expr>) -> Result<Vec<Value>, Trap> {
+        exprs.into_iter().map(|expr| self.expr(expr)).collect()
+    }
+
+    fn expr(&mut self, expr: &Expr) -> Result<Value, Trap> {
+        Ok(match &expr.kind {
+            ExprKind::Const(value) => value.clone(),
+            ExprKind::Local(local) => self.names[local].clone(),
+            ExprKind::Ctx(field) => {
+                let ctx = self.ctx.expect("`ctx` stands in handlers only");
+                match field {
+                    0 => Value::Int(ctx.now_ms),
+                    1 => Value::Int(ctx.seq),
+                    2 => Value::Text(ctx.self_key.clone()),
+                    _ => Value::Int(ctx.seed),
+                }
+            }
+            ExprKind::Product(members) => Value::product(self.all(members)?),
+            ExprKind::Field(base, index) => members(&self.expr(base)?)[*index as usize].clone(),
+            ExprKind::Update(base, updates) => {
+                let mut record = self.expr(base)?;
+                for update in updates {
+                    record = self.update(&record, update, &update.path)?;
+                }
+                record
+            }
+            ExprKind::Inject(case, payload) => Value::sum(*case as usize, self.expr(payload)?),
+            ExprKind::If(condition, yes, no) => {
+                if self.expr(condition)? == Value::Bool(true) {
+                    self.expr(yes)?
+                } else {
+                    self.expr(no)?
+                }
+            }
+            ExprKind::Let(local, bound, body) => {
+                let bound = self.expr(bound)?;
+                self.names.insert(*local, bound);
+                self.expr(body)?
+            }
+            ExprKind::Match(chosen) => self.choice(chosen)?,
+            ExprKind::Unary(op, operand) => {
+                let value = self.expr(operand)?;
+                unary(*op, &value, &operand.ty, &expr.ty)?
+            }
+            ExprKind::Binary(op, left, right) => {
+                let (left, right) = (self.expr(left)?, self.expr(right)?);
+                binary(*op, left, right)?
+            }
+            ExprKind::Put(map, key, value) => {
+                let (map, key, value) = (self.expr(map)?, self.expr(key)?, self.expr(value)?);
+                Value::map(entries(&map).into_iter().chain([(key, value)]))
+            }
+            ExprKind::List(items) => match expr.ty.kind() {
+                Kind::Map { .. } => Value::map([]),
+                _ => Value::list(self.all(items)?),
+            },
+            ExprKind::MapOf(pairs) => {
+                let mut found = Vec::new();
+                for (key, value) in pairs {
+                    found.push((self.expr(key)?, self.expr(value)?));
+                }
+                Value::map(found)
+            }
+            ExprKind::Fold { over, start, so_far, item, body } => {
+                let (over, mut folded) = (self.expr(over)?, self.expr(start)?);
+                for parts in each(&over) {
+                    self.names.insert(*so_far, folded);
+                    self.name(item, parts);
+                    folded = self.expr(body)?;
+                }
+                folded
+            }
+            ExprKind::Each { each: which, over, item, body } => self.each(*which, over, item, body)?,
+            ExprKind::Call(id, args) => {
+                let args = self.all(args)?;
+                let found = self.functions.iter().find(|(other, _)| other == id);
+                let (_, function) = found.expect("the checker resolves calls to functions of the file");
+                self.function(function, args)?
+            }
+            ExprKind::Emit(effect, payload) => {
+                let payload = self.expr(payload)?;
+                self.emit(*effect, &payload);
+                Value::Unit
+            }
+            ExprKind::Block(steps, end) => {
+                for step in steps {
+                    match step {
+                        Step::Let(local, value) => {
+                            let value = self.expr(value)?;
+                            self.names.insert(*local, value);
+                        }
+                        Step::Do(effect) => {
+                            self.expr(effect)?;
+                        }
+                    }
+                }
+                self.expr(end)?
+            }
+            ExprKind::Fail(why) => match self.expr(why)? {
+                Value::Text(why) => return Err(Trap::Fail(why)),
+                _ => unreachable!("`fail` takes a Text"),
+            },
+            ExprKind::Convert(from, edits) => {
+                let value = self.expr(from)?;
+                convert(&value, &from.ty, &expr.ty, edits)?
+            }
+        })
+    }
+
+    fn name(&mut self, locals: &[Local], values: Vec<Value>) {
+        self.names.extend(locals.iter().copied().zip(values));
+    }
+
+    fn each(&mut self, which: Each, over: &Expr, item: &[Local], body: &Expr) -> Result<Value, Trap> {
+        let over = self.expr(over)?;
+        let is_map = matches!(over, Value::Map(_));
+        let mut found = Vec::new();
+        for parts in each(&over) {
+            self.name(item, parts.clone());
+            let result = self.expr(body)?;
+            let last = parts.last().cloned().unwrap_or(Value::Unit);
+            match which {
+                Each::Map => found.push((parts[0].clone(), result)),
+                Each::Filter | Each::Find if result == Value::Bool(true) => {
+                    if which == Each::Find {
+                        return Ok(Value::some(last));
+                    }
+                    found.push((parts[0].clone(), last));
+                }
+                _ => {}
+            }
+        }
+        Ok(match (which, is_map) {
+            (Each::Find, _) => Value::none(),
+            (_, true) => Value::map(found),
+            (_, false) => Value::list(found.into_iter().map(|(_, value)| value)),
+        })
+    }
+
+    fn update(&mut self, record: &Value, update: &Update, path: &[u32]) -> Result<Value, Trap> {
+        let (first, rest) = path.split_first().expect("a path has a member");
+        let mut changed = members(record).to_vec();
+        let member = &mut changed[*first as usize];
+        *member = match (rest.is_empty(), &update.key) {
+            (false, _) => self.update(member, update, rest)?,
+            (true, None) => self.expr(&update.value)?,
+            (true, Some(key)) => {
+                let (key, value) = (self.expr(key)?, self.expr(&update.value)?);
+                Value::map(entries(member).into_iter().chain([(key, value)]))
+            }
+        };
+        Ok(Value::product(changed))
+    }
+
+    fn choice(&mut self, chosen: &Match) -> Result<Value, Trap> {
+        let value = self.expr(&chosen.scrutinee)?;
+        self.names.insert(chosen.root, value);
+        let mut tree = &chosen.tree;
+        loop {
+            tree = match tree {
+                Decision::Arm(arm, names) => {
+                    self.alias(names);
+                    return self.expr(&chosen.arms[*arm].1);
+                }
+                Decision::Guarded(arm, names, otherwise) => {
+                    self.alias(names);
+                    let guard = chosen.arms[*arm].0.as_ref().expect("a guarded leaf has a guard");
+                    if self.expr(guard)? == Value::Bool(true) {
+                        return self.expr(&chosen.arms[*arm].1);
+                    }
+                    otherwise
+                }
+                Decision::Members(subject, named, rest) => {
+                    for (index, local) in named {
+                        let member = members(&self.names[subject])[*index as usize].clone();
+                        self.names.insert(*local, member);
+                    }
+                    rest
+                }
+                Decision::Case(subject, branches) => {
+                    let Value::Sum(case, payload) = self.names[subject].clone() else {
+                        unreachable!("a choice by case is made of a variant")
+                    };
+                    let (local, branch) = &branches[case as usize];
+                    self.names.insert(*local, (*payload).clone());
+                    branch
+                }
+                Decision::Bool(subject, yes, no) => {
+                    if self.names[subject] == Value::Bool(true) {
+                        yes
+                    } else {
+                        no
+                    }
+                }
+                Decision::Equal(subject, _, value, yes, no) => {
+                    if self.names[subject] == *value {
+                        yes
+                    } else {
+                        no
+                    }
+                }
+                Decision::Within(subject, lo, hi, yes, no) => {
+                    if (lo..=hi).contains(&&int(&self.names[subject])) { yes } else { no }
+                }
+            };
+        }
+    }
+
+    fn alias(&mut self, names: &[(Local, Local)]) {
+        for (name, part) in names {
+            let value = self.names[part].clone();
+            self.names.insert(*name, value);
+        }
+    }
+
+    fn emit(&mut self, effect: EffectKind, payload: &Value) {
+        let text = |value: &Value| match value {
+            Value::Text(text) => text.clone(),
+            _ => unreachable!("names and keys are Texts"),
+        };
+        self.effects.push(match (effect, payload) {
+            (EffectKind::Stop, _) => Effect::Stop,
+            (EffectKind::Log, line) => Effect::Log(text(line)),
+            (EffectKind::Cancel, name) => Effect::Cancel(text(name)),
+            (EffectKind::Timer, timer) => {
+                let [name, after, input] = members(timer) else { unreachable!("a timer has three parts") };
+                Effect::Timer { name: text(name), after_ms: int(after), input: input.clone() }
+            }
+            // Whether there is a key is seen in the channel's type: a message is a variant.
+            (EffectKind::Send(channel), Value::Product(pair)) => {
+                Effect::Send { channel, key: Some(text(&pair[0])), message: pair[1].clone() }
+            }
+            (EffectKind::Send(channel), message) => {
+                Effect::Send { channel, key: None, message: message.clone() }
+            }
+        });
+    }
+}
+
+fn members(value: &Value) -> &[Value] {
+    match value {
+        Value::Product(members) => members,
+        _ => unreachable!("only tuples and records have members"),
+    }
+}
+
+fn int(value: &Value) -> i64 {
+    match value {
+        Value::Int(int) => *int,
+        _ => unreachable!("a number was checked"),
+    }
+}
+
+fn entries(map: &Value) -> Vec<(Value, Value)> {
+    match map {
+        Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        _ => unreachable!("a Map was checked"),
+    }
+}
+
+/// Returns what a body sees, for each item or entry.
+fn each(over: &Value) -> Vec<Vec<Value>> {
+    match over {
+        Value::List(items) => items.iter().map(|item| vec![item.clone()]).collect(),
+        map => entries(map).into_iter().map(|(key, value)| vec![key, value]).collect(),
+    }
+}
+
+fn unary(op: Unary, value: &Value, from: &Ty, to: &Ty) -> Result<Value, Trap> {
+    Ok(match (op, value) {
+        (Unary::Neg, _) => Value::Int(int(value).checked_neg().ok_or(Trap::Overflow)?),
+        (Unary::Not, _) => Value::Bool(*value != Value::Bool(true)),
+        (Unary::Len, Value::Text(text)) => Value::Int(text.chars().count() as i64),
+        (Unary::Len, Value::Bytes(bytes)) => Value::Int(bytes.len() as i64),
+        (Unary::Len, over) => Value::Int(each(over).len() as i64),
+        (Unary::Show, Value::Bool(bool)) => Value::text(if *bool { "true" } else { "false" }),
+        (Unary::Show, Value::Int(int)) => Value::text(&int.to_string()),
+        (Unary::Show, text) => text.clone(),
+        (Unary::Parse, Value::Text(text)) => match text.parse::<i64>() {
+            // Exactly what `show` writes: no sign, zero or blank too many.
+            Ok(int) if int.to_string() == **text => Value::some(Value::Int(int)),
+            _ => Value::none(),
+        },
+        (Unary::Parse, _) => unreachable!("`parse` takes a Text"),
+        (Unary::Entries, map) => {
+            Value::list(entries(map).into_iter().map(|(key, value)| Value::product([key, value])))
+        }
+        (Unary::Hash, value) => {
+            Value::Bytes(crate::digest::Digest::of(&value.to_binary(from)).as_bytes().as_slice().into())
+        }
+        (Unary::Fit, value) if value.has_type(to) => value.clone(),
+        (Unary::Fit, _) => return Err(Trap::Range),
+    })
+}
+
+fn binary(op: Binary, left: Value, right: Value) -> Result<Value, Trap> {
+    let checked = |result: Option<i64>| result.map(Value::Int).ok_or(Trap::Overflow);
+    let count = |value: &Value| usize::try_from(int(value)).unwrap_or(0);
+    Ok(match op {
+        Binary::Add => checked(int(&left).checked_add(int(&right)))?,
+        Binary::Sub => checked(int(&left).checked_sub(int(&right)))?,
+        Binary::Mul => checked(int(&left).checked_mul(int(&right)))?,
+        Binary::Div | Binary::Mod if int(&right) == 0 => return Err(Trap::DivisionByZero),
+        Binary::Div => checked(int(&left).checked_div_euclid(int(&right)))?,
+        Binary::Mod => Value::Int(int(&left).checked_rem_euclid(int(&right)).unwrap_or(0)),
+        Binary::Lt => Value::Bool(left < right),
+        Binary::Le => Value::Bool(left <= right),
+        Binary::Eq => Value::Bool(left == right),
+        Binary::Cat => match (&left, &right) {
+            (Value::Text(a), Value::Text(b)) => Value::text(&format!("{a}{b}")),
+            (Value::Bytes(a), Value::Bytes(b)) => Value::Bytes([&**a, &**b].concat().into()),
+            (Value::List(a), Value::List(b)) => Value::list(a.iter().chain(b.iter()).cloned()),
+            _ => unreachable!("`++` joins two of a kind"),
+        },
+        Binary::Get => {
+            let found = match &left {
+                Value::List(items) => {
+                    usize::try_from(int(&right)).ok().and_then(|index| items.get(index)).cloned()
+                }
+                map => entries(map).into_iter().find(|(key, _)| *key == right).map(|(_, value)| value),
+            };
+            found.map_or(Value::none(), Value::some)
+        }
+        Binary::Del => Value::map(entries(&left).into_iter().filter(|(key, _)| *key != right)),
+        Binary::Append => Value::list(each(&left).into_iter().flatten().chain([right])),
+        Binary::Take => Value::list(each(&left).into_iter().flatten().take(count(&right))),
+        Binary::Drop => Value::list(each(&left).into_iter().flatten().skip(count(&right))),
+        Binary::Range => {
+            // A range beyond any step's fuel ends in the same trap there.
+            let (low, high) = (int(&left), int(&right));
+            if high.saturating_sub(low) > 1_000_000 {
+                return Err(Trap::Fuel);
+            }
+            Value::list((low..high).map(Value::Int))
+        }
+    })
+}
+
+/// Converts a value along the judgement `A ~> B`, by label.
+pub fn convert(value: &Value, from: &Ty, to: &Ty, edits: &Edits) -> Result<Value, Trap> {
+    if from == to {
+        return Ok(value.clone());
+    }
+    let nowhere = || Err(Trap::Fail("no counterpart".into()));
+    match (from.kind(), to.kind(), value) {
+        (Kind::Option(item), Kind::Option(to), Value::Sum(Value::SOME_INDEX, inner)) => {
+            Ok(Value::some(convert(inner, item, to, edits)?))
+        }
+        (Kind::Option(_), Kind::Option(_), none) => Ok(none.clone()),
+        (_, Kind::Option(to), value) => Ok(Value::some(convert(value, from, to, edits)?)),
+        (Kind::Option(item), _, Value::Sum(Value::SOME_INDEX, inner)) => convert(inner, item, to, edits),
+        (Kind::Option(_), ..) => nowhere(),
+        (Kind::List { item, .. }, Kind::List { item: to_item, .. }, list) => {
+            let items: Result<Vec<Value>, Trap> =
+                each(list).iter().flatten().map(|value| convert(value, item, to_item, edits)).collect();
+            fit(Value::list(items?), to)
+        }
+        (Kind::Map { key, value }, Kind::Map { key: to_key, value: to_value }, map) if key == to_key => {
+            let mut found = Vec::new();
+            for (key, inner) in entries(map) {
+                found.push((key, convert(&inner, value, to_value, edits)?));
+            }
+            Ok(Value::map(found))
+        }
+        (Kind::Tuple(items), Kind::Tuple(to_items), tuple) if items.len() == to_items.len() => {
+            let mut found = Vec::new();
+            for ((inner, item), to) in members(tuple).iter().zip(items).zip(to_items) {
+                found.push(convert(inner, item, to, edits)?);
+            }
+            Ok(Value::product(found))
+        }
+        (Kind::Record(record), Kind::Record(to_record), value) => {
+            let mut found = Vec::new();
+            for field in &to_record.fields {
+                let added = edits.added(to, &field.label).or(field.default.as_ref()).cloned();
+                found.push(
+                    match (record.index(edits.before(from, to, &field.label)), added, field.ty.kind()) {
+                        (Some(index), ..) => {
+                            convert(&members(value)[index], &record.fields[index].ty, &field.ty, edits)?
+                        }
+                        (None, Some(value), _) => value,
+                        (None, None, Kind::Option(_)) => Value::none(),
+                        _ => return nowhere(),
+                    },
+                );
+            }
+            Ok(Value::product(found))
+        }
+        (Kind::Variant(variant), Kind::Variant(to_variant), Value::Sum(case, payload)) => {
+            let case = &variant.cases[*case as usize];
+            match to_variant.index(edits.after(from, to, &case.label)) {
+                Some(index) => {
+                    let payload = convert(payload, &case.payload, &to_variant.cases[index].payload, edits)?;
+                    Ok(Value::sum(index, payload))
+                }
+                None => nowhere(),
+            }
+        }
+        (Kind::Int { .. }, Kind::Int { .. }, value)
+        | (Kind::Text { .. }, Kind::Text { .. }, value)
+        | (Kind::Bytes { .. }, Kind::Bytes { .. }, value) => fit(value.clone(), to),
+        _ => nowhere(),
+    }
+}
+
+fn fit(value: Value, to: &Ty) -> Result<Value, Trap> {
+    if value.has_type(to) { Ok(value) } else { Err(Trap::Range) }
+}
+
+#[cfg(test)]
+mod tests;
