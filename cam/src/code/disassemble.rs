@@ -153,10 +153,14 @@ impl Listing<'_> {
     fn op(&mut self, op: &Op, depth: usize, levels: u32) {
         let mut line = format!("{:<7}", op.name());
         let mut blocks: Vec<(String, &Block)> = vec![];
+        let mut variant = None;
         op.each_operand(|name, operand| {
             let shown = match operand {
-                Operand::Count(count) => count.to_string(),
-                Operand::Type(ty) => self.ty(ty),
+                Operand::Count(count) => self.case(variant, count).unwrap_or_else(|| count.to_string()),
+                Operand::Type(ty) => {
+                    variant = Some(ty);
+                    self.ty(ty)
+                }
                 Operand::Constant(constant) => self.constant(constant),
                 Operand::Function(function) => self.function_name(function),
                 Operand::Effect(effect) => self.effect(effect),
@@ -176,16 +180,17 @@ impl Listing<'_> {
         }
     }
 
+    /// A declared record or variant by its name; `Int` is more telling than what somebody calls
+    /// it. Long ones are cut, and carry the index under which the table shows more.
     fn ty(&self, index: TypeIx) -> String {
-        match self.module.types.get(index.0 as usize) {
-            None => format!("t{}?", index.0),
-            Some(ty) => {
-                let name = self.module.debug.types.iter().find(|(_, named)| *named == index);
-                name.map_or_else(
-                    || format!("t{}<{}>", index.0, type_at_most(ty, TYPE_WIDTH)),
-                    |(name, _)| name.to_string(),
-                )
-            }
+        let Some(ty) = self.module.types.get(index.0 as usize) else { return format!("t{}?", index.0) };
+        let mut names = self.module.debug.types.iter().filter(|(_, named)| *named == index);
+        if let (Kind::Record(_) | Kind::Variant(_), Some((name, _))) = (ty.kind(), names.next()) {
+            return name.to_string();
+        }
+        match type_at_most(ty, TYPE_WIDTH) {
+            cut if cut.ends_with('…') => format!("t{}: {cut}", index.0),
+            whole => whole,
         }
     }
 
@@ -193,6 +198,16 @@ impl Listing<'_> {
         match self.module.constants.get(index.0 as usize) {
             None => format!("c{}?", index.0),
             Some((ty, value)) => self.value(*ty, value, TYPE_WIDTH),
+        }
+    }
+
+    /// The name of a case, where the operand before the number is a variant or option.
+    fn case(&self, variant: Option<TypeIx>, case: u32) -> Option<String> {
+        let ty = self.module.types.get(variant?.0 as usize)?;
+        match (ty.kind(), case) {
+            (Kind::Option(_), Value::NONE_INDEX) => Some("None".to_owned()),
+            (Kind::Option(_), Value::SOME_INDEX) => Some("Some".to_owned()),
+            _ => Some(ty.as_variant()?.cases.get(case as usize)?.label.to_string()),
         }
     }
 
@@ -260,5 +275,72 @@ pub(crate) fn type_at_most(ty: &Ty, width: usize) -> String {
     match write!(cut, "{ty}") {
         Ok(()) => cut.text,
         Err(_) => cut.text + "…",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::generate::{any_module, small_machine};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_listing_is_typed_and_readable() {
+        let mut module = small_machine();
+        module.debug.name = "small".into();
+        module.debug.types = vec![("Input".into(), TypeIx(2)), ("State".into(), TypeIx(1))];
+        module.debug.functions = vec!["init".into()];
+        let listing = disassemble(&module);
+        let (head, functions) = listing.split_once("\nfn f1").expect("there is a second function");
+        assert_eq!(
+            head,
+            "\
+machine small keyed
+  config = ()
+  state = Int
+  input = Input
+  output = Bool
+  init = f0 \"init\"
+  on Go = f1
+  on internal End = f2
+  invariant \"no debt\" = f3
+
+types
+  t0 = ()
+  t1 = Int  ; State
+  t2 = Go(Int) | End  ; Input
+  t3 = Bool
+  t4 = (Int, Bool)
+
+constants
+  c0 = 0 : Int
+
+fn f0 \"init\"(0: ()) -> Int
+  QUOTE   0
+"
+        );
+        assert!(
+            functions.contains("\n  IF\n    yes:\n      QUOTE   0\n    no:\n      ACC     0\n"),
+            "{functions}"
+        );
+        assert!(functions.contains("\n  EMIT    stop\n"), "{functions}");
+    }
+
+    #[test]
+    fn a_type_is_cut_in_time() {
+        let mut ty = Ty::bool();
+        for _ in 0..14 {
+            ty = Ty::new(Kind::Tuple(vec![ty.clone(), ty])).expect("below the limits");
+        }
+        assert_eq!(type_at_most(&ty, 20), "((((((((((((((Bool, …");
+        assert_eq!(type_at_most(&Ty::bool(), 4), "Bool");
+    }
+
+    proptest! {
+        #[test]
+        fn any_module_has_a_listing(module in any_module()) {
+            let listing = disassemble(&module);
+            prop_assert!(listing.lines().count() > module.functions.len());
+        }
     }
 }

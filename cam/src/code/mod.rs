@@ -8,6 +8,8 @@ pub mod canonical;
 pub mod decode;
 pub mod disassemble;
 pub mod encode;
+#[cfg(test)]
+pub(crate) mod generate;
 pub mod op;
 pub mod operand;
 

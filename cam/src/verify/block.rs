@@ -184,48 +184,71 @@ impl<'m> Pass<'m> {
         }
     }
 
-    /// Checks an instruction that holds blocks, or that calls.
+    /// Checks an instruction that holds blocks, or that calls. A function for each, so that the
+    /// frames of the recursion stay small.
     fn nested(&mut self, op: &Op, v: &Ty, level: u32) -> Result<(Left, Cost), VerifyError> {
         let below = level + 1;
         match op {
-            Op::If { yes, no } => {
-                if !matches!(v.kind(), Kind::Bool) {
-                    return Err(self.mistyped(op, "Bool", v));
-                }
-                let (yes, yes_cost) = self.block(yes, Ty::unit(), below)?;
-                let (no, no_cost) = self.block(no, Ty::unit(), below)?;
-                Ok((self.join(op, yes, no)?, yes_cost.or(no_cost)))
-            }
+            Op::If { yes, no } => self.branch(op, [yes, no], v, below),
             Op::Case { blocks } => self.case(op, blocks, v, below),
-            Op::Fold { body } => {
-                let over = self.pop(op)?;
-                let mut bound = vec![v.clone()];
-                bound.extend(self.items(op, &over)?);
-                let body = self.body(op, body, bound, Some(v), below)?;
-                Ok((Some(v.clone()), body.times(count(&over))))
-            }
-            Op::Map { ty, body } => {
-                let to = self.module.ty(*ty).clone();
-                let (demanded, each) = self.mapped(op, v, &to)?;
-                let bound = self.items(op, v)?;
-                let body = self.body(op, body, bound, Some(&demanded), below)?;
-                Ok((Some(to), body.then(Cost::memory(each)).times(count(v))))
-            }
-            Op::Filter { body } => {
-                let bound = self.items(op, v)?;
-                let each = if bound.len() == 1 { ITEM } else { ENTRY };
-                let body = self.body(op, body, bound, Some(&Ty::bool()), below)?;
-                Ok((Some(v.clone()), body.then(Cost::memory(each)).times(count(v))))
-            }
-            Op::Find { body } => {
-                let Kind::List { item, .. } = v.kind() else { return Err(self.mistyped(op, "a list", v)) };
-                let found = self.made(op, Kind::Option(item.clone()))?;
-                let body = self.body(op, body, vec![item.clone()], Some(&Ty::bool()), below)?;
-                Ok((Some(found), Cost::memory(NODE + SLOT).then(body.times(count(v)))))
-            }
+            Op::Fold { body } => self.fold(op, body, v, below),
+            Op::Map { ty, body } => self.map_all(op, self.module.ty(*ty), body, v, below),
+            Op::Filter { body } => self.filter(op, body, v, below),
+            Op::Find { body } => self.find(op, body, v, below),
             Op::Call { function } => self.call(op, *function, v, level),
             _ => unreachable!("`block` sends only instructions with blocks, and calls, here"),
         }
+    }
+
+    fn branch(
+        &mut self,
+        op: &Op,
+        [yes, no]: [&Block; 2],
+        v: &Ty,
+        below: u32,
+    ) -> Result<(Left, Cost), VerifyError> {
+        if !matches!(v.kind(), Kind::Bool) {
+            return Err(self.mistyped(op, "Bool", v));
+        }
+        let (yes, yes_cost) = self.block(yes, Ty::unit(), below)?;
+        let (no, no_cost) = self.block(no, Ty::unit(), below)?;
+        Ok((self.join(op, yes, no)?, yes_cost.or(no_cost)))
+    }
+
+    fn fold(&mut self, op: &Op, body: &Block, v: &Ty, below: u32) -> Result<(Left, Cost), VerifyError> {
+        let over = self.pop(op)?;
+        let mut bound = vec![v.clone()];
+        bound.extend(self.items(op, &over)?);
+        let body = self.body(op, body, bound, v, below)?;
+        Ok((Some(v.clone()), body.times(count(&over))))
+    }
+
+    fn map_all(
+        &mut self,
+        op: &Op,
+        to: &Ty,
+        body: &Block,
+        v: &Ty,
+        below: u32,
+    ) -> Result<(Left, Cost), VerifyError> {
+        let (demanded, each) = self.mapped(op, v, to)?;
+        let bound = self.items(op, v)?;
+        let body = self.body(op, body, bound, &demanded, below)?;
+        Ok((Some(to.clone()), body.then(Cost::memory(each)).times(count(v))))
+    }
+
+    fn filter(&mut self, op: &Op, body: &Block, v: &Ty, below: u32) -> Result<(Left, Cost), VerifyError> {
+        let bound = self.items(op, v)?;
+        let each = if bound.len() == 1 { ITEM } else { ENTRY };
+        let body = self.body(op, body, bound, &Ty::bool(), below)?;
+        Ok((Some(v.clone()), body.then(Cost::memory(each)).times(count(v))))
+    }
+
+    fn find(&mut self, op: &Op, body: &Block, v: &Ty, below: u32) -> Result<(Left, Cost), VerifyError> {
+        let Kind::List { item, .. } = v.kind() else { return Err(self.mistyped(op, "a list", v)) };
+        let found = self.made(op, Kind::Option(item.clone()))?;
+        let body = self.body(op, body, vec![item.clone()], &Ty::bool(), below)?;
+        Ok((Some(found), Cost::memory(NODE + SLOT).then(body.times(count(v)))))
     }
 
     fn case(&mut self, op: &Op, blocks: &[Block], v: &Ty, below: u32) -> Result<(Left, Cost), VerifyError> {
@@ -263,7 +286,7 @@ impl<'m> Pass<'m> {
         op: &Op,
         body: &Block,
         bound: Vec<Ty>,
-        demanded: Option<&Ty>,
+        demanded: &Ty,
         below: u32,
     ) -> Result<Cost, VerifyError> {
         let depth = self.environment.len();
@@ -272,7 +295,7 @@ impl<'m> Pass<'m> {
         }
         let (left, cost) = self.block(body, Ty::unit(), below)?;
         self.environment.truncate(depth);
-        self.join(op, demanded.cloned(), left)?;
+        self.join(op, Some(demanded.clone()), left)?;
         Ok(cost.then(Cost::fuel(1)))
     }
 

@@ -271,15 +271,22 @@ fn effect(reader: &mut Reader<'_>) -> Result<EffectKind, DecodeError> {
     }
 }
 
+type ReadOp = fn(&mut Parts, &mut Reader<'_>, u32) -> Result<Op, DecodeError>;
+
 macro_rules! define_decoder {
     ($($name:ident = $code:literal, $fuel:literal, ($($operand:ident: $ty:ty),*), $rule:literal, $doc:literal;)*) => {
         impl Parts {
+            /// Chooses a function per opcode and then calls it: a single function that reads them
+            /// all would have a frame that is too great for a recursion.
             fn op(&mut self, reader: &mut Reader<'_>, levels: u32) -> Result<Op, DecodeError> {
                 let offset = reader.offset();
-                match reader.byte("block")? {
-                    $($code => Ok(Op::$name { $($operand: <$ty as Read>::read(self, reader, levels)?),* }),)*
-                    opcode => Err(DecodeError::UnknownOpcode { offset, opcode }),
-                }
+                let read: ReadOp = match reader.byte("block")? {
+                    $($code => |_parts, _reader, _levels| {
+                        Ok(Op::$name { $($operand: <$ty as Read>::read(_parts, _reader, _levels)?),* })
+                    },)*
+                    opcode => return Err(DecodeError::UnknownOpcode { offset, opcode }),
+                };
+                read(self, reader, levels)
             }
         }
     };
