@@ -180,3 +180,68 @@ fn changed_programs_are_refused_or_verify() {
     }
     assert!(compiled > 20, "some changes leave a program whole: {compiled}");
 }
+
+/// Wraps `inner` in `form` (with `@` for the hole) so many times.
+fn nested(form: &str, inner: &str, times: usize) -> String {
+    (0..times).fold(inner.to_owned(), |inner, _| form.replace('@', &inner))
+}
+
+#[test]
+fn the_deepest_programs_that_parse_go_through_on_a_thread_of_2_mib() {
+    let forms = [
+        "(@)",
+        "(@ + 1)",
+        "1 + @",
+        "if true { @ } else { 2 }",
+        "if @ == 1 { 1 } else { 2 }",
+        "match @ { 1 => 2, _ => 3 }",
+        "match 1 { 1 => @, _ => 3 }",
+        "{ let a = @; a }",
+        "{ let (a, _) = (@, 1); a }",
+        "{ let Some(a) = Some(@) else 3; a }",
+        "[@].len()",
+        "[1].map(x -> @).len()",
+        "[1].fold(0, (a, x) -> a + @)",
+        "Some(@).or(1)",
+        "[1: @].len()",
+        "\"{@}\".len()",
+        "f(@)",
+        "-@",
+        "{ count: @ }.count",
+        "{ ..{ count: 1 }, count: @ }.count",
+    ];
+    let mut gone_through = 0;
+    for form in forms {
+        // The deepest that the parser lets through, found from above.
+        let deepest = (1..=96).rev().find_map(|times| {
+            let body = nested(form, "1", times);
+            let text = format!(
+                "machine deep\ntype State = Int\ntype Input = | Go\ntype R = {{ count: Int }}\ninit = 0\n\
+                 fn f(n: Int) -> Int = n\nfn g(n: Int) -> Int = {body}\non Go => (state + g(1), ())\n"
+            );
+            let source = Source::new("deep.cam", text.as_str());
+            match compile::machine(&source, None) {
+                Ok(module) => Some((times, module)),
+                Err(errors) => {
+                    let expected = ["E0106", "E0245"];
+                    assert!(
+                        errors.iter().all(|error| expected.contains(&error.code)),
+                        "{form}: {}",
+                        words(&errors[0])
+                    );
+                    None
+                }
+            }
+        });
+        let (times, module) = deepest.unwrap_or_else(|| panic!("{form} never compiles"));
+        assert!(times >= 10, "{form}: {times}");
+        match decode::decode(&encode::encode(&module)) {
+            Ok(back) => match verify(back) {
+                Ok(_) => gone_through += 1,
+                Err(error) => panic!("{form} {times}: {error}"),
+            },
+            Err(error) => panic!("{form} {times}: {error}"),
+        }
+    }
+    assert_eq!(gone_through, forms.len());
+}

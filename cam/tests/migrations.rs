@@ -1,0 +1,228 @@
+//! Edges: what is derived, what has to be written, and how each fault is said.
+
+use camshaft_cam::compile;
+use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::run::{self, EdgeArrow, Limits, Trap};
+use camshaft_cam::ty::Ty;
+use camshaft_cam::value::Value;
+use camshaft_cam::verify::{Verified, VerifiedEdge, VerifiedMachine, verify};
+
+/// Compiles a machine of these types whose one handler keeps the state.
+fn machine(types: &str, init: &str, predecessor: Option<&VerifiedMachine>) -> VerifiedMachine {
+    let input = if types.contains("type Input") { "" } else { "type Input = | Go\non Go => (state, Ok)\n" };
+    let output = if types.contains("type Output") { "" } else { "type Output = | Ok\n" };
+    let text = format!("machine m\n{types}\n{input}{output}init = {init}\n");
+    let source = Source::new("m.cam", text.as_str());
+    let module = compile::machine(&source, predecessor.map(VerifiedMachine::module))
+        .unwrap_or_else(|errors| panic!("{}\n{text}", said(&errors)));
+    match verify(module) {
+        Ok(Verified::Machine(machine)) => machine,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn said(errors: &[Diagnostic]) -> String {
+    let line = |error: &Diagnostic| {
+        format!(
+            "{} {} | {} | {}\n",
+            error.code,
+            error.message,
+            error.label,
+            error.help.as_deref().unwrap_or("")
+        )
+    };
+    errors.iter().map(line).collect()
+}
+
+fn edge(from: &VerifiedMachine, to: &VerifiedMachine, migration: &str) -> Result<VerifiedEdge, String> {
+    let source = Source::new("m.cam", format!("migration m from \"1.0.0\"\n{migration}\n"));
+    let written = (!migration.is_empty()).then_some(&source);
+    let module = compile::edge(from, to, written).map_err(|errors| said(&errors))?;
+    match verify(module) {
+        Ok(Verified::Edge(edge)) => {
+            edge.check_ends(from, to).expect("made for these two");
+            Ok(edge)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn go(edge: &VerifiedEdge, arrow: EdgeArrow, (from, to): (&Ty, &Ty), json: &str) -> Result<String, Trap> {
+    let value = Value::from_json(json, from).expect("a value of the type");
+    Ok(run::edge_arrow(edge, arrow, &value, Limits::MIGRATION)?.to_json(to))
+}
+
+fn up(edge: &VerifiedEdge, from: &VerifiedMachine, to: &VerifiedMachine, json: &str) -> String {
+    go(edge, EdgeArrow::Up, (from.state(), to.state()), json).expect("goes up")
+}
+
+fn down(
+    edge: &VerifiedEdge,
+    from: &VerifiedMachine,
+    to: &VerifiedMachine,
+    json: &str,
+) -> Result<String, Trap> {
+    go(edge, EdgeArrow::Down, (to.state(), from.state()), json)
+}
+
+fn fail(why: &str) -> Result<String, Trap> {
+    Err(Trap::Fail(why.into()))
+}
+
+#[test]
+fn what_the_types_say_is_derived_both_ways() {
+    let old = machine(
+        "type Mood = Calm | Cross { why: Text }\ntype Item = { n: Int(0..=9), tags: List(Text(..=3)) }\n\
+         type State = { mood: Mood, items: Map(Text, Item), pair: (Int, Bool), x: Int }",
+        "{ mood: Calm, items: [:], pair: (1, true), x: 1 }",
+        None,
+    );
+    let new = machine(
+        "type Mood = Calm | Cross { why: Text, since: Int = 7 } | Glad\n\
+         type Item = { tags: List(Text), n: Int, note: Option(Text) = None }\n\
+         type State = { x: Option(Int), pair: (Int, Bool), items: Map(Text, Item), mood: Mood, more: Text = \"new\" }",
+        "{ x: None, mood: Calm, items: [:], pair: (1, true) }",
+        Some(&old),
+    );
+    let edge = edge(&old, &new, "").unwrap_or_else(|errors| panic!("{errors}"));
+    let before =
+        r#"{"mood":{"Cross":{"why":"rain"}},"items":{"a":{"n":3,"tags":["t"]}},"pair":[4,false],"x":5}"#;
+    let after = up(&edge, &old, &new, before);
+    assert_eq!(
+        after,
+        r#"{"x":5,"pair":[4,false],"items":{"a":{"tags":["t"],"n":3,"note":null}},"mood":{"Cross":{"why":"rain","since":7}},"more":"new"}"#
+    );
+    assert_eq!(down(&edge, &old, &new, &after).as_deref(), Ok(before), "down after up is where it was");
+    // What the old types cannot hold has no way back.
+    assert_eq!(
+        down(&edge, &old, &new, &after.replace("{\"Cross\":{\"why\":\"rain\",\"since\":7}}", "\"Glad\"")),
+        fail("the case Glad has no counterpart")
+    );
+    assert_eq!(
+        down(&edge, &old, &new, &after.replace("\"x\":5", "\"x\":null")),
+        fail("None has no counterpart")
+    );
+    assert_eq!(down(&edge, &old, &new, &after.replace("\"n\":3", "\"n\":10")), Err(Trap::Range));
+    assert_eq!(down(&edge, &old, &new, &after.replace("[\"t\"]", "[\"long\"]")), Err(Trap::Range));
+}
+
+#[test]
+fn ordinals_stay_with_their_labels() {
+    let old = machine("type State = { a: Int, b: Int }", "{ a: 1, b: 2 }", None);
+    let new = machine("type State = { c: Int = 3, b: Int, a: Int }", "{ a: 1, b: 2 }", Some(&old));
+    let ordinals = |machine: &VerifiedMachine| -> Vec<(String, u32)> {
+        let record = machine.state().as_record().expect("a record");
+        record.fields.iter().map(|field| (field.label.to_string(), field.ordinal)).collect()
+    };
+    let named = |pairs: &[(&str, u32)]| -> Vec<(String, u32)> {
+        pairs.iter().map(|(label, ordinal)| ((*label).to_owned(), *ordinal)).collect()
+    };
+    assert_eq!(ordinals(&old), named(&[("a", 0), ("b", 1)]));
+    assert_eq!(ordinals(&new), named(&[("a", 0), ("b", 1), ("c", 2)]));
+    // Old bytes are valid new bytes but for what is new at the end.
+    let state = Value::from_json(r#"{"a":1,"b":2}"#, old.state()).expect("a state").to_binary(old.state());
+    let after =
+        Value::from_json(r#"{"c":3,"b":2,"a":1}"#, new.state()).expect("a state").to_binary(new.state());
+    assert_eq!(after[1..1 + state.len() - 1], state[1..]);
+}
+
+#[test]
+fn edits_say_what_the_types_do_not() {
+    let old = machine(
+        "type Item = { qty: Int, old: Bool }\ntype Mood = Fine | Bad\ntype State = { item: Item, mood: Mood }",
+        "{ item: { qty: 1, old: true }, mood: Fine }",
+        None,
+    );
+    let new = machine(
+        "type Item = { count: Int, unit: Text }\ntype Mood = Good | Bad\ntype State = { item: Item, mood: Mood }",
+        "{ item: { count: 1, unit: \"kg\" }, mood: Good }",
+        Some(&old),
+    );
+    let edits =
+        "rename Item.qty to count; rename Mood.Fine to Good; drop Item.old; add Item.unit = \"piece\"";
+    let there = edge(
+        &old,
+        &new,
+        &format!(
+            "{edits}\ndown (new) = {{ item: {{ qty: new.item.count, old: false }}, mood: match new.mood {{ Good => Fine, Bad => Bad }} }}"
+        ),
+    );
+    let there = there.unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(
+        up(&there, &old, &new, r#"{"item":{"qty":4,"old":true},"mood":"Fine"}"#),
+        r#"{"item":{"count":4,"unit":"piece"},"mood":"Good"}"#
+    );
+    // A dropped field has nothing to come back from, so the way back has to be written.
+    let open = edge(&old, &new, edits).expect_err("`old` has no default");
+    assert!(
+        open.starts_with("E0402") && open.contains("State.item.old: the field is new and has no default"),
+        "{open}"
+    );
+}
+
+#[test]
+fn queued_inputs_and_answers_move_by_written_clauses() {
+    let old = machine(
+        "type State = Int\ntype Input = Take { item: Int } | Look\ntype Output = Ok | Refused(Text)\n\
+         on Take { item } => (state + item, Ok)\non Look => (state, Refused(\"\"))",
+        "0",
+        None,
+    );
+    let new = machine(
+        "type State = Int\ntype Input = Look | Reserve { order: Int, item: Int }\ntype Output = Ok | Failed\n\
+         on Reserve { order, item } => (state + item + order, Ok)\non Look => (state, Failed)",
+        "0",
+        Some(&old),
+    );
+    let open = edge(&old, &new, "").expect_err("`Take` is gone");
+    assert!(open.starts_with("E0403") && open.contains("Input.Take: the case has no counterpart"), "{open}");
+    let clauses = "lift Take { item } => Reserve { order: item, item }\nlower Failed => Refused(\"failed\")";
+    let edge = edge(&old, &new, clauses).unwrap_or_else(|errors| panic!("{errors}"));
+    let lift = |json| go(&edge, EdgeArrow::Lift, (old.input(), new.input()), json);
+    assert_eq!(lift(r#"{"Take":{"item":3}}"#).as_deref(), Ok(r#"{"Reserve":{"order":3,"item":3}}"#));
+    assert_eq!(lift(r#""Look""#).as_deref(), Ok(r#""Look""#), "the rest is derived");
+    let lower = |json| go(&edge, EdgeArrow::Lower, (new.output(), old.output()), json);
+    assert_eq!(lower(r#""Failed""#).as_deref(), Ok(r#"{"Refused":"failed"}"#));
+    let unlift = |json| go(&edge, EdgeArrow::Unlift, (new.input(), old.input()), json);
+    assert_eq!(unlift(r#"{"Reserve":{"order":1,"item":2}}"#), fail("the case Reserve has no counterpart"));
+    let raise = |json| go(&edge, EdgeArrow::Raise, (old.output(), new.output()), json);
+    assert_eq!(raise(r#"{"Refused":"x"}"#), fail("the case Refused has no counterpart"));
+}
+
+#[test]
+fn every_fault_of_a_migration_says_what_is_open() {
+    let old = machine("type State = { a: Int, gone: Int }", "{ a: 1, gone: 2 }", None);
+    let new = machine("type State = { a: Int, b: Text }", "{ a: 1, b: \"\" }", Some(&old));
+    let whole = "up (old) = { a: old.a, b: \"\" }\ndown (new) = { a: new.a, gone: 0 }";
+    edge(&old, &new, whole).unwrap_or_else(|errors| panic!("{errors}"));
+    let cases: &[(&str, &str, &str)] = &[
+        ("", "E0401", "State.b: the field is new and has no default"),
+        ("", "E0401", "State.gone would be dropped"),
+        ("", "E0402", "State.gone: the field is new and has no default"),
+        ("up (old) = { a: old.a, b: old.a }", "E0210", "expected Text, found Int"),
+        ("up (old) = { a: old.b, b: \"\" }", "E0209", "has no field `b`"),
+        ("up (old) = { a: 1 }", "E0211", "lacks `b`"),
+        ("up (old) = { a: 1, b: \"\" }\nup (old) = { a: 1, b: \"\" }", "E0406", "`up` stands twice"),
+        ("rename State.gone to c", "E0209", "of the new version has no member `c`"),
+        ("rename Stat.gone to b", "E0201", "the old version has no type `Stat`"),
+        ("drop State", "E0405", "an edit names a type and a member of it"),
+        ("add State.b = 1", "E0210", "expected Text, found Int"),
+        ("add State.c = 1", "E0209", "of the new version has no member `c`"),
+        ("up (old) = fn", "E0112", "cannot be a name"),
+        ("upp (old) = 1", "E0110", "did you mean `up`?"),
+        ("lift Stop => Go", "E0208", "`Input` has no case `Stop`"),
+        ("lift _ => Go\nlift Go => Go", "E0222", "this arrow is never reached"),
+        ("up (old) { log \"x\"; { a: 1, b: \"\" } }", "E0218", "effects stand in `on` blocks only"),
+    ];
+    for (migration, code, words) in cases {
+        let errors = edge(&old, &new, migration).expect_err(migration);
+        let found = errors.lines().any(|line| line.starts_with(code)) && errors.contains(words);
+        assert!(found, "`{migration}`: no {code} with `{words}` in\n{errors}");
+    }
+    let machine = Source::new("m.cam", "machine m\ntype State = Int\n");
+    let errors = compile::edge(&old, &new, Some(&machine)).expect_err("a machine");
+    assert!(said(&errors).starts_with("E0404"), "{}", said(&errors));
+    let header = compile::migration_header(&Source::new("m.cam", "migration stock from \"1.3.0\"\n"))
+        .expect("a header");
+    assert_eq!((&*header.machine, &*header.from), ("stock", "1.3.0"));
+}
