@@ -31,6 +31,8 @@ struct Node {
     digest: Digest,
     depth: u32,
     nodes: u64,
+    /// Whether it orders, remembered: a hostile module asks it of one large type again and again.
+    key: bool,
 }
 
 /// What a type is made of.
@@ -193,7 +195,8 @@ impl Ty {
             return Err(TyError::TooLarge);
         }
         let digest = Digest::tagged("cam2/type", &signature(&kind));
-        Ok(Ty(Arc::new(Node { kind, digest, depth: depth + 1, nodes })))
+        let key = is_key(&kind);
+        Ok(Ty(Arc::new(Node { kind, digest, depth: depth + 1, nodes, key })))
     }
 
     fn sure(kind: Kind) -> Ty {
@@ -281,14 +284,7 @@ impl Ty {
 
     /// Returns true when values of this type may be keys of a map.
     pub fn is_key(&self) -> bool {
-        match self.kind() {
-            Kind::Bool | Kind::Int { .. } | Kind::Text { .. } | Kind::Bytes { .. } | Kind::Duration => true,
-            Kind::Tuple(items) => items.iter().all(Ty::is_key),
-            Kind::Variant(variant) => {
-                variant.cases.iter().all(|case| matches!(case.payload.kind(), Kind::Unit))
-            }
-            _ => false,
-        }
+        self.0.key
     }
 }
 
@@ -341,6 +337,15 @@ pub fn children(kind: &Kind) -> impl Iterator<Item = &Ty> {
         Kind::Variant(variant) => variant.cases.iter().map(|case| &case.payload).collect(),
     };
     parts.into_iter()
+}
+
+fn is_key(kind: &Kind) -> bool {
+    match kind {
+        Kind::Bool | Kind::Int { .. } | Kind::Text { .. } | Kind::Bytes { .. } | Kind::Duration => true,
+        Kind::Tuple(items) => items.iter().all(Ty::is_key),
+        Kind::Variant(variant) => variant.cases.iter().all(|case| matches!(case.payload.kind(), Kind::Unit)),
+        _ => false,
+    }
 }
 
 fn check(kind: &Kind) -> Result<(), TyError> {

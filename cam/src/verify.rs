@@ -25,6 +25,7 @@
 //! | V18 | the input of a machine is a variant; `internal` and `step` have one item per case |
 //! | V19 | channels have different names |
 //! | V20 | answers come back as an internal case with the fields `answer: Option(T)` and at most `from: Text` |
+//! | V21 | the module comes back from its bytes, so it keeps the decoder's limits: what verifies can be shipped |
 //!
 //! What EMIT takes is part of V06: `()` to stop, Text to log and to cancel, `(Text, Duration, Input)` for
 //! a timer, the channel's message to send, or `(Text, message)` on a keyed channel.
@@ -49,8 +50,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::code::canonical::{RangeError, canonical, entry_functions};
-use crate::code::decode::{NESTING_MAX, OPS_MAX, TYPES_MAX};
-use crate::code::encode::digest;
+use crate::code::decode::{NESTING_MAX, OPS_MAX, TYPES_MAX, decode};
+use crate::code::encode::{digest, encode};
 use crate::code::{Entry, FuncIx, Module};
 use crate::run::Limits;
 use block::Pass;
@@ -134,6 +135,7 @@ pub fn verify(module: Module) -> Result<Verified, VerifyError> {
     check_limits(&module).map_err(whole)?;
     check_numbering(&module).map_err(whole)?;
     check_constants(&module).map_err(whole)?;
+    check_byte_form(&module).map_err(whole)?;
     let steps = entry::step_functions(&module)?;
     let facts = check_functions(&module, &steps)?;
     entry::check(&module)?;
@@ -189,6 +191,13 @@ fn check_constants(module: &Module) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn check_byte_form(module: &Module) -> Result<(), Fault> {
+    match decode(&encode(module)) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Fault::ByteForm { error }),
+    }
 }
 
 fn check_functions(module: &Module, steps: &BTreeSet<FuncIx>) -> Result<Vec<FunctionFacts>, VerifyError> {

@@ -24,8 +24,11 @@ use reader::Reader;
 pub const MODULE_BYTES_MAX: usize = 16 << 20;
 /// The most types in a module.
 pub const TYPES_MAX: usize = 4096;
-/// The most instructions in a module. An instruction takes up to 64 bytes once decoded.
+/// The most instructions and blocks in a module. Either takes up to 64 bytes once decoded.
 pub const OPS_MAX: usize = 1 << 20;
+/// The most members that the tuples, records and variants of a module have together. A member
+/// takes up to 100 bytes once decoded.
+pub const MEMBERS_IN_ALL_MAX: usize = 1 << 18;
 /// How deep blocks may nest within a function, its body counted. Every walk over code recurses
 /// as deep as this.
 pub const NESTING_MAX: u32 = 128;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::code::decode::DecodeError;
 use crate::code::disassemble::type_at_most;
 use crate::ty::{Ty, TyError};
 
@@ -225,5 +226,11 @@ faults! {
         name: Arc<str>,
         /// Why not.
         why: &'static str
+    };
+    /// A module that could not be read back.
+    #[error("the module does not come back from its bytes: {error}")]
+    "V21" ByteForm {
+        /// What the decoder says.
+        error: DecodeError
     };
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::code::decode::{DecodeError, VALUE_BYTES_MAX};
 use crate::code::{
     Answer, Block, Channel, ConstIx, Edge, EffectKind, Link, Machine, ModuleBuilder, Op, TypeIx,
 };
 use crate::digest::Digest;
-use crate::ty::{Case, Field, Kind, Record, Ty, Variant};
+use crate::ty::{Case, Field, Kind, MEMBERS_MAX, Record, Ty, Variant};
 use crate::value::Value;
 
 mod ends;
@@ -453,6 +454,36 @@ fn refused() -> Vec<(Module, Fault)> {
                 machine.channels = vec![channel];
             }),
             Fault::Answer { name: "c".into(), why: "the field `answer` is no Option of the answer" },
+        ),
+        // V21
+        (
+            arrow(Ty::int(), Ty::bytes(), |builder| {
+                let long = Value::Bytes(vec![0; VALUE_BYTES_MAX].into());
+                vec![Op::Quote { constant: builder.constant(&Ty::bytes(), long) }]
+            }),
+            Fault::ByteForm {
+                error: DecodeError::Count {
+                    offset: 37,
+                    what: "bytes of values",
+                    count: VALUE_BYTES_MAX as u64 + 3,
+                    max: VALUE_BYTES_MAX,
+                },
+            },
+        ),
+        (
+            machine(|machine, builder| {
+                let body = Block(vec![yes(builder)]);
+                let holds = builder.function("holds", &[Ty::int()], &Ty::bool(), body);
+                machine.invariants = vec![("".into(), holds); MEMBERS_MAX + 1];
+            }),
+            Fault::ByteForm {
+                error: DecodeError::Count {
+                    offset: 135,
+                    what: "invariants",
+                    count: MEMBERS_MAX as u64 + 1,
+                    max: MEMBERS_MAX,
+                },
+            },
         ),
     ]
 }

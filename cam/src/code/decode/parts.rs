@@ -1,7 +1,7 @@
 //! The contents of the sections.
 
 use super::reader::Reader;
-use super::{DecodeError, NESTING_MAX, OPS_MAX, TYPES_MAX, VALUE_BYTES_MAX};
+use super::{DecodeError, MEMBERS_IN_ALL_MAX, NESTING_MAX, OPS_MAX, TYPES_MAX, VALUE_BYTES_MAX};
 use crate::code::op::Count;
 use crate::code::{
     Answer, Block, Channel, ChannelEdge, ConstIx, Debug, Edge, EffectKind, Entry, FuncIx, Function, Link,
@@ -19,7 +19,9 @@ pub(super) struct Parts {
     pub(super) constants: Vec<(TypeIx, Value)>,
     pub(super) functions: Vec<Function>,
     function_count: usize,
+    /// Instructions and blocks.
     op_count: usize,
+    member_count: usize,
     value_bytes: usize,
 }
 
@@ -48,18 +50,18 @@ impl Parts {
             7 => Kind::List { item: self.part(reader)?, max: reader.limit()? },
             8 => Kind::Map { key: self.part(reader)?, value: self.part(reader)? },
             9 => {
-                let count = reader.count("members", MEMBERS_MAX)?;
+                let count = self.members(reader, "members")?;
                 Kind::Tuple((0..count).map(|_| self.part(reader)).collect::<Result<_, _>>()?)
             }
             10 => {
-                let count = reader.count("fields", MEMBERS_MAX)?;
+                let count = self.members(reader, "fields")?;
                 let fields = (0..count).map(|_| self.field(reader)).collect::<Result<_, _>>()?;
                 // Below MEMBERS_MAX, so within 16 bits.
                 let declared = (0..count).map(|_| Ok(reader.index("field", count)? as u16));
                 Kind::Record(Record { fields, declared: declared.collect::<Result<_, _>>()? })
             }
             11 => {
-                let count = reader.count("cases", MEMBERS_MAX)?;
+                let count = self.members(reader, "cases")?;
                 let cases = (0..count).map(|_| {
                     Ok(Case {
                         label: reader.text()?,
@@ -71,6 +73,12 @@ impl Parts {
             }
             found => return Err(DecodeError::Tag { offset, expected: "type", found }),
         })
+    }
+
+    fn members(&mut self, reader: &mut Reader<'_>, what: &'static str) -> Result<usize, DecodeError> {
+        let count = reader.count(what, MEMBERS_MAX.min(MEMBERS_IN_ALL_MAX - self.member_count))?;
+        self.member_count += count;
+        Ok(count)
     }
 
     fn field(&mut self, reader: &mut Reader<'_>) -> Result<Field, DecodeError> {
@@ -140,6 +148,8 @@ impl Parts {
     fn block(&mut self, reader: &mut Reader<'_>, levels: u32) -> Result<Block, DecodeError> {
         let offset = reader.offset();
         let Some(inner) = levels.checked_sub(1) else { return Err(DecodeError::TooDeep { offset }) };
+        // The block counts too: a CASE may hold very many that are empty.
+        self.op_count = (self.op_count + 1).min(OPS_MAX);
         let count = reader.count("instructions", OPS_MAX - self.op_count)?;
         self.op_count += count;
         Ok(Block((0..count).map(|_| self.op(reader, inner)).collect::<Result<_, _>>()?))
@@ -173,11 +183,11 @@ impl Parts {
         let init = self.function_index(reader)?;
         let count = reader.count("cases", MEMBERS_MAX)?;
         let step = (0..count).map(|_| self.function_index(reader)).collect::<Result<_, _>>()?;
-        let count = reader.count("invariants", usize::MAX)?;
+        let count = reader.count("invariants", MEMBERS_MAX)?;
         let invariants = (0..count)
             .map(|_| Ok((reader.text()?, self.function_index(reader)?)))
             .collect::<Result<_, DecodeError>>()?;
-        let count = reader.count("channels", usize::MAX)?;
+        let count = reader.count("channels", MEMBERS_MAX)?;
         let channels = (0..count).map(|_| self.channel(reader)).collect::<Result<_, _>>()?;
         Ok(Machine { keyed, config, state, input, internal, output, init, step, invariants, channels })
     }
@@ -200,7 +210,7 @@ impl Parts {
         let mut arrow = || self.function_index(reader);
         let (up, down, lift, unlift, lower, raise) =
             (arrow()?, arrow()?, arrow()?, arrow()?, arrow()?, arrow()?);
-        let count = reader.count("channels", usize::MAX)?;
+        let count = reader.count("channels", MEMBERS_MAX)?;
         let channels = (0..count).map(|_| {
             Ok(ChannelEdge {
                 name: reader.text()?,
@@ -216,7 +226,7 @@ impl Parts {
     pub(super) fn debug(&mut self, reader: &mut Reader<'_>) -> Result<Debug, DecodeError> {
         self.types(reader)?;
         let name = reader.text()?;
-        let count = reader.count("names", usize::MAX)?;
+        let count = reader.count("names", TYPES_MAX)?;
         let types =
             (0..count).map(|_| Ok((reader.text()?, self.ty(reader)?))).collect::<Result<_, DecodeError>>()?;
         let count = reader.count("names", self.function_count)?;
@@ -254,7 +264,7 @@ read! {
     EffectKind: (_, reader, _) => effect(reader);
     Block: (parts, reader, levels) => parts.block(reader, levels);
     Vec<Block>: (parts, reader, levels) => {
-        let count = reader.count("blocks", MEMBERS_MAX)?;
+        let count = reader.count("blocks", MEMBERS_MAX.min(OPS_MAX - parts.op_count))?;
         (0..count).map(|_| parts.block(reader, levels)).collect()
     };
 }

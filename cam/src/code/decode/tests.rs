@@ -197,6 +197,36 @@ fn values_take_no_more_bytes_than_they_may_in_all() {
 }
 
 #[test]
+fn empty_blocks_and_members_count_too() {
+    // A function of CASEs with a thousand empty blocks each.
+    let mut code = vec![1, 0, 0];
+    write_number(&mut code, 2000);
+    for _ in 0..2000 {
+        code.extend([0x0F, 0xE8, 0x07]);
+        code.resize(code.len() + 1000, 0);
+    }
+    let error = functions(&code);
+    assert!(
+        matches!(error, DecodeError::Count { what: "blocks", count: 1000, max, .. } if max < 1000),
+        "{error}"
+    );
+    // Tuples of a thousand members, each of another length.
+    let mut content = vec![];
+    write_number(&mut content, 351);
+    content.push(0);
+    for count in 650..1000 {
+        content.push(9);
+        write_number(&mut content, count);
+        content.resize(content.len() + count as usize, 0);
+    }
+    let error = types(&content);
+    assert!(
+        matches!(error, DecodeError::Count { what: "members", count, max, .. } if max < count as usize),
+        "{error}"
+    );
+}
+
+#[test]
 fn another_numbering_is_refused() {
     let module = small_machine();
     let not_canonical = |change: fn(&mut Module)| {
