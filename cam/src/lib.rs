@@ -20,6 +20,7 @@ pub mod derive;
 pub mod diagnostic;
 pub mod digest;
 pub mod evaluate;
+pub mod format;
 pub mod hir;
 pub mod run;
 pub mod syntax;
