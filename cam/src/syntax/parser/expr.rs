@@ -305,32 +305,10 @@ impl Parser<'_> {
         Ok(ExprKind::Map(entries.into_iter().filter_map(pair).collect()))
     }
 
-    /// Returns true when the `(` that is next begins the parameters of a lambda.
+    /// Returns true when the `(` that is next begins the parameters of a lambda: an arrow follows
+    /// an expression nowhere else.
     fn lambda_ahead(&self) -> bool {
-        let mut open = 0usize;
-        for n in 0.. {
-            match self.nth(n) {
-                Kind::LParen | Kind::LBracket | Kind::LBrace => open += 1,
-                Kind::RParen | Kind::RBracket | Kind::RBrace => {
-                    open -= 1;
-                    if open == 0 {
-                        return self.nth(n + 1) == Kind::Arrow;
-                    }
-                }
-                // What can stand in a parameter list; anything else, and this is a tuple.
-                Kind::Ident
-                | Kind::TypeIdent
-                | Kind::Underscore
-                | Kind::Comma
-                | Kind::Colon
-                | Kind::DotDot => {}
-                _ => return false,
-            }
-            if n > 256 {
-                return false;
-            }
-        }
-        false
+        self.after_closer().is_some_and(|after| self.kind(after) == Kind::Arrow)
     }
 
     fn lambda(&mut self) -> Parsed<ExprKind> {

@@ -9,6 +9,7 @@ mod item;
 mod migration;
 mod pattern;
 mod stmt;
+mod table;
 mod text;
 mod types;
 
@@ -21,6 +22,7 @@ use super::kind::{Cam, Kind};
 use super::lexer::{Token, lex};
 use super::{NESTING_MAX, Parse, SOURCE_MAX};
 use crate::diagnostic::{Diagnostic, Source, Span};
+use table::Table;
 
 /// How many errors are reported; after that a text is beyond reading.
 const ERRORS_MAX: usize = 64;
@@ -30,6 +32,7 @@ pub(super) fn parse(source: &Source) -> Parse {
     let tokens = if too_large { Vec::new() } else { lex(&source.text) };
     let mut parser = Parser {
         source,
+        table: Table::new(&tokens),
         tokens,
         at: 0,
         end: 0,
@@ -64,6 +67,8 @@ type Parsed<T> = Result<T, Failed>;
 struct Parser<'s> {
     source: &'s Source,
     tokens: Vec<Token>,
+    /// Where to look ahead from each token.
+    table: Table,
     /// The next token, trivia included.
     at: usize,
     /// Where the last token that was taken ends.
@@ -82,22 +87,21 @@ struct Parser<'s> {
 impl<'s> Parser<'s> {
     /// Returns the index of the n-th token from here that is no trivia.
     fn index(&self, n: usize) -> usize {
-        let mut left = n;
-        let mut index = self.at;
-        while let Some(token) = self.tokens.get(index) {
-            if !token.kind.is_trivia() {
-                if left == 0 {
-                    break;
-                }
-                left -= 1;
-            }
-            index += 1;
-        }
-        index
+        (0..n).fold(self.table.word(self.at), |index, _| self.table.word(index + 1))
+    }
+
+    fn kind(&self, index: usize) -> Kind {
+        self.tokens.get(index).map_or(Kind::End, |token| token.kind)
     }
 
     fn nth(&self, n: usize) -> Kind {
-        self.tokens.get(self.index(n)).map_or(Kind::End, |token| token.kind)
+        self.kind(self.index(n))
+    }
+
+    /// Returns the index of the word after the bracket that closes the one that is next, if it
+    /// is closed.
+    fn after_closer(&self) -> Option<usize> {
+        self.table.closer(self.index(0)).map(|closer| self.table.word(closer + 1))
     }
 
     fn peek(&self) -> Kind {
@@ -105,8 +109,12 @@ impl<'s> Parser<'s> {
     }
 
     fn nth_text(&self, n: usize) -> &'s str {
+        self.text_at(self.index(n))
+    }
+
+    fn text_at(&self, index: usize) -> &'s str {
         let source = &self.source.text;
-        self.tokens.get(self.index(n)).map_or("", |token| &source[token.start..token.end])
+        self.tokens.get(index).map_or("", |token| &source[token.start..token.end])
     }
 
     /// The span of the next token; at the end of the text an empty one.
@@ -126,11 +134,7 @@ impl<'s> Parser<'s> {
 
     /// Returns true when a line break that matters stands before the next token.
     fn broken(&self) -> bool {
-        self.lines_matter
-            && self.tokens[self.at..]
-                .iter()
-                .take_while(|token| token.kind.is_trivia())
-                .any(|token| token.kind == Kind::Newline)
+        self.lines_matter && self.table.line_breaks_before_word(self.at)
     }
 
     fn at(&self, kind: Kind) -> bool {

@@ -82,43 +82,18 @@ impl Parser<'_> {
     /// Returns true when the `{` that is next belongs to the pattern: what follows its `}` goes on
     /// with a pattern or begins a body. After `on Case`, a block would end the handler.
     fn payload_ahead(&self) -> bool {
-        let mut open = 0usize;
-        let mut n = 0;
-        loop {
-            match self.nth(n) {
-                Kind::LBrace => open += 1,
-                Kind::RBrace => {
-                    open -= 1;
-                    if open == 0 {
-                        break;
-                    }
-                }
-                // What can stand in a record pattern; anything else, and this is a block.
-                Kind::Ident
-                | Kind::TypeIdent
-                | Kind::Underscore
-                | Kind::Comma
-                | Kind::Colon
-                | Kind::DotDot
-                | Kind::DotDotEq
-                | Kind::LParen
-                | Kind::RParen
-                | Kind::IntLit
-                | Kind::DurationLit
-                | Kind::Minus
-                | Kind::Bar
-                | Kind::Quote
-                | Kind::TextPart => {}
-                _ => return false,
-            }
-            n += 1;
+        let Some(after) = self.after_closer() else { return false };
+        match self.kind(after) {
+            Kind::FatArrow
+            | Kind::LBrace
+            | Kind::Bar
+            | Kind::Comma
+            | Kind::RParen
+            | Kind::RBrace
+            | Kind::Eq => true,
+            Kind::Ident => matches!(self.text_at(after), "if" | "in"),
+            _ => false,
         }
-        let after = n + 1;
-        matches!(
-            self.nth(after),
-            Kind::FatArrow | Kind::LBrace | Kind::Bar | Kind::Comma | Kind::RParen | Kind::RBrace | Kind::Eq
-        ) || self.nth_word(after, "if")
-            || self.nth_word(after, "else")
     }
 
     fn record_pattern(&mut self) -> Parsed<Pattern> {

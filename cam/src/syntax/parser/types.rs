@@ -36,6 +36,12 @@ impl Parser<'_> {
         match self.peek() {
             Kind::Ident if self.at_word("internal") => {
                 self.bump();
+                if self.at_word("internal") {
+                    let span = self.span();
+                    let help = "write `internal` once".to_owned();
+                    return Err(self.error("E0117", span, "`internal` stands twice", "again", Some(help)));
+                }
+                // One deeper at most: a second `internal` was refused above.
                 let inner = self.type_start()?;
                 let case = self.as_case(inner)?;
                 Ok(Start::Case(CaseDecl { internal: true, ..case }))
