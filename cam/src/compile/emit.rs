@@ -236,8 +236,11 @@ impl Emitter<'_> {
             ExprKind::Convert(from, edits) => {
                 self.expr(from)?;
                 let level = self.environment.len();
-                let code = crate::derive::convert(self.builder, &from.ty, &expr.ty, edits, level);
-                self.ops.extend(code.0);
+                let (code, goes_on) = crate::derive::convert(self.builder, &from.ty, &expr.ty, edits, level);
+                self.ops.extend(code);
+                if !goes_on {
+                    return Err(Diverged);
+                }
             }
         }
         Ok(())

@@ -173,11 +173,18 @@ fn limits_fit(from: &Ty, to: &Ty) -> bool {
 /// Writes the code of a conversion: it takes the value register from one type to the other, and
 /// ends in FAIL for a value without a counterpart. `level` is how many variables the environment
 /// has where the code stands.
-pub(crate) fn convert(builder: &mut ModuleBuilder, from: &Ty, to: &Ty, edits: &Edits, level: usize) -> Block {
+///
+/// Returns whether any value has a counterpart; where none has, nothing may follow the code.
+pub(crate) fn convert(
+    builder: &mut ModuleBuilder,
+    from: &Ty,
+    to: &Ty,
+    edits: &Edits,
+    level: usize,
+) -> (Vec<Op>, bool) {
     let mut ops = Vec::new();
-    // Where nothing can be converted the code ends in FAIL, which is what a partial arrow means.
-    let _ = write(builder, from, to, edits, level, &mut ops);
-    Block(ops)
+    let goes_on = write(builder, from, to, edits, level, &mut ops).is_ok();
+    (ops, goes_on)
 }
 
 /// Nothing that is written after this point is reached.
@@ -197,7 +204,8 @@ fn write(
     match (from.kind(), to.kind()) {
         (Kind::Option(item), Kind::Option(to_item)) => {
             let none = Block(vec![Op::Quote { constant: builder.constant(to, Value::none()) }]);
-            let some = case(builder, (item, to_item), to, edits, Value::SOME_INDEX, level);
+            // `None` always goes on, whatever becomes of the other.
+            let (some, _) = case(builder, (item, to_item), to, edits, Value::SOME_INDEX, level);
             ops.push(Op::Case { blocks: vec![none, some] });
         }
         (_, Kind::Option(item)) => {
@@ -219,12 +227,19 @@ fn write(
                 if write(builder, item, to_item, edits, level + 1, &mut body).is_err() {
                     return fail(builder, &format!("{from} does not become {to}"), ops);
                 }
-                let unlimited = Ty::list(to_item.clone()).expect("a part of a type that exists");
-                let ty = builder.ty(&unlimited);
+                // Straight into the limit where the length cannot pass it.
+                let mapped = if limits_fit(from, to) {
+                    to.clone()
+                } else {
+                    Ty::list(to_item.clone()).expect("a part of a type that exists")
+                };
+                let ty = builder.ty(&mapped);
                 ops.push(Op::Map { ty, body: Block(body) });
             }
-            let ty = builder.ty(to);
-            ops.push(Op::Fit { ty });
+            if item == to_item || !limits_fit(from, to) {
+                let ty = builder.ty(to);
+                ops.push(Op::Fit { ty });
+            }
         }
         (Kind::Map { key, value }, Kind::Map { key: to_key, value: to_value }) if key == to_key => {
             let mut body = vec![Op::Acc { level: count(level + 1) }];
@@ -265,9 +280,9 @@ fn write(
                 blocks.push(match to_variant.index(edits.after(from, to, &from_case.label)) {
                     Some(index) => {
                         let payload = &to_variant.cases[index].payload;
-                        let block =
+                        let (block, goes_on) =
                             case(builder, (&from_case.payload, payload), to, edits, count(index), level);
-                        reached |= !matches!(block.0.last(), Some(Op::Fail {}));
+                        reached |= goes_on;
                         block
                     }
                     None => {
@@ -306,13 +321,14 @@ fn case(
     edits: &Edits,
     index: u32,
     level: usize,
-) -> Block {
+) -> (Block, bool) {
     let mut ops = Vec::new();
-    if write(builder, from, to, edits, level, &mut ops).is_ok() {
+    let goes_on = write(builder, from, to, edits, level, &mut ops).is_ok();
+    if goes_on {
         let ty = builder.ty(whole);
         ops.push(Op::Inj { ty, case: index });
     }
-    Block(ops)
+    (Block(ops), goes_on)
 }
 
 /// A member of a new tuple or record: from a member of the old one, or a constant.
@@ -353,3 +369,6 @@ fn product(
 fn count(count: usize) -> u32 {
     u32::try_from(count).expect("types have at most MEMBERS_MAX members, and nest at most DEPTH_MAX deep")
 }
+
+#[cfg(test)]
+mod tests;
