@@ -1,6 +1,7 @@
 //! The language page: its examples compile, its tables are those of the source.
 
 use camshaft_cam::check::call::STANDARD;
+use camshaft_cam::code::op::OPS;
 use camshaft_cam::compile;
 use camshaft_cam::diagnostic::Source;
 use camshaft_cam::syntax;
@@ -44,13 +45,29 @@ fn the_table_of_standard_functions_is_the_one_of_the_source() {
         let on = if *on == "any" { "anything" } else { on };
         table += &format!("| {on} | `{form}` | {meaning} |\n");
     }
-    let (before, rest) = PAGE.split_once("<!-- begin standard -->\n").expect("the page has the mark");
-    let (found, after) = rest.split_once("<!-- end standard -->").expect("the page has the mark");
-    if found != table && std::env::var_os("UPDATE_EXPECT").is_some() {
-        let page = format!("{before}<!-- begin standard -->\n{table}<!-- end standard -->{after}");
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/language.md");
-        std::fs::write(path, page).expect("the page can be written");
+    check_part("docs/language.md", PAGE, "standard", &table);
+}
+
+#[test]
+fn the_table_of_instructions_is_the_one_of_the_source() {
+    let mut table = String::from("| code | name | fuel | rule | meaning |\n|---|---|---|---|---|\n");
+    for row in OPS {
+        let (name, rule) = (row.name.to_uppercase(), row.rule.replace('|', "\\|"));
+        table += &format!("| {:02X} | {name} | {} | `{rule}` | {} |\n", row.opcode, row.fuel, row.meaning);
+    }
+    check_part("docs/bytecode.md", include_str!("../../docs/bytecode.md"), "ops", &table);
+}
+
+/// Compares the part of a page between two marks; with `UPDATE_EXPECT` set, writes it anew.
+fn check_part(path: &str, page: &str, mark: &str, expected: &str) {
+    let (begin, end) = (format!("<!-- begin {mark} -->\n"), format!("<!-- end {mark} -->"));
+    let (before, rest) = page.split_once(&begin).expect("the page has the mark");
+    let (found, after) = rest.split_once(&end).expect("the page has the mark");
+    if found != expected && std::env::var_os("UPDATE_EXPECT").is_some() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+        std::fs::write(path, format!("{before}{begin}{expected}{end}{after}"))
+            .expect("the page can be written");
         return;
     }
-    assert_eq!(found, table, "run with UPDATE_EXPECT=1 to write the table anew");
+    assert_eq!(found, expected, "run with UPDATE_EXPECT=1 to write the table anew");
 }
