@@ -68,7 +68,10 @@ pub enum Status {
         left_behind: bool,
     },
     /// The running release does not have its machine.
-    Archived,
+    Archived {
+        /// What its status was when it was held before.
+        held: Option<(String, bool)>,
+    },
 }
 
 /// A message in a mailbox.

@@ -1,0 +1,182 @@
+//! Taking in requests from outside: what is refused here never reaches a mailbox.
+
+use camshaft_cam::digest::Digest;
+use camshaft_cam::value::Value;
+use camshaft_manifests::{InstanceAddress, MachineAddress};
+
+use super::instance::{Instance, Mail, Origin, RequestId};
+use super::kept::{Identity, Known};
+use super::{Engine, Reply};
+
+/// How many requests may wait in one mailbox; the next one is told to come again.
+const MAILBOX_MAX: usize = 256;
+
+/// How many requests may wait in all mailboxes.
+const OUTSIDE_MAX: usize = 4096;
+
+/// A request from outside.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who waits for the answer.
+    pub id: RequestId,
+    /// The instance.
+    pub address: InstanceAddress,
+    /// The input in its JSON form.
+    pub json: String,
+    /// What makes it this request and no other.
+    pub identity: Option<Identity>,
+    /// The trace that it belongs to.
+    pub trace: Option<String>,
+}
+
+/// Why a request is refused. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The node is empty.
+    #[error("no release is installed on this node")]
+    NoRelease,
+    /// No such machine.
+    #[error("the running release has no machine {0}")]
+    UnknownMachine(MachineAddress),
+    /// A key is missing.
+    #[error("{0} has an instance for each key, and the address has no key")]
+    KeyMissing(MachineAddress),
+    /// A key too many.
+    #[error("{0} has one instance and no keys")]
+    KeyUnwanted(MachineAddress),
+    /// The input is not of the machine's input type.
+    #[error("{0}")]
+    WrongType(String),
+    /// The input may not come from outside.
+    #[error("`{0}` comes from timers and answers only, never from outside")]
+    Internal(String),
+    /// Something else was sent under the same identity.
+    #[error("another input was sent under the same identity before")]
+    Conflict,
+    /// It was answered, and the answer is gone.
+    #[error("an input with this identity was applied before, and its answer is no longer kept")]
+    Expired,
+    /// Too much waits.
+    #[error("too many inputs wait for {0}")]
+    Busy(InstanceAddress),
+    /// The instance may not go on.
+    #[error("{address} is held: {reason}")]
+    Held {
+        /// The instance.
+        address: InstanceAddress,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Engine {
+    /// Takes a request in. The answer comes out in a later batch, when it was repeated or refused
+    /// as well.
+    pub fn request(&mut self, request: Request) {
+        let id = request.id;
+        match self.admit(request) {
+            Ok(None) => {}
+            Ok(Some(reply)) => self.out.answers.push((id, reply)),
+            Err(refusal) => self.out.answers.push((id, Reply::Refused(refusal))),
+        }
+    }
+
+    /// Returns the answer when it is known already.
+    fn admit(&mut self, request: Request) -> Result<Option<Reply>, Refusal> {
+        let release = self.release.as_ref().ok_or(Refusal::NoRelease)?;
+        let machine = request.address.machine_address();
+        let code = release.machine(&machine).ok_or_else(|| Refusal::UnknownMachine(machine.clone()))?.clone();
+        match (code.keyed(), &request.address.key) {
+            (true, None) => return Err(Refusal::KeyMissing(machine)),
+            (false, Some(_)) => return Err(Refusal::KeyUnwanted(machine)),
+            _ => {}
+        }
+        let content = content(&request.json)?;
+        let instance = self.instances.get(&request.address);
+        if let Some(instance) = instance {
+            if let Some(held) = instance.held() {
+                let reason = held.reason.clone();
+                return Err(Refusal::Held { address: request.address, reason });
+            }
+            // Before the type: what was answered under an older release is answered again, also
+            // when this release would not understand the input any more.
+            if let Some(identity) = &request.identity
+                && let Some(reply) = known(instance, identity, content)
+            {
+                return Ok(Some(reply));
+            }
+            if instance.mailbox.len() >= MAILBOX_MAX {
+                return Err(Refusal::Busy(request.address));
+            }
+        }
+        if self.outside >= OUTSIDE_MAX {
+            return Err(Refusal::Busy(request.address));
+        }
+        let ty = code.verified.input();
+        let input =
+            Value::from_json(&request.json, ty).map_err(|error| Refusal::WrongType(error.to_string()))?;
+        if let Value::Sum(case, _) = &input
+            && code.verified.case_is_internal(*case as usize)
+        {
+            let label = ty.as_variant().and_then(|variant| variant.cases.get(*case as usize));
+            return Err(Refusal::Internal(label.map_or_else(String::new, |case| case.label.to_string())));
+        }
+        let mail = Mail {
+            origin: Origin::Outside {
+                request: request.id,
+                identity: request.identity.map(|identity| (identity, content)),
+            },
+            writer: code.digest(),
+            input: input.to_binary(ty).into(),
+            trace: request.trace.map(Into::into),
+        };
+        self.outside += 1;
+        self.post(request.address, mail);
+        Ok(None)
+    }
+
+    /// Puts a message into a mailbox. An instance that is not there yet is born when it is
+    /// delivered.
+    pub(super) fn post(&mut self, address: InstanceAddress, mail: Mail) {
+        let version = self.next_version();
+        if !self.instances.contains_key(&address) {
+            let Some(instance) = self.unborn(&address) else {
+                unreachable!("mail goes to machines of the running release only: {address}")
+            };
+            self.instances.insert(address.clone(), instance);
+        }
+        let instance = self.instances.get_mut(&address).expect("it was put there when it was missing");
+        instance.mailbox.push_back(mail);
+        instance.version = version;
+        self.make_ready(&address);
+    }
+
+    /// Returns an instance that is not yet born. When an archived one had its address, numbers
+    /// and kept answers go on from there: they must not be given away twice.
+    pub(super) fn unborn(&self, address: &InstanceAddress) -> Option<Instance> {
+        let code = self.release.as_ref()?.machine(&address.machine_address())?.clone();
+        let mut instance = Instance::unborn(code);
+        self.go_on_from_archive(address, &mut instance);
+        Some(instance)
+    }
+}
+
+/// Returns the reply to a request that is not new.
+pub(super) fn known(instance: &Instance, identity: &Identity, content: Digest) -> Option<Reply> {
+    match instance.kept.look_up(identity, content) {
+        Known::New => None,
+        Known::Answered(answer) => Some(Reply::Answered { answer, repeated: true }),
+        Known::Conflict => Some(Reply::Refused(Refusal::Conflict)),
+        Known::Expired => Some(Reply::Refused(Refusal::Expired)),
+    }
+}
+
+/// Returns the digest of what was sent, the same for every way to space out the same JSON.
+///
+/// Not of the input's canonical bytes: a release between a request and its repetition may
+/// have changed the type.
+fn content(json: &str) -> Result<Digest, Refusal> {
+    let value: serde_json::Value = serde_json::from_str(json)
+        .map_err(|error| Refusal::WrongType(format!("$: the body is not JSON: {error}")))?;
+    Ok(Digest::of(value.to_string().as_bytes()))
+}

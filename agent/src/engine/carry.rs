@@ -1,0 +1,351 @@
+//! Taking one instance over a switch: its state, its mail, its timers.
+//!
+//! Pure: from an instance and a plan comes the instance as it is after the switch, and what went
+//! wrong. An instance is always carried somehow, for a replay of the journal cannot refuse; it
+//! is for the trial to see to it that nothing goes wrong in a switch that is made.
+
+use std::sync::Arc;
+
+use camshaft_cam::digest::Digest;
+use camshaft_cam::run::{Limits, check_invariants, edge_arrow};
+use camshaft_cam::ty::Ty;
+use camshaft_cam::value::Value;
+use camshaft_cam::verify::VerifiedEdge;
+use camshaft_manifests::InstanceAddress;
+use camshaft_store::{Parked, ParkedItem};
+
+use super::instance::{Before, Instance, Live, Mail, Origin, State, Timer};
+use super::plan::{Change, Plan, Way};
+use super::step::kind;
+use crate::api::{Capsule, TryFailure};
+use crate::release::MachineCode;
+
+/// The most characters of a value that a capsule shows.
+const CAPSULE_CHARS_MAX: usize = 64 << 10;
+
+/// An instance after a switch.
+#[derive(Debug, Clone)]
+pub(super) struct Carried {
+    pub(super) instance: Instance,
+    /// How its state came over.
+    pub(super) passage: Passage,
+    /// Messages and timers that came over.
+    pub(super) moved: u64,
+    /// Messages and timers that were parked.
+    pub(super) parked: u64,
+    /// What went wrong with it.
+    pub(super) failures: Vec<TryFailure>,
+    /// Size of the state before and after, in bytes.
+    pub(super) bytes: (u64, u64),
+}
+
+/// How the state of an instance comes over a switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// There is nothing to do.
+    Untouched,
+    /// It took the state from before the last switch.
+    BeforeImage,
+    /// It went along the edge.
+    Edge,
+    /// It could not and is held.
+    Held,
+}
+
+/// Takes an instance over a switch. The machine is in both releases.
+pub(super) fn carry(
+    plan: &Plan,
+    change: &Change,
+    address: &InstanceAddress,
+    instance: &Instance,
+    number: u64,
+) -> Carried {
+    let mut carried = Carried {
+        instance: instance.clone(),
+        passage: Passage::Untouched,
+        moved: 0,
+        parked: 0,
+        failures: vec![],
+        bytes: (0, 0),
+    };
+    let (to, along) = match change {
+        Change::Stays { to } => (to, None),
+        Change::Moves { from, to, edge } => (to, Some(Along { way: plan.way, from, to, edge, address })),
+        Change::Added { .. } | Change::Removed { .. } => unreachable!("the machine is in both releases"),
+    };
+    carried.instance.code = to.clone();
+    if let Some(along) = &along {
+        carry_state(&mut carried, along, instance);
+    }
+    if carried.instance.held().is_some() {
+        return carried;
+    }
+    // First, so that what comes back goes the way of all mail, and may be parked again.
+    unpark(&mut carried.instance);
+    carry_mail(&mut carried, plan, along.as_ref(), number);
+    carried
+}
+
+/// An edge, taken in one way.
+struct Along<'a> {
+    way: Way,
+    from: &'a Arc<MachineCode>,
+    to: &'a Arc<MachineCode>,
+    edge: &'a Arc<VerifiedEdge>,
+    address: &'a InstanceAddress,
+}
+
+fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
+    let to_type = along.to.verified.state();
+    match &instance.state {
+        State::None => {}
+        State::Held(held) if held.left_behind && held.machine == along.to.digest() => {
+            let state = held.state.as_deref().map(|bytes| Value::from_binary(bytes, to_type));
+            match state.transpose() {
+                Ok(state) => {
+                    carried.instance.state =
+                        state.map_or(State::None, |value| State::Live(Live::new(value, to_type)));
+                }
+                // Only damage could do this, and the journal has checksums: it stays held.
+                Err(error) => tracing::error!(instance = %along.address, %error, "a held state is damaged"),
+            }
+        }
+        State::Held(_) => {}
+        State::Live(live) => {
+            carried.bytes.0 = live.size;
+            let before = instance.before.as_ref().filter(|before| before.machine == along.to.digest());
+            if let (Way::Down, Some(before)) = (along.way, before) {
+                let live = Live::new(before.value.clone(), to_type);
+                carried.bytes.1 = live.size;
+                carried.instance.state = State::Live(live);
+                carried.instance.before = None;
+                carried.passage = Passage::BeforeImage;
+                return;
+            }
+            match moved_state(along, live, instance.seq) {
+                Ok(moved) => {
+                    carried.bytes.1 = moved.size;
+                    carried.instance.state = State::Live(moved);
+                    // Going back, the state from before is the newer machine's: of no use.
+                    carried.instance.before = (along.way == Way::Up).then(|| Before {
+                        machine: along.from.digest(),
+                        ty: along.from.verified.state().clone(),
+                        value: live.value.clone(),
+                    });
+                    carried.passage = Passage::Edge;
+                }
+                Err(failure) => {
+                    let mut held = instance.clone();
+                    held.hold(failure.reason.clone(), true);
+                    carried.instance.state = held.state;
+                    carried.instance.before = None;
+                    carried.passage = Passage::Held;
+                    carried.failures.push(*failure);
+                }
+            }
+        }
+    }
+}
+
+fn moved_state(along: &Along<'_>, live: &Live, seq: u64) -> Result<Live, Box<TryFailure>> {
+    let from =
+        Subject { along, value: &live.value, ty: along.from.verified.state(), digest: live.digest, seq };
+    let state = edge_arrow(along.edge, along.way.state(), &live.value, Limits::MIGRATION)
+        .map_err(|trap| Box::new(from.failure(along.way.state_word(), kind(&trap), trap.to_string())))?;
+    check_invariants(&along.to.verified, &state, Limits::MIGRATION)
+        .map_err(|trap| Box::new(from.failure("invariant", kind(&trap), trap.to_string())))?;
+    Ok(Live::new(state, along.to.verified.state()))
+}
+
+/// Returns what is wrong with the way back of an instance that was carried over: it must give
+/// exactly the state that it came from.
+pub(super) fn check_way_back(
+    change: &Change,
+    way: Way,
+    address: &InstanceAddress,
+    before: &Instance,
+    carried: &Carried,
+) -> Option<TryFailure> {
+    let Change::Moves { from, to, edge } = change else { return None };
+    let (Passage::Edge, State::Live(old), State::Live(new)) =
+        (carried.passage, &before.state, &carried.instance.state)
+    else {
+        return None;
+    };
+    let along = Along { way, from, to, edge, address };
+    let ty = from.verified.state();
+    let subject = Subject { along: &along, value: &old.value, ty, digest: old.digest, seq: before.seq };
+    match edge_arrow(edge, way.state_back(), &new.value, Limits::MIGRATION) {
+        Ok(back) if back == old.value => None,
+        Ok(back) => {
+            let reason = format!("the way back gives {}", short(&back.to_json(ty)));
+            Some(subject.failure("round-trip", "differs", reason))
+        }
+        Err(trap) => Some(subject.failure("down", kind(&trap), trap.to_string())),
+    }
+}
+
+/// A value that an arrow fails on.
+struct Subject<'a> {
+    along: &'a Along<'a>,
+    value: &'a Value,
+    ty: &'a Ty,
+    digest: Digest,
+    seq: u64,
+}
+
+impl Subject<'_> {
+    fn failure(&self, step: &str, kind: &str, reason: String) -> TryFailure {
+        let json = self.value.to_json(self.ty);
+        let value: String = json.chars().take(CAPSULE_CHARS_MAX).collect();
+        TryFailure {
+            instance: self.along.address.to_string(),
+            step: step.to_owned(),
+            kind: kind.to_owned(),
+            reason,
+            capsule: Capsule {
+                from: self.along.from.digest(),
+                to: self.along.to.digest(),
+                edge: Some(self.along.edge.digest()),
+                seq: self.seq,
+                cut: value.len() < json.len(),
+                value,
+                value_digest: self.digest,
+            },
+        }
+    }
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn carry_mail(carried: &mut Carried, plan: &Plan, along: Option<&Along<'_>>, number: u64) {
+    let seq = carried.instance.seq;
+    let park = |carried: &mut Carried, item: ParkedItem, failure: TryFailure| {
+        let reason = format!("{}: {}", failure.step, failure.reason);
+        carried.instance.parked.push(Parked { item, reason, switch: number });
+        carried.parked += 1;
+        carried.failures.push(failure);
+    };
+    for mail in std::mem::take(&mut carried.instance.mailbox) {
+        let moved = owed(plan, &carried.instance, &mail).and_then(|()| match along {
+            Some(along) => moved_input(along, mail.writer, &mail.input, seq),
+            None => Ok(mail.input.clone()),
+        });
+        match moved {
+            Ok(input) => {
+                carried.moved += u64::from(along.is_some());
+                let writer = carried.instance.code.digest();
+                carried.instance.mailbox.push_back(Mail { writer, input, ..mail });
+            }
+            Err(failure) => {
+                let saved = mail.save().expect("no request from outside waits when a switch is made");
+                park(carried, ParkedItem::Mail(saved), *failure);
+            }
+        }
+    }
+    let Some(along) = along else { return };
+    for (name, timer) in std::mem::take(&mut carried.instance.timers) {
+        match moved_input(along, timer.writer, &timer.input, seq) {
+            Ok(input) => {
+                carried.moved += 1;
+                let timer = Timer { writer: along.to.digest(), input, ..timer };
+                carried.instance.timers.insert(name, timer);
+            }
+            Err(failure) => park(carried, ParkedItem::Timer(timer.save(&name)), *failure),
+        }
+    }
+}
+
+/// Takes a queued input along the edge. What an instance that was left behind got in the
+/// meantime may be of the new type already.
+fn moved_input(
+    along: &Along<'_>,
+    writer: Digest,
+    input: &Arc<[u8]>,
+    seq: u64,
+) -> Result<Arc<[u8]>, Box<TryFailure>> {
+    if writer == along.to.digest() {
+        return Ok(input.clone());
+    }
+    let ty = along.from.verified.input();
+    let value = match Value::from_binary(input, ty) {
+        Ok(value) if writer == along.from.digest() => value,
+        _ => {
+            let subject =
+                Subject { along, value: &Value::Unit, ty: &Ty::unit(), digest: Digest::of(input), seq };
+            let reason = format!("it was written by machine {}", writer.short());
+            return Err(Box::new(subject.failure(along.way.input_word(), "writer", reason)));
+        }
+    };
+    match edge_arrow(along.edge, along.way.input(), &value, Limits::MIGRATION) {
+        Ok(moved) => Ok(moved.to_binary(along.to.verified.input()).into()),
+        Err(trap) => {
+            let subject = Subject { along, value: &value, ty, digest: Digest::of(input), seq };
+            Err(Box::new(subject.failure(along.way.input_word(), kind(&trap), trap.to_string())))
+        }
+    }
+}
+
+/// Refuses a message whose sender waits for an answer now and would have no place for it after
+/// the switch: delivered, its answer would be lost.
+fn owed(plan: &Plan, receiver: &Instance, mail: &Mail) -> Result<(), Box<TryFailure>> {
+    let Origin::Message(sent) = &mail.origin else { return Ok(()) };
+    let sender = sent.sender.machine_address();
+    let waits = |release: &crate::release::Release| {
+        let code = release.machine(&sender)?;
+        code.channel(&sent.channel).filter(|channel| channel.answer.is_some()).map(|_| code.digest())
+    };
+    let Some(from) = waits(&plan.from) else { return Ok(()) };
+    if waits(&plan.to).is_some() {
+        return Ok(());
+    }
+    let reason = format!("{} waits for an answer on `{}`, which it no longer has", sent.sender, sent.channel);
+    Err(Box::new(TryFailure {
+        instance: sent.sender.to_string(),
+        step: "answer".to_owned(),
+        kind: "channel".to_owned(),
+        reason,
+        capsule: Capsule {
+            from,
+            to: receiver.code.digest(),
+            edge: None,
+            seq: sent.seq,
+            value: String::new(),
+            cut: false,
+            value_digest: Digest::of(&mail.input),
+        },
+    }))
+}
+
+/// Brings back what was parked in the types of the machine that now runs. It is older than all
+/// that came since, so it goes first.
+fn unpark(instance: &mut Instance) {
+    let digest = instance.code.digest();
+    let mut mail = vec![];
+    let parked = std::mem::take(&mut instance.parked);
+    for entry in parked {
+        match entry.item {
+            ParkedItem::Mail(saved) if saved.writer == digest => match Mail::load(saved.clone()) {
+                Ok(loaded) => mail.push(loaded),
+                Err(error) => {
+                    tracing::error!(%error, "a parked message is damaged");
+                    instance.parked.push(Parked { item: ParkedItem::Mail(saved), ..entry });
+                }
+            },
+            // A timer that was started anew under the same name replaces it, as it always does.
+            ParkedItem::Timer(saved) if saved.writer == digest => {
+                let (name, timer) = Timer::load(saved);
+                instance.timers.entry(name).or_insert(timer);
+            }
+            item => instance.parked.push(Parked { item, ..entry }),
+        }
+    }
+    for loaded in mail.into_iter().rev() {
+        instance.mailbox.push_front(loaded);
+    }
+}

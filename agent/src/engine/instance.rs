@@ -1,0 +1,298 @@
+//! An instance: what a machine's code works on.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use camshaft_cam::digest::Digest;
+use camshaft_cam::ty::Ty;
+use camshaft_cam::value::Value;
+use camshaft_manifests::InstanceAddress;
+use camshaft_store::{MailOrigin, MailSnapshot, Parked, TimerSnapshot};
+
+use super::kept::{Identity, Kept};
+use crate::release::MachineCode;
+
+/// A request from outside, as the host numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// An instance of a machine of the running release.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// The code of the running release.
+    pub code: Arc<MachineCode>,
+    /// The number of the last input that was applied.
+    pub seq: u64,
+    /// How often it was born.
+    pub life: u64,
+    /// The state.
+    pub state: State,
+    /// The messages that wait.
+    pub mailbox: VecDeque<Mail>,
+    /// The timers, by name.
+    pub timers: BTreeMap<Arc<str>, Timer>,
+    /// How many timers were ever started.
+    pub timer_generation: u64,
+    /// The answers that are kept for repeated requests. Shared with copies that are tried.
+    pub kept: Arc<Kept>,
+    /// The state from before the last switch, while it is still exact.
+    pub before: Option<Before>,
+    /// What no arrow accepted.
+    pub parked: Vec<Parked>,
+    /// Rises with every change: two copies with the same number are the same.
+    pub version: u64,
+    /// True while it stands in the engine's queue of instances with mail.
+    pub queued: bool,
+}
+
+/// The state of an instance.
+#[derive(Debug, Clone)]
+pub enum State {
+    /// Not born, or stopped: the next input makes it anew.
+    None,
+    /// It lives.
+    Live(Live),
+    /// It may not go on. The state may be of another machine than runs, so it is kept as bytes.
+    Held(Held),
+}
+
+/// The state of an instance that lives, in the types of its code.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// The state.
+    pub value: Value,
+    /// The digest of its canonical bytes.
+    pub digest: Digest,
+    /// Their number.
+    pub size: u64,
+}
+
+/// The state of an instance that may not go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Why, for people.
+    pub reason: String,
+    /// True when a switch could not take it along; then a switch to its machine wakes it.
+    pub left_behind: bool,
+    /// The machine that wrote the state.
+    pub machine: Digest,
+    /// The state; none when it was not born.
+    pub state: Option<Vec<u8>>,
+}
+
+/// A state from before a switch.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// The machine that wrote it.
+    pub machine: Digest,
+    /// The type of the state.
+    pub ty: Ty,
+    /// The state.
+    pub value: Value,
+}
+
+/// A message that waits.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The machine whose input type the input is written in.
+    pub writer: Digest,
+    /// The input.
+    pub input: Arc<[u8]>,
+    /// The trace that it belongs to.
+    pub trace: Option<Arc<str>>,
+}
+
+/// Where a message comes from.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// From outside. It is not durable before it was applied, and not acknowledged either.
+    Outside {
+        /// Who waits for the answer.
+        request: RequestId,
+        /// What makes it this request and no other, and the digest of its content.
+        identity: Option<(Identity, Digest)>,
+    },
+    /// From another instance, or from itself.
+    Message(Sent),
+    /// The answer to a message that this instance sent.
+    Answer {
+        /// Who answers.
+        receiver: InstanceAddress,
+        /// The number of the input that sent the message.
+        seq: u64,
+        /// The place of the send among that step's effects.
+        effect: u32,
+    },
+}
+
+/// Which message of which instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The sender.
+    pub sender: InstanceAddress,
+    /// The number of the sender's input that sent it.
+    pub seq: u64,
+    /// The place among that step's effects.
+    pub effect: u32,
+    /// The sender's channel.
+    pub channel: Arc<str>,
+    /// Which life of the sender sent it.
+    pub life: u64,
+}
+
+/// A timer that runs.
+#[derive(Debug, Clone)]
+pub struct Timer {
+    /// Which one of its name.
+    pub generation: u64,
+    /// When it fires, in milliseconds since the Unix epoch.
+    pub due_ms: i64,
+    /// The machine whose input type the input is written in.
+    pub writer: Digest,
+    /// What it fires.
+    pub input: Arc<[u8]>,
+    /// The trace that it belongs to.
+    pub trace: Option<Arc<str>>,
+}
+
+impl Live {
+    /// Returns a state with its digest.
+    pub fn new(value: Value, ty: &Ty) -> Live {
+        let bytes = value.to_binary(ty);
+        Live { value, digest: Digest::of(&bytes), size: bytes.len() as u64 }
+    }
+}
+
+impl Instance {
+    /// Returns an instance that is not yet born.
+    pub fn unborn(code: Arc<MachineCode>) -> Instance {
+        Instance {
+            code,
+            seq: 0,
+            life: 0,
+            state: State::None,
+            mailbox: VecDeque::new(),
+            timers: BTreeMap::new(),
+            timer_generation: 0,
+            kept: Arc::default(),
+            before: None,
+            parked: vec![],
+            version: 0,
+            queued: false,
+        }
+    }
+
+    /// Returns true when nothing would be lost if it were forgotten.
+    pub fn is_blank(&self) -> bool {
+        matches!(self.state, State::None)
+            && self.seq == 0
+            && self.life == 0
+            && self.mailbox.is_empty()
+            && self.timers.is_empty()
+            && self.kept.is_empty()
+            && self.parked.is_empty()
+    }
+
+    /// Returns why it may not go on.
+    pub fn held(&self) -> Option<&Held> {
+        match &self.state {
+            State::Held(held) => Some(held),
+            State::None | State::Live(_) => None,
+        }
+    }
+
+    /// Returns the machine that wrote the state.
+    pub fn writer(&self) -> Digest {
+        self.held().map_or_else(|| self.code.digest(), |held| held.machine)
+    }
+
+    /// Holds it: from now on it takes no inputs.
+    pub fn hold(&mut self, reason: String, left_behind: bool) {
+        let (machine, state) = match std::mem::replace(&mut self.state, State::None) {
+            State::None => (self.code.digest(), None),
+            State::Live(live) => (self.code.digest(), Some(live.value.to_binary(self.code.verified.state()))),
+            // The first reason stands.
+            State::Held(held) => {
+                self.state = State::Held(held);
+                return;
+            }
+        };
+        self.state = State::Held(Held { reason, left_behind, machine, state });
+    }
+}
+
+impl Mail {
+    /// Returns the form for a snapshot; nothing for a request from outside, which is not durable.
+    pub fn save(&self) -> Option<MailSnapshot> {
+        let origin = match &self.origin {
+            Origin::Outside { .. } => return None,
+            Origin::Message(sent) => MailOrigin::Message {
+                sender: sent.sender.to_string(),
+                seq: sent.seq,
+                effect: sent.effect,
+                channel: sent.channel.to_string(),
+                life: sent.life,
+            },
+            Origin::Answer { receiver, seq, effect } => {
+                MailOrigin::Answer { receiver: receiver.to_string(), seq: *seq, effect: *effect }
+            }
+        };
+        Some(MailSnapshot {
+            origin,
+            writer: self.writer,
+            input: self.input.to_vec(),
+            trace: self.trace.as_deref().map(str::to_owned),
+        })
+    }
+
+    /// Returns the message of a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// What is no address.
+    pub fn load(saved: MailSnapshot) -> Result<Mail, String> {
+        let address = |text: String| text.parse().map_err(|error| format!("`{text}` is no address: {error}"));
+        let origin = match saved.origin {
+            MailOrigin::Message { sender, seq, effect, channel, life } => {
+                Origin::Message(Sent { sender: address(sender)?, seq, effect, channel: channel.into(), life })
+            }
+            MailOrigin::Answer { receiver, seq, effect } => {
+                Origin::Answer { receiver: address(receiver)?, seq, effect }
+            }
+        };
+        Ok(Mail {
+            origin,
+            writer: saved.writer,
+            input: saved.input.into(),
+            trace: saved.trace.map(Into::into),
+        })
+    }
+}
+
+impl Timer {
+    /// Returns the form for a snapshot.
+    pub fn save(&self, name: &str) -> TimerSnapshot {
+        TimerSnapshot {
+            name: name.to_owned(),
+            generation: self.generation,
+            due_ms: self.due_ms,
+            writer: self.writer,
+            input: self.input.to_vec(),
+            trace: self.trace.as_deref().map(str::to_owned),
+        }
+    }
+
+    /// Returns name and timer of a snapshot.
+    pub fn load(saved: TimerSnapshot) -> (Arc<str>, Timer) {
+        let timer = Timer {
+            generation: saved.generation,
+            due_ms: saved.due_ms,
+            writer: saved.writer,
+            input: saved.input.into(),
+            trace: saved.trace.map(Into::into),
+        };
+        (saved.name.into(), timer)
+    }
+}

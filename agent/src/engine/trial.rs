@@ -1,0 +1,227 @@
+//! Trying a switch on all live instances, without changing any.
+//!
+//! A trial works on copies, so that the service goes on meanwhile. What was tried is kept: when
+//! the switch is made, only the instances that changed since are carried once more.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use camshaft_manifests::{InstanceAddress, MachineAddress};
+
+use super::Engine;
+use super::carry::{Carried, Passage, carry, check_way_back};
+use super::instance::{Instance, Origin};
+use super::plan::{Change, Plan, Way};
+use super::step::birth;
+use crate::api::{Capsule, TryFailure, TryMachine, TryReport};
+
+/// How many failures a report lists.
+const FAILURES_MAX: usize = 100;
+
+/// Copies of instances, to be tried elsewhere.
+#[derive(Debug)]
+pub struct Carryable {
+    instances: Vec<(InstanceAddress, Instance)>,
+    number: u64,
+}
+
+/// What came of trying a switch.
+#[derive(Debug)]
+pub struct Trial {
+    plan: Plan,
+    /// By instance: the version that was tried, and what came of it.
+    tried: BTreeMap<InstanceAddress, (u64, Tried)>,
+    number: u64,
+    starts: Vec<InstanceAddress>,
+    start_failures: Vec<TryFailure>,
+    /// How long the last round took, in microseconds.
+    round_us: u64,
+}
+
+#[derive(Debug)]
+struct Tried {
+    machine: MachineAddress,
+    carried: Carried,
+    /// What is wrong with the way back.
+    way_back: Option<TryFailure>,
+    took_us: u64,
+}
+
+/// Returns the time since `start` in microseconds.
+pub(crate) fn micros(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Engine {
+    /// Returns copies of all instances that a plan carries over.
+    pub fn carryable(&self, plan: &Plan) -> Carryable {
+        self.carryable_if(plan, |_, _| true)
+    }
+
+    /// Returns copies of the instances that changed since they were tried.
+    pub fn carryable_since(&self, trial: &Trial) -> Carryable {
+        self.carryable_if(&trial.plan, |address, instance| {
+            trial.tried.get(address).is_none_or(|(version, _)| *version != instance.version)
+        })
+    }
+
+    fn carryable_if(&self, plan: &Plan, wanted: impl Fn(&InstanceAddress, &Instance) -> bool) -> Carryable {
+        let stays = |address: &InstanceAddress| {
+            matches!(
+                plan.pairs.get(&address.machine_address()),
+                Some(Change::Stays { .. } | Change::Moves { .. })
+            )
+        };
+        let copy = |(address, instance): (&InstanceAddress, &Instance)| {
+            (stays(address) && wanted(address, instance)).then(|| {
+                let mut instance = instance.clone();
+                // They are answered before the switch is made.
+                instance.mailbox.retain(|mail| !matches!(mail.origin, Origin::Outside { .. }));
+                (address.clone(), instance)
+            })
+        };
+        Carryable { instances: self.instances.iter().filter_map(copy).collect(), number: self.switch + 1 }
+    }
+}
+
+impl Trial {
+    /// Tries a plan on copies of the instances.
+    pub fn new(plan: Plan, copies: Carryable) -> Trial {
+        let (mut starts, mut start_failures) = (vec![], vec![]);
+        for code in plan.to.machines() {
+            if !code.keyed() && matches!(plan.pairs.get(&code.address), Some(Change::Added { .. })) {
+                let machine = code.address.clone();
+                let address = InstanceAddress { app: machine.app, machine: machine.machine, key: None };
+                if let Err((kind, reason)) = birth(code) {
+                    let value = code.config.to_json(code.verified.config());
+                    let capsule = Capsule {
+                        from: code.digest(),
+                        to: code.digest(),
+                        edge: None,
+                        seq: 0,
+                        value_digest: camshaft_cam::digest::Digest::of(
+                            &code.config.to_binary(code.verified.config()),
+                        ),
+                        value,
+                        cut: false,
+                    };
+                    start_failures.push(TryFailure {
+                        instance: address.to_string(),
+                        step: "start".to_owned(),
+                        kind: kind.to_owned(),
+                        reason,
+                        capsule,
+                    });
+                }
+                starts.push(address);
+            }
+        }
+        let number = copies.number;
+        let mut trial = Trial { plan, tried: BTreeMap::new(), number, starts, start_failures, round_us: 0 };
+        trial.again(copies);
+        trial
+    }
+
+    /// Tries instances once more that changed since.
+    pub fn again(&mut self, copies: Carryable) {
+        let round = Instant::now();
+        for (address, instance) in copies.instances {
+            let machine = address.machine_address();
+            let change = &self.plan.pairs[&machine];
+            let start = Instant::now();
+            let carried = carry(&self.plan, change, &address, &instance, self.number);
+            // Going back, the newer state is given up on purpose.
+            let way_back = match self.plan.way {
+                Way::Up => check_way_back(change, self.plan.way, &address, &instance, &carried),
+                Way::Down => None,
+            };
+            let tried = Tried { machine, carried, way_back, took_us: micros(start) };
+            self.tried.insert(address, (instance.version, tried));
+        }
+        self.round_us = micros(round);
+    }
+
+    /// Returns the plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Returns what was carried over, when the instance is still the one that was tried.
+    pub(super) fn take(&mut self, address: &InstanceAddress, version: u64) -> Option<Carried> {
+        let (tried, _) = self.tried.get(address)?;
+        if *tried != version {
+            return None;
+        }
+        self.tried.remove(address).map(|(_, tried)| tried.carried)
+    }
+
+    /// Returns the instances that would be held.
+    pub fn holds(&self) -> u64 {
+        self.tried.values().filter(|(_, tried)| tried.carried.passage == Passage::Held).count() as u64
+    }
+
+    /// Returns what came of it. `archives` is the number of instances whose machines go away.
+    pub fn report(&self, archives: u64) -> TryReport {
+        let mut machines: BTreeMap<&MachineAddress, TryMachine> = BTreeMap::new();
+        for (address, change) in &self.plan.pairs {
+            let (from, to) = match change {
+                Change::Stays { .. } => continue,
+                Change::Moves { from, to, .. } => (Some(from.digest()), Some(to.digest())),
+                Change::Added { to } => (None, Some(to.digest())),
+                Change::Removed { from } => (Some(from.digest()), None),
+            };
+            let machine = TryMachine {
+                machine: address.to_string(),
+                from,
+                to,
+                states: 0,
+                messages: 0,
+                bytes_before: 0,
+                bytes_after: 0,
+                worst_us: 0,
+            };
+            machines.insert(address, machine);
+        }
+        let mut failures: Vec<&TryFailure> = self.start_failures.iter().collect();
+        let (mut moved, mut parks, mut lossy) = (0, 0, 0);
+        for (_, tried) in self.tried.values() {
+            let Carried { passage, moved: carried, parked, bytes, .. } = &tried.carried;
+            moved += carried;
+            parks += parked;
+            lossy += u64::from(tried.way_back.is_some());
+            failures.extend(&tried.carried.failures);
+            failures.extend(&tried.way_back);
+            if let Some(machine) = machines.get_mut(&tried.machine) {
+                machine.states += u64::from(*passage != Passage::Untouched);
+                machine.messages += carried;
+                machine.bytes_before += bytes.0;
+                machine.bytes_after += bytes.1;
+                machine.worst_us = machine.worst_us.max(tried.took_us);
+            }
+        }
+        let order = self.plan.to.machines().chain(self.plan.from.machines());
+        let mut in_order = vec![];
+        for code in order {
+            in_order.extend(machines.remove(&code.address));
+        }
+        // Going back, what no arrow accepts is parked and speaks against nothing.
+        let passed = match self.plan.way {
+            Way::Up => failures.is_empty(),
+            Way::Down => self.holds() == 0 && self.start_failures.is_empty(),
+        };
+        TryReport {
+            from: self.plan.from.reference(),
+            to: self.plan.to.reference(),
+            passed,
+            machines: in_order,
+            starts: self.starts.iter().map(ToString::to_string).collect(),
+            archives,
+            moved,
+            parks,
+            failure_count: failures.len() as u64,
+            failures: failures.into_iter().take(FAILURES_MAX).cloned().collect(),
+            pause_us: self.round_us,
+            downgrade_lossy: lossy,
+        }
+    }
+}
