@@ -2,4 +2,7 @@
 
 pub mod api;
 pub mod engine;
+pub mod failpoint;
+pub mod node;
+pub mod problem;
 pub mod release;

@@ -38,7 +38,9 @@ pub use kept::Identity;
 pub use plan::{Plan, PlanError, Way};
 pub use recover::{Divergence, ReplayError};
 pub use snapshot::LoadError;
+pub use switch::reason_not_startable;
 pub use switch::{Checks, Switched};
+pub(crate) use trial::micros;
 pub use trial::{Carryable, Trial};
 
 use crate::release::Release;

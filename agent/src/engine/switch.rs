@@ -207,6 +207,12 @@ impl Engine {
     }
 }
 
+/// Returns the first machine of a release that cannot start on an empty node, and why.
+pub fn reason_not_startable(release: &Release) -> Option<(MachineAddress, String)> {
+    let unkeyed = release.machines().filter(|code| !code.keyed());
+    unkeyed.into_iter().find_map(|code| Some((code.address.clone(), birth(code).err()?.1)))
+}
+
 /// Copies of all states, with the code to check them.
 #[derive(Debug)]
 pub struct Checks(Vec<(InstanceAddress, Instance)>);

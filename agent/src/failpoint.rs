@@ -1,0 +1,69 @@
+//! Places where a test can end the agent as a power cut would.
+//!
+//! With the cargo feature `failpoints`, `CAMSHAFT_FAILPOINT=name` or `name:n` kills the process
+//! at the n-th passage of that place, and `CAMSHAFT_FAULT=check` lets the check after a switch
+//! fail. Without the feature both functions do nothing.
+
+/// Every place, in the order in which an agent's life passes them.
+pub const FAILPOINTS: &[&str] = &[
+    "install.staged",
+    "install.before-blob",
+    "install.before-record",
+    "install.after-record",
+    "install.started",
+    "append.before",
+    "append.after",
+    "upgrade.staged",
+    "upgrade.tried",
+    "upgrade.before-blob",
+    "upgrade.before-switch",
+    "upgrade.after-switch",
+    "upgrade.switched",
+    "check.before-record",
+    "check.after-record",
+    "undo.before-record",
+    "undo.after-record",
+    "undo.switched",
+    "rollback.tried",
+    "rollback.before-switch",
+    "rollback.after-switch",
+    "rollback.switched",
+    "permanent.before-record",
+    "permanent.after-record",
+    "snapshot.before",
+    "snapshot.after",
+];
+
+/// Dies here if the environment says so.
+#[cfg(feature = "failpoints")]
+pub fn pass(name: &'static str) {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    debug_assert!(FAILPOINTS.contains(&name), "the failpoint {name} is not listed");
+    let Ok(wanted) = std::env::var("CAMSHAFT_FAILPOINT") else { return };
+    let (point, count) = match wanted.split_once(':') {
+        Some((point, count)) => (point, count.parse().unwrap_or(1)),
+        None => (wanted.as_str(), 1),
+    };
+    if point == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == count {
+        // As a kill from outside would: no destructor runs and no buffer is written.
+        let _ = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
+        std::process::abort();
+    }
+}
+
+/// Dies here if the environment says so.
+#[cfg(not(feature = "failpoints"))]
+pub fn pass(_name: &'static str) {}
+
+/// Returns true when the environment asks for this fault.
+#[cfg(feature = "failpoints")]
+pub fn fault(name: &str) -> bool {
+    std::env::var("CAMSHAFT_FAULT").is_ok_and(|fault| fault == name)
+}
+
+/// Returns true when the environment asks for this fault.
+#[cfg(not(feature = "failpoints"))]
+pub fn fault(_name: &str) -> bool {
+    false
+}

@@ -1,0 +1,161 @@
+//! What the control records say: which releases the node knows, which runs, and what was done.
+//!
+//! Pure: the same control records always give the same ledger.
+
+use std::collections::BTreeSet;
+
+use camshaft_store::{Control, Direction, ReleaseEntry, Stamp};
+
+use crate::api::{HistoryEntry, HistoryKind, KnownRelease, ReleaseRef, ReleaseState};
+use crate::release::reference;
+
+/// What the control records say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// The releases that led to the running one, which is the last.
+    lineage: Vec<ReleaseEntry>,
+    /// Every release that ever ran, in the order in which they came.
+    known: Vec<ReleaseEntry>,
+    /// The number of the last switch.
+    pub switch: u64,
+    /// When it was.
+    pub switched_ms: Option<i64>,
+    /// True while the running release is provisional.
+    pub provisional: bool,
+    /// The last switch, while its checks have not passed.
+    pub unchecked: Option<u64>,
+    /// What was done, oldest first.
+    pub history: Vec<HistoryEntry>,
+    /// Instances that were held because their replay differs.
+    pub held: BTreeSet<String>,
+}
+
+impl Ledger {
+    /// Returns the release that runs.
+    pub fn running(&self) -> Option<&ReleaseEntry> {
+        self.lineage.last()
+    }
+
+    /// Returns the release that a rollback goes to.
+    pub fn previous(&self) -> Option<&ReleaseEntry> {
+        self.lineage.len().checked_sub(2).and_then(|index| self.lineage.get(index))
+    }
+
+    /// Returns where the running release stands.
+    pub fn state(&self) -> Option<ReleaseState> {
+        self.running()
+            .map(|_| if self.provisional { ReleaseState::Provisional } else { ReleaseState::Permanent })
+    }
+
+    /// Returns every release that the node knows.
+    pub fn releases(&self) -> Vec<KnownRelease> {
+        let running = self.running().map(|entry| entry.digest);
+        let known = |entry: &ReleaseEntry| KnownRelease {
+            release: reference(entry),
+            state: if Some(entry.digest) == running {
+                self.state().unwrap_or(ReleaseState::Permanent)
+            } else {
+                ReleaseState::Old
+            },
+        };
+        self.known.iter().map(known).collect()
+    }
+
+    /// Takes a control record in.
+    pub fn apply(&mut self, control: &Control) {
+        match control {
+            Control::Installed { stamp, release } => {
+                self.lineage = vec![release.clone()];
+                self.come(release);
+                self.switch = 1;
+                self.switched_ms = Some(stamp.at_ms);
+                self.note(stamp, HistoryKind::Installed, None, Some(release), Some(1), ("", ""));
+            }
+            Control::Switch { stamp, number, from, to, direction, .. } => {
+                match direction {
+                    Direction::Up => {
+                        self.lineage.push(to.clone());
+                        self.come(to);
+                        self.provisional = true;
+                        self.unchecked = Some(*number);
+                    }
+                    Direction::Down | Direction::Undo => {
+                        self.lineage.pop();
+                        // Nothing is switched on top of a provisional release, so what the node
+                        // goes back to was permanent.
+                        self.provisional = false;
+                        // Every state was checked on its way down, and there is no way further.
+                        self.unchecked = None;
+                    }
+                }
+                self.switch = *number;
+                self.switched_ms = Some(stamp.at_ms);
+                let kind = match direction {
+                    Direction::Up => HistoryKind::Upgraded,
+                    Direction::Down => HistoryKind::RolledBack,
+                    // The check that failed has its entry already.
+                    Direction::Undo => return,
+                };
+                self.note(stamp, kind, Some(from), Some(to), Some(*number), ("", ""));
+            }
+            Control::CheckPassed { .. } => self.unchecked = None,
+            Control::CheckFailed { stamp, switch, instance, reason } => {
+                self.unchecked = None;
+                let why = match instance {
+                    Some(instance) => format!("{instance}: {reason}"),
+                    None => reason.clone(),
+                };
+                let (from, to) = (self.running().cloned(), self.previous().cloned());
+                let reason = (crate::problem::UNDONE.code, why.as_str());
+                self.note(stamp, HistoryKind::Undone, from.as_ref(), to.as_ref(), Some(*switch + 1), reason);
+            }
+            Control::Permanent { stamp, switch } => {
+                self.provisional = false;
+                let running = self.running().cloned();
+                self.note(stamp, HistoryKind::MadePermanent, None, running.as_ref(), Some(*switch), ("", ""));
+            }
+            Control::InstanceHeld { stamp, instance, reason, .. } => {
+                self.held.insert(instance.clone());
+                let why = format!("{instance}: {reason}");
+                let running = self.running().cloned();
+                let reason = (crate::problem::HELD.code, why.as_str());
+                self.note(stamp, HistoryKind::Held, None, running.as_ref(), None, reason);
+            }
+            Control::Refused(refusal) => {
+                let running = self.running().cloned();
+                let reason = (refusal.code.as_str(), refusal.reason.as_str());
+                let to = refusal.to.as_ref();
+                self.note(&refusal.stamp, HistoryKind::Refused, running.as_ref(), to, None, reason);
+            }
+        }
+    }
+
+    fn come(&mut self, release: &ReleaseEntry) {
+        if !self.known.iter().any(|known| known.digest == release.digest) {
+            self.known.push(release.clone());
+        }
+    }
+
+    fn note(
+        &mut self,
+        stamp: &Stamp,
+        what: HistoryKind,
+        from: Option<&ReleaseEntry>,
+        to: Option<&ReleaseEntry>,
+        switch: Option<u64>,
+        (code, why): (&str, &str),
+    ) {
+        let name = |entry: &ReleaseEntry| -> ReleaseRef { reference(entry) };
+        self.history.push(HistoryEntry {
+            number: self.history.len() as u64 + 1,
+            at_ms: stamp.at_ms,
+            who: stamp.who.clone(),
+            what,
+            from: from.map(name),
+            to: to.map(name),
+            switch,
+            code: code.to_owned(),
+            why: why.to_owned(),
+        });
+    }
+}

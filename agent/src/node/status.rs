@@ -1,0 +1,34 @@
+//! Looking at a node.
+
+use super::Node;
+use crate::api::{History, Instances, NodeStatus};
+use crate::release::reference;
+
+impl Node {
+    /// Returns how the node is.
+    pub fn status(&self) -> NodeStatus {
+        NodeStatus {
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            running: self.ledger.running().map(reference),
+            state: self.ledger.state(),
+            rollback_to: self.ledger.previous().map(reference),
+            releases: self.ledger.releases(),
+            switch: self.ledger.switch,
+            switched_ms: self.ledger.switched_ms,
+            last_pause_us: self.last_pause_us,
+            machines: self.engine.machines(),
+            counts: self.engine.counts(),
+            now_ms: self.engine.now_ms(),
+        }
+    }
+
+    /// Returns what was done to the node.
+    pub fn history(&self) -> History {
+        History { entries: self.ledger.history.clone() }
+    }
+
+    /// Returns up to `limit` instances after an address.
+    pub fn instances(&self, after: Option<&str>, limit: usize) -> Instances {
+        self.engine.list(after, limit)
+    }
+}

@@ -1,0 +1,213 @@
+//! The switch itself, for both ways: the last trial, one durable record, one pointer.
+
+use std::time::Instant;
+
+use camshaft_store::{Control, Direction};
+
+use super::{Asked, Node, NodeError};
+use crate::api::{HistoryKind, Problem, ReleaseRef, Report, RollbackCounts, TryReport, Undone};
+use crate::engine::{Plan, Trial, Way};
+use crate::failpoint;
+use crate::problem;
+
+/// What a switch did.
+pub(super) struct Done {
+    pub(super) from: ReleaseRef,
+    pub(super) trial: TryReport,
+    pub(super) counts: RollbackCounts,
+    pub(super) pause_us: u64,
+}
+
+impl Node {
+    /// Returns why a trial can no longer be followed: another switch came in between.
+    pub(super) fn reason_stale(&self, trial: &Trial) -> Result<(), Box<Problem>> {
+        let plan = trial.plan();
+        if self.engine.release().is_some_and(|running| running.entry == plan.from.entry) {
+            return Ok(());
+        }
+        Err(problem::OPERATION_RUNS.problem("another release was switched to while this one was tried"))
+    }
+
+    /// Makes a switch, if what `passes` says of the trial holds for what changed since as well.
+    pub(super) fn switch(
+        &mut self,
+        asked: &Asked,
+        trial: &mut Trial,
+        direction: Direction,
+        passes: impl Fn(&TryReport) -> bool,
+    ) -> Result<Done, NodeError> {
+        let start = Instant::now();
+        self.engine.advance(asked.now_ms);
+        // What is acknowledged belongs to the old release; the switch comes after it.
+        self.engine.settle_outside();
+        self.flush()?;
+        trial.again(self.engine.carryable_since(trial));
+        let report = self.report_trial(trial);
+        let plan: Plan = trial.plan().clone();
+        if !passes(&report) {
+            let problem = failed(direction, report);
+            return Err(self.refuse(asked, Some(&plan.to.entry), problem));
+        }
+        let number = self.ledger.switch + 1;
+        let (before, after) = match direction {
+            Direction::Up => ("upgrade.before-switch", "upgrade.after-switch"),
+            Direction::Down => ("rollback.before-switch", "rollback.after-switch"),
+            Direction::Undo => ("undo.before-record", "undo.after-record"),
+        };
+        failpoint::pass(before);
+        self.append(&[self.record(asked, &plan, number, direction)])?;
+        failpoint::pass(after);
+        let switched = self.engine.switch(&plan, number, Some(trial));
+        self.previous = (direction == Direction::Up).then(|| plan.from.clone());
+        let pause_us = crate::engine::micros(start);
+        self.last_pause_us = Some(pause_us);
+        Ok(Done { from: plan.from.reference(), trial: report, counts: switched.counts, pause_us })
+    }
+
+    fn record(&self, asked: &Asked, plan: &Plan, number: u64, direction: Direction) -> Control {
+        Control::Switch {
+            stamp: self.stamp(asked),
+            number,
+            from: plan.from.entry.clone(),
+            to: plan.to.entry.clone(),
+            direction,
+            relup: plan.relup,
+        }
+    }
+
+    /// Returns copies of all states with the code to check them, after a switch.
+    pub fn checks(&self) -> crate::engine::Checks {
+        self.engine.checks()
+    }
+
+    /// Ends an upgrade by what its checks found: it stays, or it is undone.
+    ///
+    /// # Errors
+    ///
+    /// When the checks failed: the upgrade is undone then.
+    pub fn settle_check(
+        &mut self,
+        asked: &Asked,
+        checked: Result<(), (camshaft_manifests::InstanceAddress, String)>,
+    ) -> Result<Option<Report>, NodeError> {
+        let Some(switch) = self.ledger.unchecked else { return Ok(None) };
+        self.engine.advance(asked.now_ms);
+        let checked = match checked {
+            Ok(()) if failpoint::fault("check") => {
+                Err((None, "the environment asks for this failure".to_owned()))
+            }
+            Ok(()) => Ok(()),
+            Err((instance, reason)) => Err((Some(instance.to_string()), reason)),
+        };
+        match checked {
+            Ok(()) => {
+                failpoint::pass("check.before-record");
+                self.append(&[Control::CheckPassed { switch }])?;
+                failpoint::pass("check.after-record");
+                Ok(None)
+            }
+            Err((instance, reason)) => self.undo(asked, switch, instance, reason),
+        }
+    }
+
+    /// Goes back, because a check failed. Nobody can be asked whether instances may be held, so
+    /// those that cannot go back are.
+    fn undo(
+        &mut self,
+        asked: &Asked,
+        switch: u64,
+        instance: Option<String>,
+        reason: String,
+    ) -> Result<Option<Report>, NodeError> {
+        let plan = self.plan_rollback()?;
+        self.engine.settle_outside();
+        self.flush()?;
+        let number = switch + 1;
+        let failed = Control::CheckFailed {
+            stamp: self.stamp(asked),
+            switch,
+            instance: instance.clone(),
+            reason: reason.clone(),
+        };
+        failpoint::pass("undo.before-record");
+        self.append(&[failed, self.record(asked, &plan, number, Direction::Undo)])?;
+        failpoint::pass("undo.after-record");
+        let switched = self.engine.switch(&plan, number, None);
+        self.previous = None;
+        failpoint::pass("undo.switched");
+        let subject = instance.as_ref().map_or_else(String::new, |instance| format!("{instance}: "));
+        let detail = format!("{} is undone: {subject}{reason}", plan.from.entry.version);
+        let mut problem = problem::UNDONE.problem(detail);
+        problem.changed = crate::api::Changed::Undone;
+        problem.report = Some(Report {
+            from: Some(plan.from.reference()),
+            rollback: Some(switched.counts),
+            undone: Some(Undone { instance, reason, switch: number }),
+            ..self.report(HistoryKind::Undone)
+        });
+        Err(problem.into())
+    }
+
+    /// Returns a report on how the node is now.
+    pub(super) fn report(&self, what: HistoryKind) -> Report {
+        let running = self.engine.release().expect("there is a release after something was done");
+        Report {
+            what,
+            from: None,
+            running: running.reference(),
+            state: self.ledger.state().expect("there is a release after something was done"),
+            switch: Some(self.ledger.switch),
+            pause_us: None,
+            trial: None,
+            rollback: None,
+            undone: None,
+            counts: self.engine.counts(),
+        }
+    }
+}
+
+fn failed(direction: Direction, report: TryReport) -> Box<Problem> {
+    let mut problem = match direction {
+        Direction::Up => problem::TRIAL_FAILED.problem(first_failure(&report)),
+        Direction::Down | Direction::Undo => problem::WOULD_HOLD.problem(first_failure(&report)),
+    };
+    problem.trial = Some(report);
+    problem
+}
+
+/// Returns the first failure in a line, and how many there are.
+fn first_failure(report: &TryReport) -> String {
+    let Some(failure) = report.failures.first() else { return "it does not pass".to_owned() };
+    let more = match report.failure_count {
+        0 | 1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    format!("{}: {}: {}{more}", failure.instance, failure.step, failure.reason)
+}
+
+impl Node {
+    /// Returns the plan of going back to the release before.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub fn plan_rollback(&mut self) -> Result<Plan, Box<Problem>> {
+        let Some(from) = self.engine.release().cloned() else {
+            return Err(problem::EMPTY.problem("no release is installed on this node"));
+        };
+        let Some(previous) = self.ledger.previous().cloned() else {
+            let detail =
+                format!("{} {} was installed on the empty node", from.entry.name, from.entry.version);
+            return Err(problem::NOTHING_TO_ROLL_BACK.problem(detail));
+        };
+        let to = self.load_release(&previous).map_err(|error| problem::FAULT.problem(error.to_string()))?;
+        self.previous = Some(to.clone());
+        let relup = from.relups.iter().find(|(_, relup)| relup.from.digest == previous.digest);
+        let Some((digest, relup)) = relup else {
+            let detail = format!("{} has no way back to {}", from.entry.version, previous.version);
+            return Err(problem::BAD_RELUP.problem(detail));
+        };
+        Plan::new(&from, &to, Way::Down, (digest, relup))
+            .map_err(|error| super::upgrade::of_plan_error(&error))
+    }
+}

@@ -1,0 +1,144 @@
+//! Everything that an agent refuses, in one list: code, HTTP status, title and hint.
+
+use std::collections::BTreeMap;
+
+use crate::api::{Changed, Problem};
+use crate::engine::Refusal;
+
+/// A row of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// The code, for programs.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What it is, for people.
+    pub title: &'static str,
+    /// What to do about it.
+    pub hint: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $status:literal, $title:literal, $hint:literal;)*) => {
+        $(
+            #[doc = $title]
+            pub const $name: Code = Code { code: $code, status: $status, title: $title, hint: $hint };
+        )*
+
+        /// All codes.
+        pub const CODES: &[Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    WRONG_TYPE = "wrong-type", 400, "The input is not of the machine's input type",
+        "compare the input with the machine's `type Input`";
+    INTERNAL_INPUT = "internal-input", 400, "The input may not come from outside",
+        "send one of the inputs that are not marked `internal`";
+    BAD_REQUEST = "bad-request", 400, "The request is not as it should be",
+        "compare the request with the documentation of the HTTP interface";
+    BAD_BUNDLE = "bad-bundle", 400, "The bundle cannot be used",
+        "build it again with `camshaft build`; look into it with `camshaft inspect`";
+    NOT_FOUND = "not-found", 404, "There is nothing at this address",
+        "`camshaft node status` lists the machines that run";
+    METHOD = "method-not-allowed", 405, "The address does not take this method",
+        "inputs and commands are sent with POST, questions with GET";
+    CONFLICT = "conflict", 409, "Another input was sent under this identity",
+        "a new input needs a new number or key";
+    EXPIRED = "expired", 409, "The answer to this input is no longer kept",
+        "it was applied once and will not be applied again; ask the machine for its state";
+    NOT_EMPTY = "not-empty", 409, "The node is not empty",
+        "use `camshaft node upgrade`; `install` is for an empty node";
+    EMPTY = "empty", 409, "The node is empty",
+        "install a release first: camshaft node install BUNDLE";
+    OTHER_BASE = "other-base", 409, "The upgrade starts from another machine",
+        "build an upgrade whose `from` is the release that runs; `camshaft node status` names it";
+    PROVISIONAL = "provisional", 409, "The running release is provisional",
+        "settle it first: camshaft node make-permanent, or camshaft node rollback";
+    BAD_RELUP = "bad-relup", 409, "The upgrade's instructions are refused",
+        "build the bundle again with this version of camshaft";
+    TRIAL_FAILED = "trial-failed", 409, "The upgrade does not pass on the live state",
+        "mend the migration that the failure names and build again; nothing was changed";
+    NOTHING_TO_ROLL_BACK = "nothing-to-roll-back", 409, "There is no release to go back to",
+        "a rollback goes to the release that ran before the last upgrade";
+    WOULD_HOLD = "would-hold", 409, "The rollback would hold instances",
+        "look at the failures; roll back with --force to hold these instances and go on with the rest";
+    NOT_PROVISIONAL = "not-provisional", 409, "The running release is permanent already",
+        "there is nothing to do";
+    OPERATION_RUNS = "operation-runs", 409, "Another command is at work on this node",
+        "wait until it ends, then look at `camshaft node status`";
+    UNDONE = "undone", 409, "The upgrade was switched, did not pass its checks and was undone",
+        "the node runs the release from before, with all later inputs; mend what the reason names";
+    TOO_LARGE = "too-large", 413, "The body is too large",
+        "inputs may have 1 MiB, bundles 64 MiB";
+    TRAP = "trap", 422, "The machine refuses the input",
+        "the state is what it was; the detail says why";
+    BUSY = "busy", 429, "Too many inputs wait",
+        "send it again a little later, with the same identity";
+    FAULT = "fault", 500, "The agent cannot go on",
+        "look at the agent's log; it recovers from its journal when it is started again";
+    HELD = "held", 503, "The instance is held",
+        "`camshaft node instances` says why";
+    STOPPING = "stopping", 503, "The agent is stopping",
+        "send it again when the agent runs again, with the same identity";
+}
+
+impl Code {
+    /// Returns a problem of this kind.
+    pub fn problem(&self, detail: impl Into<String>) -> Box<Problem> {
+        Box::new(Problem {
+            kind: "about:blank".to_owned(),
+            status: self.status,
+            title: self.title.to_owned(),
+            detail: detail.into(),
+            code: self.code.to_owned(),
+            hint: self.hint.to_owned(),
+            trial: None,
+            report: None,
+            notes: vec![],
+            changed: Changed::No,
+            more: BTreeMap::new(),
+        })
+    }
+}
+
+/// Returns the problem of a refused request.
+pub fn of_refusal(refusal: &Refusal) -> Box<Problem> {
+    let code = match refusal {
+        Refusal::NoRelease => EMPTY,
+        Refusal::UnknownMachine(_) | Refusal::KeyMissing(_) | Refusal::KeyUnwanted(_) => NOT_FOUND,
+        Refusal::WrongType(_) => WRONG_TYPE,
+        Refusal::Internal(_) => INTERNAL_INPUT,
+        Refusal::Conflict => CONFLICT,
+        Refusal::Expired => EXPIRED,
+        Refusal::Busy(_) => BUSY,
+        Refusal::Held { .. } => HELD,
+    };
+    let hint = match refusal {
+        // To a client, an empty node has nothing at any address.
+        Refusal::NoRelease => return Box::new(Problem { status: 404, ..*code.problem(refusal.to_string()) }),
+        Refusal::KeyMissing(_) => "add a key: app/machine/key",
+        Refusal::KeyUnwanted(_) => "leave the key out: app/machine",
+        _ => code.hint,
+    };
+    Box::new(Problem { hint: hint.to_owned(), ..*code.problem(refusal.to_string()) })
+}
+
+/// Returns the problem of an input that trapped.
+pub fn of_trap(kind: &str, reason: &str) -> Box<Problem> {
+    let mut problem = TRAP.problem(reason);
+    problem.more.insert("trap".to_owned(), kind.to_owned());
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_say_what_to_do() {
+        let unique: std::collections::BTreeSet<_> = CODES.iter().map(|code| code.code).collect();
+        assert_eq!(unique.len(), CODES.len());
+        assert!(CODES.iter().all(|code| !code.hint.is_empty() && (400..600).contains(&code.status)));
+    }
+}
