@@ -1,1 +1,25 @@
-//! Bundles, the relup planner and the relup checker.
+//! Deciding: bundles, what changed between two releases, relups and the judgement of them.
+//!
+//! Pure: files and predecessors come as arguments, bytes and reports go out. Nothing here runs a
+//! machine; whoever runs decides nothing.
+//!
+//! The way of a release through it:
+//!
+//! ```text
+//! project files -> project::build -> bundle::write -> bytes
+//! bytes -> bundle::read (limits, digests) -> open::open (code verified, parts fit, relups checked)
+//! ```
+//!
+//! What must stay true: the planner ([`plan`]) and the checker ([`check`]) share no code, so that
+//! one mistake does not pass both; an [`OpenedRelease`] exists only of a bundle in which every
+//! digest, every piece of code and every relup was checked.
+
+mod archive;
+pub mod bundle;
+//pub mod check;
+//pub mod open;
+//pub mod plan;
+//pub mod project;
+
+pub use bundle::{Bundle, BundleError};
+//pub use open::{OpenError, OpenedRelease};
