@@ -1,0 +1,352 @@
+//! Small releases made from source text, and a node that runs them on a virtual clock.
+
+#![allow(dead_code, reason = "each test file uses its part of this")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use camshaft_agent::api::{Problem, Report, TryReport};
+use camshaft_agent::engine::{Identity, Reply, Request, RequestId, Trial};
+use camshaft_agent::node::{Asked, Holding, Node, NodeError, OpenNodeError};
+use camshaft_agent::release::Release;
+use camshaft_cam::code::{Module, encode};
+use camshaft_cam::compile;
+use camshaft_cam::derive;
+use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::digest::Digest;
+use camshaft_cam::value::Value;
+use camshaft_cam::verify::{VerifiedMachine, verify};
+use camshaft_manifests::MachineAddress;
+use camshaft_manifests::app::{Strategy, Supervision};
+use camshaft_manifests::relup::{Instruction, Pair, Relup, RelupFrom};
+use camshaft_manifests::resolved::{
+    ResolvedApp, ResolvedEdge, ResolvedLink, ResolvedMachine, ResolvedRelease,
+};
+use camshaft_store::{Journal, ReleaseEntry};
+
+/// A release made from source text.
+#[derive(Clone)]
+pub struct Made {
+    resolved: ResolvedRelease,
+    files: BTreeMap<String, Vec<u8>>,
+    relups: Vec<(Digest, Relup)>,
+    modules: BTreeMap<MachineAddress, (Module, VerifiedMachine)>,
+}
+
+/// The releases of a test; a bundle is just the version of one of them.
+#[derive(Clone, Default)]
+pub struct World(pub Arc<BTreeMap<String, Made>>);
+
+fn show(text: &str, diagnostics: &[Diagnostic]) -> String {
+    let lines = diagnostics.iter().map(|diagnostic| format!("{diagnostic:?}"));
+    format!("{text}\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn verified(module: &Module) -> camshaft_cam::verify::Verified {
+    verify(module.clone()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Makes a release of the machines `app/machine` with their texts. `migrations` belong to the
+/// edges from `from`; what is not written is derived.
+pub fn make(
+    version: &str,
+    machines: &[(&str, &str)],
+    from: Option<&Made>,
+    migrations: &[(&str, &str)],
+) -> Made {
+    let mut files = BTreeMap::new();
+    let mut modules: BTreeMap<MachineAddress, (Module, VerifiedMachine)> = BTreeMap::new();
+    let mut apps: Vec<ResolvedApp> = vec![];
+    for (address, text) in machines {
+        let address: MachineAddress = address.parse().expect("an address");
+        let source = Source::new(address.to_string(), *text);
+        let predecessor = from.and_then(|from| from.modules.get(&address)).map(|(module, _)| module);
+        let module = compile::machine(&source, predecessor).unwrap_or_else(|d| panic!("{}", show(text, &d)));
+        let machine = verified(&module).into_machine().expect("a machine");
+        files.insert(format!("code/{}.cam2", machine.digest().hex()), encode::encode(&module));
+        let config = Value::Unit.to_json(machine.config());
+        let resolved = ResolvedMachine {
+            name: address.machine.clone(),
+            keyed: machine.machine().keyed,
+            digest: machine.digest(),
+            config,
+        };
+        match apps.iter_mut().find(|app| app.name == address.app) {
+            Some(app) => app.machines.push(resolved),
+            None => apps.push(ResolvedApp {
+                name: address.app.clone(),
+                version: version.parse().expect("a version"),
+                depends: BTreeMap::new(),
+                supervision: Supervision { strategy: Strategy::OneForOne, intensity: None },
+                machines: vec![resolved],
+                waivers: vec![],
+            }),
+        }
+        modules.insert(address, (module, machine));
+    }
+    let mut links = vec![];
+    for (address, (_, sender)) in &modules {
+        for channel in sender.channels() {
+            let receiver: MachineAddress = channel.target.parse().expect("an address");
+            let module = derive::link(sender, &channel.name, &modules[&receiver].1).expect("a link");
+            let digest = encode::digest(&module);
+            files.insert(format!("links/{}.cam2", digest.hex()), encode::encode(&module));
+            let channel = channel.name.parse().expect("a name");
+            links.push(ResolvedLink { sender: address.clone(), channel, receiver, digest });
+        }
+    }
+    let mut edges = vec![];
+    let mut pairs = vec![];
+    if let Some(from) = from {
+        for (address, (_, to)) in &modules {
+            let old = from.modules.get(address).map(|(_, old)| old);
+            let migration = migrations.iter().find(|(machine, _)| *machine == address.to_string());
+            let edge = old.filter(|old| old.digest() != to.digest()).map(|old| {
+                let source = migration.map(|(machine, text)| Source::new(*machine, *text));
+                let module = compile::edge(old, to, source.as_ref())
+                    .unwrap_or_else(|d| panic!("{}", show(&address.to_string(), &d)));
+                let digest = encode::digest(&module);
+                files.insert(format!("edges/{}.cam2", digest.hex()), encode::encode(&module));
+                let (machine, from, to) = (address.clone(), old.digest(), to.digest());
+                edges.push(ResolvedEdge { machine, from, to, digest });
+                digest
+            });
+            let from = old.map(VerifiedMachine::digest);
+            pairs.push(Pair { machine: address.clone(), from, to: Some(to.digest()), edge });
+        }
+        for (address, (_, old)) in &from.modules {
+            if !modules.contains_key(address) {
+                let from = Some(old.digest());
+                pairs.push(Pair { machine: address.clone(), from, to: None, edge: None });
+            }
+        }
+    }
+    let relups = from.map(|from| {
+        let down = pairs.iter().map(|pair| Pair { from: pair.to, to: pair.from, ..pair.clone() }).collect();
+        let relup = Relup {
+            release: "test".parse().expect("a name"),
+            from: RelupFrom { version: from.resolved.version.clone(), digest: from.digest() },
+            to: version.parse().expect("a version"),
+            up: vec![Instruction::Switch(pairs)],
+            down: vec![Instruction::Switch(down)],
+        };
+        (Digest::of(camshaft_manifests::relup::write(&relup).as_bytes()), relup)
+    });
+    let resolved = ResolvedRelease {
+        name: "test".parse().expect("a name"),
+        version: version.parse().expect("a version"),
+        api_default: None,
+        apps,
+        links,
+        edges,
+        predecessors: vec![],
+    };
+    Made { resolved, files, relups: relups.into_iter().collect(), modules }
+}
+
+impl Made {
+    pub fn digest(&self) -> Digest {
+        Digest::of(format!("{:?}", self.resolved).as_bytes())
+    }
+
+    pub fn version(&self) -> String {
+        self.resolved.version.to_string()
+    }
+
+    pub fn release(&self) -> Release {
+        let entry = ReleaseEntry {
+            name: "test".to_owned(),
+            version: self.version(),
+            digest: self.digest(),
+            archive: Digest::of(self.version().as_bytes()),
+        };
+        let file = |path: &str| self.files.get(path).cloned();
+        Release::assemble(self.resolved.clone(), entry, self.relups.clone(), &file).expect("a release")
+    }
+}
+
+impl World {
+    pub fn of(releases: impl IntoIterator<Item = Made>) -> World {
+        World(Arc::new(releases.into_iter().map(|made| (made.version(), made)).collect()))
+    }
+
+    pub fn release(&self, version: &str) -> Arc<Release> {
+        Arc::new(self.0[version].release())
+    }
+
+    pub fn open(&self, journal: impl Journal + 'static, now_ms: i64) -> Result<TestNode, OpenNodeError> {
+        let world = self.clone();
+        let opener = move |bytes: &[u8], _: &ReleaseEntry| {
+            let version = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+            Ok(world.0.get(version).ok_or("no such release")?.release())
+        };
+        let node = Node::open(Box::new(journal), Box::new(opener), 7, now_ms)?;
+        Ok(TestNode { node, world: self.clone(), now_ms, requests: 0 })
+    }
+}
+
+/// A node on a virtual clock.
+pub struct TestNode {
+    pub node: Node,
+    world: World,
+    pub now_ms: i64,
+    requests: u64,
+}
+
+/// What a request came to, in a line: the JSON of the output, or what went wrong.
+pub fn line(reply: &Reply) -> String {
+    match reply {
+        Reply::Answered { answer: Ok(json), repeated: false } => json.clone(),
+        Reply::Answered { answer: Ok(json), repeated: true } => format!("{json} again"),
+        Reply::Answered { answer: Err((kind, reason)), .. } => format!("trap {kind}: {reason}"),
+        Reply::Refused(refusal) => format!("refused: {refusal}"),
+    }
+}
+
+impl TestNode {
+    pub fn asked(&self) -> Asked {
+        Asked { who: "test".to_owned(), now_ms: self.now_ms }
+    }
+
+    fn take(&mut self, id: u64) -> String {
+        let answers = self.node.take_answers();
+        answers
+            .iter()
+            .find(|(request, _)| request.0 == id)
+            .map_or("nothing".to_owned(), |(_, reply)| line(reply))
+    }
+
+    pub fn post(&mut self, address: &str, json: &str, identity: Option<Identity>) -> u64 {
+        self.requests += 1;
+        let request = Request {
+            id: RequestId(self.requests),
+            address: address.parse().expect("an address"),
+            json: json.to_owned(),
+            identity,
+            trace: None,
+        };
+        self.node.request(self.now_ms, request);
+        self.requests
+    }
+
+    /// Sends an input and runs until nothing is left to do.
+    pub fn send(&mut self, address: &str, json: &str) -> String {
+        self.send_as(address, json, None)
+    }
+
+    pub fn send_as(&mut self, address: &str, json: &str, identity: Option<Identity>) -> String {
+        let id = self.post(address, json, identity);
+        self.settle();
+        self.take(id)
+    }
+
+    pub fn settle(&mut self) {
+        self.node.run(self.now_ms).expect("the journal works");
+        while self.node.has_work() {
+            self.node.run(self.now_ms).expect("the journal works");
+        }
+    }
+
+    pub fn advance(&mut self, ms: i64) {
+        self.now_ms += ms;
+        self.settle();
+    }
+
+    pub fn install(&mut self, version: &str) -> Result<Report, NodeError> {
+        let release = self.world.release(version);
+        self.node.install(&self.asked(), release, version.as_bytes())
+    }
+
+    pub fn try_out(&mut self, version: &str) -> Result<TryReport, Box<Problem>> {
+        let release = self.world.release(version);
+        let plan = self.node.plan_upgrade(&release)?;
+        let copies = self.node.carryable(&plan);
+        Ok(self.node.report_trial(&Trial::new(plan, copies)))
+    }
+
+    pub fn upgrade(&mut self, version: &str) -> Result<Report, NodeError> {
+        self.upgrade_meanwhile(version, |_| {})
+    }
+
+    /// Upgrades, and lets something happen between trial and switch.
+    pub fn upgrade_meanwhile(
+        &mut self,
+        version: &str,
+        meanwhile: impl FnOnce(&mut TestNode),
+    ) -> Result<Report, NodeError> {
+        let asked = self.asked();
+        let release = self.world.release(version);
+        let plan = match self.node.plan_upgrade(&release) {
+            Ok(plan) => plan,
+            Err(problem) => return Err(self.node.refused(&asked, Some(&release.entry), problem)),
+        };
+        let copies = self.node.carryable(&plan);
+        let trial = Trial::new(plan, copies);
+        meanwhile(self);
+        let report = self.node.upgrade(&asked, trial, version.as_bytes())?;
+        let checked = self.node.checks().run();
+        self.node.settle_check(&asked, checked)?;
+        Ok(report)
+    }
+
+    pub fn rollback(&mut self, holding: Holding) -> Result<Report, NodeError> {
+        let asked = self.asked();
+        let plan = self.node.plan_rollback()?;
+        let copies = self.node.carryable(&plan);
+        self.node.rollback(&asked, Trial::new(plan, copies), holding)
+    }
+
+    pub fn running(&self) -> String {
+        self.node.status().running.map_or("nothing".to_owned(), |release| release.version)
+    }
+}
+
+/// Returns the code and the detail of a refusal.
+pub fn refusal<T: std::fmt::Debug>(result: Result<T, NodeError>) -> (String, String) {
+    match result {
+        Err(NodeError::Refused(problem)) => (problem.code, problem.detail),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+pub fn client(sender: &str, seq: u64) -> Option<Identity> {
+    Some(Identity::Client { sender: sender.into(), seq })
+}
+
+pub const COUNTER_1: &str = "machine counter
+type Input = Incr | Read | Add { by: Int } | Stop
+type Output = Ok | Count(Int)
+type State = Int
+init = 0
+on Incr => (state + 1, Ok)
+on Read => (state, Count(state))
+on Add { by } => (state + by, Ok)
+on Stop { stop; (state, Ok) }
+";
+
+pub const COUNTER_2: &str = "machine counter
+type Input = Incr | Read | Add { by: Int } | Stop | Both
+type Output = Ok | Count(Int) | Pair { old: Int, new: Int }
+type State = { old: Int, new: Int }
+init = { old: 0, new: 0 }
+invariant \"not thirteen\" = state.new != 13
+on Incr => ({ ..state, new: state.new + 1 }, Ok)
+on Read => (state, Count(state.new))
+on Add { by } => ({ ..state, new: state.new + by }, Ok)
+on Stop { stop; (state, Ok) }
+on Both => (state, Pair { old: state.old, new: state.new })
+";
+
+pub const COUNTER_UP: &str = "migration counter from \"1.0.0\"
+up (old) = if old == 7 { fail \"seven\" } else { { old: old, new: old } }
+down (new) = if new.new == 99 { fail \"ninety-nine\" } else { new.new }
+unlift Both => fail \"no\"
+";
+
+/// Versions 1.0.0, 2.0.0 (which refuses some states) of a counter.
+pub fn counters() -> World {
+    let one = make("1.0.0", &[("counter/counter", COUNTER_1)], None, &[]);
+    let two =
+        make("2.0.0", &[("counter/counter", COUNTER_2)], Some(&one), &[("counter/counter", COUNTER_UP)]);
+    World::of([one, two])
+}
