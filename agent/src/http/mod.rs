@@ -1,0 +1,127 @@
+//! The HTTP interface: paths and headers in, JSON out.
+//!
+//! Every error is a problem in the sense of RFC 9457, those of the framework included.
+
+mod apps;
+mod node;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Serialize;
+
+use crate::api::{PROBLEM_TYPE, Problem};
+use crate::host::Host;
+use crate::operate::Operator;
+use crate::problem;
+
+/// The largest input, in bytes.
+pub const INPUT_BYTES_MAX: usize = 1 << 20;
+
+/// The largest bundle, in bytes.
+pub const BUNDLE_BYTES_MAX: usize = 64 << 20;
+
+/// The longest name of a sender, key or operator, in bytes.
+const NAME_BYTES_MAX: usize = 200;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Shared {
+    host: Host,
+    operator: Arc<Operator>,
+}
+
+/// Returns the service of a node.
+pub fn router(host: Host, operator: Operator) -> Router {
+    let inputs = post(apps::input).fallback(wrong_method);
+    Router::new()
+        .route("/v1/apps/{app}/{machine}", inputs.clone())
+        .route("/v1/apps/{app}/{machine}/{key}", inputs)
+        .route("/v1/node", get(node::status).fallback(wrong_method))
+        .route("/v1/node/history", get(node::history).fallback(wrong_method))
+        .route("/v1/node/instances", get(node::instances).fallback(wrong_method))
+        .route("/v1/node/install", post(node::install).fallback(wrong_method))
+        .route("/v1/node/try", post(node::try_upgrade).fallback(wrong_method))
+        .route("/v1/node/upgrade", post(node::upgrade).fallback(wrong_method))
+        .route("/v1/node/rollback", post(node::rollback).fallback(wrong_method))
+        .route("/v1/node/make-permanent", post(node::make_permanent).fallback(wrong_method))
+        .fallback(nothing_here)
+        .with_state(Shared { host, operator: Arc::new(operator) })
+}
+
+/// A problem on its way out.
+struct Failed(Box<Problem>);
+
+impl From<Box<Problem>> for Failed {
+    fn from(problem: Box<Problem>) -> Failed {
+        Failed(problem)
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = json_response(status, PROBLEM_TYPE, &self.0);
+        if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+fn json_response(status: StatusCode, media_type: &'static str, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, media_type)], body).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Response {
+    json_response(StatusCode::OK, "application/json", value)
+}
+
+async fn nothing_here() -> Failed {
+    Failed(problem::NOT_FOUND.problem("this agent has nothing at this address"))
+}
+
+async fn wrong_method() -> Failed {
+    Failed(problem::METHOD.problem("this address does not take this method"))
+}
+
+/// Reads a body of at most `bytes_max` bytes.
+async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, Failed> {
+    match to_bytes(body, bytes_max).await {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) => {
+            let limited = std::error::Error::source(&error)
+                .is_some_and(|source| source.to_string().contains("length limit exceeded"));
+            Err(Failed(if limited {
+                problem::TOO_LARGE.problem(format!("the body has more than {bytes_max} bytes"))
+            } else {
+                problem::BAD_REQUEST.problem(format!("the body broke off: {error}"))
+            }))
+        }
+    }
+}
+
+/// Returns a header that names something: visible ASCII, not too long.
+fn name(headers: &HeaderMap, header: &str) -> Result<Option<String>, Failed> {
+    let mut values = headers.get_all(header).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let refuse = |reason: &str| Failed(problem::BAD_REQUEST.problem(format!("the header {header} {reason}")));
+    if values.next().is_some() {
+        return Err(refuse("stands more than once"));
+    }
+    let text = value.to_str().map_err(|_| refuse("has characters outside visible ASCII"))?;
+    if text.is_empty() || text.len() > NAME_BYTES_MAX {
+        return Err(refuse(&format!("has 1 to {NAME_BYTES_MAX} characters")));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(refuse("has characters outside visible ASCII"));
+    }
+    Ok(Some(text.to_owned()))
+}

@@ -1,0 +1,131 @@
+//! `/v1/node` and below: questions and commands of operators.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::{BUNDLE_BYTES_MAX, Failed, Shared, json, name, read_body};
+use crate::node::Holding;
+use crate::operate::{Operator, Outcome};
+use crate::problem;
+
+/// How many instances are listed when nothing is said, and at most.
+const INSTANCES_DEFAULT: usize = 1_000;
+const INSTANCES_MAX: usize = 10_000;
+
+/// The header in which an operator says who it is.
+const OPERATOR_HEADER: &str = "camshaft-operator";
+
+type Parameters = Result<Query<HashMap<String, String>>, QueryRejection>;
+
+/// Does something that blocks on a thread of its own.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Outcome<T> + Send + 'static,
+) -> Result<T, Failed> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(Failed(problem::FAULT.problem("the command panicked; this is a fault of ours"))),
+    }
+}
+
+async fn operate<T: serde::Serialize + Send + 'static>(
+    shared: Shared,
+    work: impl FnOnce(&Operator) -> Outcome<T> + Send + 'static,
+) -> Result<Response, Failed> {
+    let operator: Arc<Operator> = shared.operator;
+    blocking(move || work(&operator)).await.map(|value| json(&value))
+}
+
+fn who(headers: &HeaderMap) -> Result<String, Failed> {
+    Ok(name(headers, OPERATOR_HEADER)?.unwrap_or_else(|| "operator".to_owned()))
+}
+
+fn parameters(query: Parameters, known: &[&str]) -> Result<HashMap<String, String>, Failed> {
+    let refuse = |reason: String| Failed(problem::BAD_REQUEST.problem(reason));
+    let Query(parameters) = query.map_err(|error| refuse(error.body_text()))?;
+    match parameters.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(refuse(format!("there is no parameter `{name}` here"))),
+        None => Ok(parameters),
+    }
+}
+
+pub(super) async fn status(State(shared): State<Shared>) -> Result<Response, Failed> {
+    let host = shared.host;
+    blocking(move || host.call(|node| Ok(node.status()))).await.map(|status| json(&status))
+}
+
+pub(super) async fn history(State(shared): State<Shared>) -> Result<Response, Failed> {
+    let host = shared.host;
+    blocking(move || host.call(|node| Ok(node.history()))).await.map(|history| json(&history))
+}
+
+pub(super) async fn instances(State(shared): State<Shared>, query: Parameters) -> Result<Response, Failed> {
+    let parameters = parameters(query, &["after", "limit"])?;
+    let limit = match parameters.get("limit") {
+        None => INSTANCES_DEFAULT,
+        Some(limit) => match limit.parse() {
+            Ok(limit @ 1..=INSTANCES_MAX) => limit,
+            _ => {
+                let reason = format!("`limit` is a number from 1 to {INSTANCES_MAX}");
+                return Err(Failed(problem::BAD_REQUEST.problem(reason)));
+            }
+        },
+    };
+    let after = parameters.get("after").cloned();
+    let host = shared.host;
+    let list = move || host.call(move |node| Ok(node.instances(after.as_deref(), limit)));
+    blocking(list).await.map(|instances| json(&instances))
+}
+
+pub(super) async fn install(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    let who = who(&headers)?;
+    let bundle = read_body(body, BUNDLE_BYTES_MAX).await?;
+    operate(shared, move |operator| operator.install(&who, bundle)).await
+}
+
+pub(super) async fn try_upgrade(State(shared): State<Shared>, body: Body) -> Result<Response, Failed> {
+    let bundle = read_body(body, BUNDLE_BYTES_MAX).await?;
+    operate(shared, move |operator| operator.try_upgrade(&bundle)).await
+}
+
+pub(super) async fn upgrade(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    let who = who(&headers)?;
+    let bundle = read_body(body, BUNDLE_BYTES_MAX).await?;
+    operate(shared, move |operator| operator.upgrade(&who, bundle)).await
+}
+
+pub(super) async fn rollback(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    query: Parameters,
+) -> Result<Response, Failed> {
+    let who = who(&headers)?;
+    let parameters = parameters(query, &["force"])?;
+    let holding = match parameters.get("force").map(String::as_str) {
+        None | Some("false") => Holding::Refuse,
+        Some("true") => Holding::Hold,
+        Some(_) => return Err(Failed(problem::BAD_REQUEST.problem("`force` is true or false"))),
+    };
+    operate(shared, move |operator| operator.rollback(&who, holding)).await
+}
+
+pub(super) async fn make_permanent(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    let who = who(&headers)?;
+    operate(shared, move |operator| operator.make_permanent(&who)).await
+}

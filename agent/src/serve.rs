@@ -1,0 +1,160 @@
+//! The agent as a process: data folder, socket, clock, signals.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use camshaft_store::{SqliteJournal, StoreError};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::host::{Host, HostError};
+use crate::http::router;
+use crate::node::{Node, OpenNodeError};
+use crate::operate::Operator;
+use crate::stage::stage_kept;
+
+/// How long requests that are under way may take when the agent stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How to run an agent.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The data folder; made when it is not there.
+    pub data: PathBuf,
+    /// Where to listen; port 0 takes any that is free.
+    pub listen: SocketAddr,
+}
+
+/// Why an agent does not run, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address may be reached from other machines.
+    #[error(
+        "{0} can be reached from other machines; an agent without tokens and TLS listens on loopback only"
+    )]
+    NotLoopback(SocketAddr),
+    /// The data folder.
+    #[error("cannot open the data folder")]
+    Store(#[from] StoreError),
+    /// What is in the data folder.
+    #[error("cannot recover from the data folder")]
+    Recover(#[from] OpenNodeError),
+    /// The address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system.
+    #[error("the system refuses what an agent needs")]
+    System(#[from] std::io::Error),
+    /// The node ended.
+    #[error("the node ended")]
+    Node(#[from] HostError),
+}
+
+impl ServeError {
+    /// Returns true when the request itself was wrong, and not the agent or its data.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            ServeError::NotLoopback(_) | ServeError::Listen { .. } => true,
+            ServeError::Store(error) => {
+                matches!(error, StoreError::Locked { .. } | StoreError::Layout { .. })
+            }
+            ServeError::Recover(_) | ServeError::System(_) | ServeError::Node(_) => false,
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    // A clock before 1970 stands still at 0: the node's time never runs backwards.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Runs an agent until it is told to stop by SIGTERM or SIGINT. `on_ready` learns the address
+/// once the node has recovered and listens.
+///
+/// # Errors
+///
+/// Why it does not run, or ended.
+pub fn serve(options: &Options, on_ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    if !options.listen.ip().is_loopback() {
+        return Err(ServeError::NotLoopback(options.listen));
+    }
+    let journal = SqliteJournal::open(&options.data)?;
+    let opener = |bytes: &[u8], entry: &_| stage_kept(bytes, entry).map_err(|error| error.to_string());
+    let salt = RandomState::new().hash_one("salt");
+    let node = Node::open(Box::new(journal), Box::new(opener), salt, now_ms())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(options, node, on_ready))
+}
+
+async fn run(options: &Options, node: Node, on_ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    let listen = |source| ServeError::Listen { address: options.listen, source };
+    let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let stopped = stop_signal()?;
+    let (ended, node_ended) = oneshot::channel();
+    let (host, thread) = Host::start(node, now_ms, ended)?;
+    let operator = Operator::new(host.clone(), Arc::new(now_ms));
+    let service = router(host.clone(), operator);
+    tracing::info!(%address, "ready");
+    on_ready(address);
+    let (stopping, stops) = oneshot::channel::<()>();
+    let shutdown = async move {
+        tokio::select! {
+            () = stopped => tracing::info!("stopping"),
+            // Its end, by whatever cause, is told by dropping the sender.
+            _ = node_ended => tracing::error!("the node has ended"),
+        }
+        drop(stopping);
+    };
+    // A client that never ends its request must not keep the agent from stopping.
+    let patience = async {
+        let _ = stops.await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let served = tokio::select! {
+        served = axum::serve(listener, service).with_graceful_shutdown(shutdown) => served,
+        () = patience => Ok(()),
+    };
+    host.stop();
+    drop(host);
+    match tokio::task::spawn_blocking(move || thread.join()).await {
+        Ok(joined) => joined?,
+        Err(_) => return Err(HostError::Panicked.into()),
+    }
+    Ok(served?)
+}
+
+/// Returns what ends when the process is told to stop.
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Returns what ends when the process is told to stop.
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without signals the process is ended from outside.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
