@@ -14,6 +14,7 @@ fn check(text: &str) -> Vec<&'static str> {
         let span = error.span.clone();
         assert!(text.get(span.clone()).is_some(), "{error:?}: {span:?} is no part of {text:?}");
         assert!(!error.message.is_empty() && !error.label.is_empty(), "{error:?}: no reason");
+        assert!(error.help.is_some(), "{error:?}: no mend");
     }
     match syntax::parse_file(&source) {
         Ok(_) => assert!(parse.errors.is_empty(), "a text with errors has no plain tree: {text:?}"),
@@ -85,7 +86,7 @@ const NESTS: &[(&str, &str, &str)] = &[
 fn whatever_nests_is_bounded() {
     for (before, part, after) in NESTS {
         // Twice what any of them needs to reach the bound, and as much as a file may hold.
-        for times in [200, 100_000 / part.len()] {
+        for times in [200, 50_000 / part.len()] {
             let text = format!("machine m\n{before}{}{after}\n", part.repeat(times));
             let codes = check(&text);
             assert!(!codes.is_empty(), "{part:?} {times} times is refused");
@@ -112,7 +113,7 @@ fn what_is_long_and_flat_is_fine() {
         ("", "// note\n", ""),
         ("", ";", ""),
     ] {
-        check(&format!("machine m\n{before}{}{after}\n", part.repeat(100_000 / part.len())));
+        check(&format!("machine m\n{before}{}{after}\n", part.repeat(50_000 / part.len())));
     }
 }
 
@@ -121,8 +122,8 @@ fn brackets_that_are_never_closed_cost_no_more_than_others() {
     for part in
         ["on A { a ", "A { a\n", "(a, ", "match x { A { a ", "{ a: \"b", "\"{", "\"\\u{", "(x -> ", "[a: "]
     {
-        check(&format!("machine m\n{}", part.repeat(100_000 / part.len())));
-        check(&format!("machine m\non B => 1 {}", part.repeat(100_000 / part.len())));
+        check(&format!("machine m\n{}", part.repeat(50_000 / part.len())));
+        check(&format!("machine m\non B => 1 {}", part.repeat(50_000 / part.len())));
     }
 }
 
@@ -264,8 +265,14 @@ fn boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
+/// `CAMSHAFT_LONG` multiplies the number of texts.
+fn config() -> ProptestConfig {
+    let times = std::env::var("CAMSHAFT_LONG").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    ProptestConfig { cases: 512 * times, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_letters(text in any::<String>()) {

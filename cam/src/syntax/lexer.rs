@@ -41,10 +41,6 @@ pub fn lex(text: &str) -> Vec<Token> {
             (Kind::Quote, Some(Mode::Text)) => {
                 modes.pop();
             }
-            // A text does not go over the end of its line: the rest of the file stays readable.
-            (Kind::Newline, Some(Mode::Text)) => {
-                modes.pop();
-            }
             (Kind::LBrace, Some(Mode::Text)) => modes.push(Mode::Hole(0)),
             (Kind::Quote, _) => modes.push(Mode::Text),
             (Kind::LBrace, Some(Mode::Hole(depth))) => *depth += 1,
@@ -52,8 +48,9 @@ pub fn lex(text: &str) -> Vec<Token> {
                 modes.pop();
             }
             (Kind::RBrace, Some(Mode::Hole(depth))) => *depth -= 1,
-            // A hole that is still open at the end of its line: text and hole end there.
-            (Kind::Newline, Some(Mode::Hole(_))) => modes.clear(),
+            // A text does not go over the end of its line, nor does what stands in its holes: the
+            // rest of the file stays readable.
+            (Kind::Newline, _) => modes.clear(),
             _ => {}
         }
         tokens.push(Token { kind, start: at, end: at + length });
@@ -126,6 +123,7 @@ mod tests {
         use Kind::*;
         assert_eq!(kinds("\"ab\nx"), [Quote, TextPart, Newline, Ident]);
         assert_eq!(kinds("\"a{b\nx"), [Quote, TextPart, LBrace, Ident, Newline, Ident]);
+        assert_eq!(kinds("\"{\"b\n}c")[4..], [Newline, RBrace, Ident]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub mod ast;
 pub mod kind;
 mod lexer;
 mod parser;
+#[cfg(test)]
+mod tests;
 
 use crate::diagnostic::{Diagnostic, Source};
 

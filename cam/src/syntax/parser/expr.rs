@@ -1,6 +1,6 @@
 //! Expressions: operators by precedence, prefixes, postfixes.
 
-use super::{Failed, Parsed, Parser, expr};
+use super::{Failed, Parsed, Parser, RESERVED, expr};
 use crate::syntax::NESTING_MAX;
 use crate::syntax::ast::{Arm, BinaryOp, Expr, ExprKind, FieldInit, Name, Pattern, PatternKind, UnaryOp};
 use crate::syntax::kind::Kind;
@@ -124,10 +124,8 @@ impl Parser<'_> {
                     }
                 }
                 Kind::LBracket if !self.broken() => {
-                    self.bump();
-                    let index = self.with(false, false, Parser::expr);
-                    self.expect(Kind::RBracket, "`]`")?;
-                    ExprKind::Index(Box::new(base), Box::new(index?))
+                    let index = self.index_expr()?;
+                    ExprKind::Index(Box::new(base), Box::new(index))
                 }
                 _ => return Ok(base),
             };
@@ -139,10 +137,22 @@ impl Parser<'_> {
         }
     }
 
+    /// Takes `[key]`.
+    pub(super) fn index_expr(&mut self) -> Parsed<Expr> {
+        let open = self.bump();
+        let began = self.end;
+        let index = self.with(false, false, Parser::expr);
+        if index.is_err() {
+            self.with(false, false, |parser| parser.recover(began, &[]));
+        }
+        self.close(open, Kind::RBracket, index.is_err())?;
+        index
+    }
+
     /// Takes arguments in parentheses.
     fn args(&mut self) -> Parsed<Vec<Expr>> {
-        self.bump();
-        self.with(false, false, |parser| parser.members(Kind::RParen, Parser::expr))
+        let open = self.bump();
+        self.with(false, false, |parser| parser.members(open, Kind::RParen, Parser::expr))
     }
 
     fn primary(&mut self) -> Parsed<Expr> {
@@ -155,11 +165,17 @@ impl Parser<'_> {
             Kind::LParen if self.lambda_ahead() => self.lambda()?,
             Kind::LParen => return self.parens(),
             Kind::LBracket => self.list_or_map()?,
+            Kind::LBrace if self.head && !self.record_ahead() => return Err(self.unexpected("an expression")),
             Kind::LBrace if self.head => {
                 let span = self.span();
                 let help = "put it in parentheses".to_owned();
                 let message = "a record cannot stand bare before a block";
-                return Err(self.error("E0114", span, message, "this `{` begins the block", Some(help)));
+                let failed = self.error("E0114", span, message, "this `{` begins the block", Some(help));
+                // A block follows: what is here was meant as a record, and is passed over.
+                if let Some(after) = self.after_closer().filter(|after| self.kind(*after) == Kind::LBrace) {
+                    self.skip(|parser| parser.index(0) < after);
+                }
+                return Err(failed);
             }
             Kind::LBrace => return self.braces(),
             Kind::Underscore if self.nth(1) == Kind::Arrow => self.lambda()?,
@@ -175,6 +191,10 @@ impl Parser<'_> {
                     ExprKind::Fail(Box::new(self.expr()?))
                 }
                 _ if self.nth(1) == Kind::Arrow => self.lambda()?,
+                // On a line of its own it begins the next statement: this one lacks its end.
+                word if RESERVED.contains(&word) && self.new_line() => {
+                    return Err(self.unexpected("an expression"));
+                }
                 _ => {
                     let name = self.ident("an expression")?;
                     if self.at(Kind::LParen) && !self.broken() {
@@ -199,8 +219,8 @@ impl Parser<'_> {
             let mut args = self.args()?;
             let span = self.from(start);
             Some(if args.len() == 1 { args.remove(0) } else { expr(ExprKind::Tuple(args), span) })
-        } else if self.at(Kind::LBrace) && !self.head && self.record_ahead() {
-            Some(self.record()?)
+        } else if self.at(Kind::LBrace) && !self.head {
+            Some(if self.nth(1) == Kind::RBrace { self.braces()? } else { self.record()? })
         } else {
             None
         };
@@ -208,10 +228,11 @@ impl Parser<'_> {
     }
 
     /// Returns true when the `{` that is next begins a record: `..`, or a lower-case name with
-    /// `:`, `,` or `}`.
+    /// `:`, `,` or `}`. `true` is no name: `{ true }` is a block.
     pub(super) fn record_ahead(&self) -> bool {
         match self.nth(1) {
             Kind::DotDot => true,
+            Kind::Ident if RESERVED.contains(&self.nth_text(1)) => false,
             Kind::Ident => matches!(self.nth(2), Kind::Colon | Kind::Comma | Kind::RBrace),
             _ => false,
         }
@@ -235,10 +256,17 @@ impl Parser<'_> {
     pub(super) fn record(&mut self) -> Parsed<Expr> {
         let start = self.start();
         self.node(Kind::ExprNode, |parser| {
-            parser.bump();
+            let open = parser.bump();
             parser.with(true, false, |parser| {
-                let base = if parser.eat(Kind::DotDot) { Some(Box::new(parser.expr()?)) } else { None };
-                let fields = parser.members(Kind::RBrace, Parser::field_init)?;
+                let mut base = None;
+                let members = parser.members(open, Kind::RBrace, |parser| {
+                    if base.is_none() && parser.end == open.end && parser.eat(Kind::DotDot) {
+                        base = Some(Box::new(parser.expr()?));
+                        return Ok(None);
+                    }
+                    Ok(Some(parser.field_init()?))
+                })?;
+                let fields = members.into_iter().flatten().collect();
                 let span = parser.from(start);
                 Ok(expr(ExprKind::Record { base, fields }, span))
             })
@@ -247,18 +275,11 @@ impl Parser<'_> {
 
     fn field_init(&mut self) -> Parsed<FieldInit> {
         let start = self.start();
-        let mut path = vec![self.name(Kind::Ident, "the name of a field")?];
+        let mut path = vec![self.ident("the name of a field")?];
         while self.eat(Kind::Dot) {
             path.push(self.name(Kind::Ident, "the name of a field")?);
         }
-        let index = if self.at(Kind::LBracket) {
-            self.bump();
-            let index = self.with(false, false, Parser::expr);
-            self.expect(Kind::RBracket, "`]`")?;
-            Some(index?)
-        } else {
-            None
-        };
+        let index = if self.at(Kind::LBracket) { Some(self.index_expr()?) } else { None };
         let short = index.is_none() && path.len() == 1;
         let value = if self.at(Kind::Colon) || !short {
             self.expect(Kind::Colon, "`:`")?;
@@ -278,14 +299,14 @@ impl Parser<'_> {
     }
 
     fn list_or_map(&mut self) -> Parsed<ExprKind> {
-        self.bump();
+        let open = self.bump();
         if self.at(Kind::Colon) && self.nth(1) == Kind::RBracket {
             self.bump();
             self.bump();
             return Ok(ExprKind::Map(Vec::new()));
         }
         let entries = self.with(false, false, |parser| {
-            parser.members(Kind::RBracket, |parser| {
+            parser.members(open, Kind::RBracket, |parser| {
                 let key = parser.expr()?;
                 let value = if parser.eat(Kind::Colon) { Some(parser.expr()?) } else { None };
                 Ok((key, value))
@@ -313,8 +334,8 @@ impl Parser<'_> {
 
     fn lambda(&mut self) -> Parsed<ExprKind> {
         let params: Vec<Pattern> = if self.at(Kind::LParen) {
-            self.bump();
-            self.with(false, false, |parser| parser.members(Kind::RParen, Parser::pattern))?
+            let open = self.bump();
+            self.with(false, false, |parser| parser.members(open, Kind::RParen, Parser::pattern))?
         } else if self.at(Kind::Underscore) {
             let token = self.bump();
             vec![Pattern { kind: PatternKind::Wild, span: token.start..token.end }]
@@ -331,25 +352,37 @@ impl Parser<'_> {
         let start = self.start();
         self.node(Kind::ExprNode, |parser| {
             parser.bump();
-            let condition = parser.with(true, true, Parser::expr)?;
-            let yes = parser.block()?;
+            // What fails is held back: the faults in the parts that follow are told too.
+            let condition = parser.head()?;
+            let yes = parser.block();
             let no = if parser.eat_word("else") {
-                Some(Box::new(if parser.at_word("if") { parser.if_expr()? } else { parser.block()? }))
+                Some(if parser.at_word("if") { parser.if_expr() } else { parser.block() })
             } else {
                 None
             };
+            let no = no.transpose()?.map(Box::new);
             let span = parser.from(start);
-            Ok(expr(ExprKind::If(Box::new(condition), Box::new(yes), no), span))
+            Ok(expr(ExprKind::If(Box::new(condition?), Box::new(yes?), no), span))
         })
+    }
+
+    /// Takes the expression before a block. One that fails is skipped when the block is in reach,
+    /// and given back within; else nothing that follows can be told.
+    pub(super) fn head(&mut self) -> Parsed<Parsed<Expr>> {
+        let head = self.with(true, true, Parser::expr);
+        if head.is_err() && !self.skip_to(&[Kind::LBrace]) {
+            return Err(Failed);
+        }
+        Ok(head)
     }
 
     fn match_expr(&mut self) -> Parsed<Expr> {
         let start = self.start();
         self.bump();
-        let scrutinee = self.with(true, true, Parser::expr)?;
-        self.expect(Kind::LBrace, "`{` and the arms")?;
-        let arms = self.with(true, false, |parser| parser.members(Kind::RBrace, Parser::arm))?;
-        let span = self.from(start);
+        let scrutinee = self.head()?;
+        let open = self.expect(Kind::LBrace, "`{` and the arms")?;
+        let arms = self.with(true, false, |parser| parser.members(open, Kind::RBrace, Parser::arm))?;
+        let (scrutinee, span) = (scrutinee?, self.from(start));
         if arms.is_empty() {
             let help = "write an arm per case: `Case => value`".to_owned();
             return Err(self.error("E0116", span, "this `match` has no arms", "empty", Some(help)));
@@ -359,12 +392,19 @@ impl Parser<'_> {
 
     fn arm(&mut self) -> Parsed<Arm> {
         self.node(Kind::ArmNode, |parser| {
-            let pattern = parser.pattern()?;
+            let pattern = parser.pattern();
+            if pattern.is_err() && !parser.skip_to(&[Kind::FatArrow]) {
+                return Err(Failed);
+            }
             let guard =
-                if parser.eat_word("if") { Some(parser.with(true, true, Parser::expr)?) } else { None };
+                if parser.eat_word("if") { Some(parser.with(true, true, Parser::expr)) } else { None };
+            let guard = guard.transpose();
+            if guard.is_err() && !parser.skip_to(&[Kind::FatArrow]) {
+                return Err(Failed);
+            }
             parser.expect(Kind::FatArrow, "`=>`")?;
             let body = parser.expr()?;
-            Ok(Arm { pattern, guard, body })
+            Ok(Arm { pattern: pattern?, guard: guard?, body })
         })
     }
 }

@@ -1,10 +1,9 @@
 //! Machine files.
 
-use std::sync::Arc;
-
-use super::{Failed, Parsed, Parser};
-use crate::diagnostic::did_you_mean;
-use crate::syntax::ast::{ChannelDecl, File, FunctionDecl, Item, MachineFile, Name, OnDecl, TypeDecl};
+use super::{Failed, Parsed, Parser, advice};
+use crate::syntax::ast::{
+    ChannelDecl, File, FunctionDecl, Item, MachineFile, Name, OnDecl, TypeDecl, TypeExpr,
+};
 use crate::syntax::kind::Kind;
 
 const ITEMS: [&str; 10] =
@@ -21,35 +20,57 @@ impl Parser<'_> {
             let message = format!("expected `machine` or `migration`, found {}", self.found());
             let span = self.span();
             let help = "begin the file with `machine NAME` or `migration NAME from \"VERSION\"`".to_owned();
+            let help = advice::near(self.nth_text(0), &["machine", "migration"]).unwrap_or(help);
             Err(self.error("E0110", span, message, "the first word of the file", Some(help)))
         };
         file.ok()
     }
 
     fn machine(&mut self) -> Parsed<MachineFile> {
+        let (head, items) = self.head_and_items(Parser::machine_head, Parser::item)?;
+        let (name, key) = head;
+        Ok(MachineFile { name, key, items })
+    }
+
+    fn machine_head(&mut self) -> Parsed<(Name, Option<TypeExpr>)> {
         self.bump();
-        let name = self.ident("the name of the machine")?;
+        let name = self.plain_name("the name of the machine")?;
         let key = if self.eat_word("keyed") { Some(self.type_expr()?) } else { None };
-        let mut failed = !self.ended(Kind::End, "line");
+        Ok((name, key))
+    }
+
+    /// Takes the first line of a file and all its items. Faults in one do not hide those in others.
+    pub(super) fn head_and_items<H, I>(
+        &mut self,
+        head: impl FnOnce(&mut Self) -> Parsed<H>,
+        mut item: impl FnMut(&mut Self) -> Parsed<I>,
+    ) -> Parsed<(H, Vec<I>)> {
+        let began = self.end;
+        let head = head(self);
+        let mut failed = head.is_err() || !self.ended(Kind::End, "line");
+        if failed {
+            self.recover(began, &[]);
+        }
         let mut items = Vec::new();
         self.items(&mut failed, |parser| {
-            items.push(parser.node(Kind::Item, Parser::item)?);
+            items.push(parser.node(Kind::Item, |parser| item(parser))?);
             Ok(())
         });
-        if failed { Err(Failed) } else { Ok(MachineFile { name, key, items }) }
+        let head = head?;
+        if failed { Err(Failed) } else { Ok((head, items)) }
     }
 
     /// Takes items to the end of the text.
-    pub(super) fn items(&mut self, failed: &mut bool, mut item: impl FnMut(&mut Self) -> Parsed<()>) {
+    fn items(&mut self, failed: &mut bool, mut item: impl FnMut(&mut Self) -> Parsed<()>) {
         loop {
             while self.eat(Kind::Semicolon) {}
             if self.at(Kind::End) {
                 break;
             }
-            let before = self.at;
+            let (before, began) = (self.at, self.end);
             if item(self).is_err() || !self.ended(Kind::End, "item") {
                 *failed = true;
-                self.recover();
+                self.recover(began, &[]);
             }
             if self.at == before {
                 self.bump();
@@ -90,14 +111,18 @@ impl Parser<'_> {
             "fn" => Ok(Item::Function(self.function()?)),
             "on" => {
                 self.bump();
-                let pattern = self.pattern()?;
+                let pattern = self.pattern();
+                if pattern.is_err() && !self.skip_to(&[Kind::FatArrow, Kind::LBrace]) {
+                    return Err(Failed);
+                }
                 let body = if self.eat(Kind::FatArrow) { self.expr()? } else { self.block()? };
-                Ok(Item::On(OnDecl { pattern, body }))
+                Ok(Item::On(OnDecl { pattern: pattern?, body }))
             }
             "test" | "property" => {
                 self.bump();
                 let name = self.plain_text("the name of the test in quotes")?;
-                self.balanced()?;
+                let open = self.expect(Kind::LBrace, "`{`")?;
+                self.balanced(open)?;
                 Ok(Item::Test(name, self.from(start)))
             }
             _ => Err(self.no_item(&ITEMS)),
@@ -105,14 +130,11 @@ impl Parser<'_> {
     }
 
     pub(super) fn no_item(&mut self, words: &[&'static str]) -> Failed {
-        let text = self.nth_text(0);
         let message = format!("expected an item, found {}", self.found());
         let span = self.span();
-        let near = did_you_mean(text, words.iter().copied());
-        let help = near.map_or_else(
-            || format!("items begin with {}", words.join(", ")),
-            |near| format!("did you mean `{near}`?"),
-        );
+        let help = advice::near(self.nth_text(0), words)
+            .or_else(|| self.foreign())
+            .unwrap_or_else(|| format!("items begin with {}", words.join(", ")));
         self.error("E0110", span, message, "no item begins so", Some(help))
     }
 
@@ -128,12 +150,12 @@ impl Parser<'_> {
         self.bump();
         let name = self.ident("the name of the channel")?;
         self.expect(Kind::Eq, "`=`")?;
-        let app = self.dashed("the app of the receiver: `app/machine`")?;
+        let app = self.plain_name("the app of the receiver: `app/machine`")?;
         self.expect(Kind::Slash, "`/` and the machine of the receiver")?;
-        let machine = self.dashed("the machine of the receiver")?;
-        self.expect(Kind::LParen, "`(` and the type of the messages")?;
+        let machine = self.plain_name("the machine of the receiver")?;
+        let open = self.expect(Kind::LParen, "`(` and the type of the messages")?;
         let message = self.with(false, false, Parser::type_expr)?;
-        self.expect(Kind::RParen, "`)`")?;
+        self.close(open, Kind::RParen, false)?;
         let answer = if self.eat(Kind::Arrow) {
             Some(self.name(Kind::TypeIdent, "the case that takes the answers")?)
         } else {
@@ -142,53 +164,28 @@ impl Parser<'_> {
         Ok(ChannelDecl { name, app, machine, message, answer })
     }
 
-    /// Takes a name in which dashes may stand: those of apps and machines.
-    pub(super) fn dashed(&mut self, what: &str) -> Parsed<Name> {
-        let mut name = self.name(Kind::Ident, what)?;
-        while self.at(Kind::Minus) && self.start() == name.span.end {
-            self.bump();
-            let token = self.bump();
-            name.span.end = token.end;
-        }
-        let text: Arc<str> = self.source.text[name.span.clone()].into();
-        Ok(Name { text, span: name.span })
-    }
-
     pub(super) fn function(&mut self) -> Parsed<FunctionDecl> {
         self.bump();
         let name = self.ident("the name of the function")?;
-        self.expect(Kind::LParen, "`(` and the parameters")?;
+        let open = self.expect(Kind::LParen, "`(` and the parameters")?;
         let params = self.with(false, false, |parser| {
-            parser.members(Kind::RParen, |parser| {
+            parser.members(open, Kind::RParen, |parser| {
                 let name = parser.ident("the name of a parameter")?;
                 parser.expect(Kind::Colon, "`:` and a type")?;
                 Ok((name, parser.type_expr()?))
             })
-        })?;
+        });
         self.expect(Kind::Arrow, "`->` and the result type")?;
-        let result = self.with(true, true, Parser::type_expr)?;
+        let result = self.with(true, true, Parser::type_expr);
+        if result.is_err() && !self.skip_to(&[Kind::Eq, Kind::LBrace]) {
+            return Err(Failed);
+        }
         let body = if self.at(Kind::LBrace) {
             self.block()?
         } else {
             self.expect(Kind::Eq, "`=` or a block")?;
             self.expr()?
         };
-        Ok(FunctionDecl { name, params, result, body })
-    }
-
-    /// Takes a block as it stands.
-    fn balanced(&mut self) -> Parsed<()> {
-        self.expect(Kind::LBrace, "`{`")?;
-        let mut open = 1usize;
-        while open > 0 {
-            match self.peek() {
-                Kind::LBrace => open += 1,
-                Kind::RBrace => open -= 1,
-                Kind::End => return Err(self.unexpected("`}`")),
-                _ => {}
-            }
-            self.bump();
-        }
-        Ok(())
+        Ok(FunctionDecl { name, params: params?, result: result?, body })
     }
 }

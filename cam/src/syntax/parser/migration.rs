@@ -2,7 +2,7 @@
 
 use super::{Failed, Parsed, Parser};
 use crate::diagnostic::Span;
-use crate::syntax::ast::{Expr, MigrationFile, MigrationItem, Name, Pattern};
+use crate::syntax::ast::{Expr, MigrationFile, MigrationItem, Name, Pattern, Text};
 use crate::syntax::kind::Kind;
 
 const ITEMS: [&str; 11] =
@@ -10,17 +10,17 @@ const ITEMS: [&str; 11] =
 
 impl Parser<'_> {
     pub(super) fn migration(&mut self) -> Parsed<MigrationFile> {
+        let (head, items) = self.head_and_items(Parser::migration_head, Parser::migration_item)?;
+        let (machine, from) = head;
+        Ok(MigrationFile { machine, from, items })
+    }
+
+    fn migration_head(&mut self) -> Parsed<(Name, Text)> {
         self.bump();
-        let machine = self.dashed("the name of the machine")?;
+        let machine = self.plain_name("the name of the machine")?;
         self.expect_word("from")?;
-        let from = self.plain_text("the version that it comes from, in quotes")?;
-        let mut failed = !self.ended(Kind::End, "line");
-        let mut items = Vec::new();
-        self.items(&mut failed, |parser| {
-            items.push(parser.node(Kind::Item, Parser::migration_item)?);
-            Ok(())
-        });
-        if failed { Err(Failed) } else { Ok(MigrationFile { machine, from, items }) }
+        let from = self.plain_text("the version that it comes from in quotes")?;
+        Ok((machine, from))
     }
 
     fn migration_item(&mut self) -> Parsed<MigrationItem> {
@@ -62,9 +62,13 @@ impl Parser<'_> {
                 MigrationItem::Add(path, value, span)
             }
             _ => {
-                let pattern = self.pattern()?;
+                let pattern = self.pattern();
+                if pattern.is_err() && !self.skip_to(&[Kind::FatArrow]) {
+                    return Err(Failed);
+                }
                 self.expect(Kind::FatArrow, "`=>`")?;
                 let body = self.expr()?;
+                let pattern = pattern?;
                 match word {
                     "lift" => MigrationItem::Lift(pattern, body),
                     "unlift" => MigrationItem::Unlift(pattern, body),

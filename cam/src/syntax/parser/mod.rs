@@ -4,10 +4,12 @@
 //! before `.`, `|`, `else` or an operator. [`Parser::peek`] skips breaks; whoever minds them asks
 //! [`Parser::broken`].
 
+mod advice;
 mod expr;
 mod item;
 mod migration;
 mod pattern;
+mod recovery;
 mod stmt;
 mod table;
 mod text;
@@ -47,7 +49,8 @@ pub(super) fn parse(source: &Source) -> Parse {
     let file = if too_large {
         parser.builder.token(Cam::kind_to_raw(Kind::Unknown), &source.text);
         let message = format!("this file is larger than {SOURCE_MAX} bytes");
-        parser.report(Diagnostic::new("E0107", source, 0..0, message, "too large"));
+        let help = "data belongs into the state or the configuration".to_owned();
+        parser.error("E0107", 0..0, message, "too large", Some(help));
         None
     } else {
         parser.unknown_letters();
@@ -55,6 +58,8 @@ pub(super) fn parse(source: &Source) -> Parse {
     };
     parser.rest();
     parser.builder.finish_node();
+    // In the order of the text: what is found while looking back stands where it belongs.
+    parser.errors.sort_by_key(|error| (error.span.start, error.span.end));
     Parse { green: parser.builder.finish(), errors: parser.errors, file }
 }
 
@@ -137,6 +142,12 @@ impl<'s> Parser<'s> {
         self.lines_matter && self.table.line_breaks_before_word(self.at)
     }
 
+    /// Returns true when the next token stands on another line than what was taken last, whether
+    /// that matters or not.
+    fn new_line(&self) -> bool {
+        self.source.text[self.end..self.start().max(self.end)].contains('\n')
+    }
+
     fn at(&self, kind: Kind) -> bool {
         self.peek() == kind
     }
@@ -195,8 +206,15 @@ impl<'s> Parser<'s> {
         if self.at(kind) { Ok(self.bump()) } else { Err(self.unexpected(what)) }
     }
 
-    fn expect_word(&mut self, word: &str) -> Parsed<Token> {
-        if self.at_word(word) { Ok(self.bump()) } else { Err(self.unexpected(&format!("`{word}`"))) }
+    fn expect_word(&mut self, word: &'static str) -> Parsed<Token> {
+        if self.at_word(word) {
+            return Ok(self.bump());
+        }
+        let message = format!("expected `{word}`, found {}", self.found());
+        let near = advice::near(self.nth_text(0), &[word]);
+        let help = near.unwrap_or_else(|| self.mend(&format!("`{word}`")));
+        let span = self.span();
+        Err(self.error("E0101", span, message, "not expected here", Some(help)))
     }
 
     fn name(&mut self, kind: Kind, what: &str) -> Parsed<Name> {
@@ -214,6 +232,24 @@ impl<'s> Parser<'s> {
             return Err(self.error("E0112", span, message, "reserved", Some(format!("write `{text}_`"))));
         }
         self.name(Kind::Ident, what)
+    }
+
+    /// Takes the name of an app or a machine. Dashes are told apart from operators: they stand in
+    /// the names of other tools.
+    fn plain_name(&mut self, what: &str) -> Parsed<Name> {
+        let name = self.ident(what)?;
+        if self.kind(self.at) == Kind::Minus {
+            let span = self.span();
+            let help = "write `_`".to_owned();
+            return Err(self.error(
+                "E0101",
+                span,
+                "names have no `-` in them",
+                "not expected here",
+                Some(help),
+            ));
+        }
+        Ok(name)
     }
 
     fn report(&mut self, diagnostic: Diagnostic) -> Failed {
@@ -251,7 +287,8 @@ impl<'s> Parser<'s> {
     fn unexpected(&mut self, what: &str) -> Failed {
         let message = format!("expected {what}, found {}", self.found());
         let span = self.span();
-        self.error("E0101", span, message, "not expected here", None)
+        let help = self.mend(what);
+        self.error("E0101", span, message, "not expected here", Some(help))
     }
 
     fn checkpoint(&mut self) -> Checkpoint {
@@ -265,9 +302,13 @@ impl<'s> Parser<'s> {
         self.depth += 1;
         let result = if self.depth > NESTING_MAX { Err(self.too_deep()) } else { inside(self) };
         self.depth -= 1;
+        self.finish_at(checkpoint, kind);
+        result
+    }
+
+    fn finish_at(&mut self, checkpoint: Checkpoint, kind: Kind) {
         self.builder.start_node_at(checkpoint, Cam::kind_to_raw(kind));
         self.builder.finish_node();
-        result
     }
 
     /// Reports that the text nests too deep, and gives it up: what follows would only be noise.
@@ -298,28 +339,6 @@ impl<'s> Parser<'s> {
         result
     }
 
-    /// Skips until a token that may begin something new: after a line break, or a closing brace.
-    fn recover(&mut self) {
-        let checkpoint = self.checkpoint();
-        let mut open = 0usize;
-        let mut first = true;
-        loop {
-            match self.peek() {
-                Kind::End => break,
-                Kind::RBrace | Kind::RParen | Kind::RBracket if open == 0 => break,
-                Kind::Semicolon if open == 0 => break,
-                _ if open == 0 && !first && self.broken() => break,
-                Kind::LBrace | Kind::LParen | Kind::LBracket => open += 1,
-                Kind::RBrace | Kind::RParen | Kind::RBracket => open -= 1,
-                _ => {}
-            }
-            self.bump();
-            first = false;
-        }
-        self.builder.start_node_at(checkpoint, Cam::kind_to_raw(Kind::ErrorNode));
-        self.builder.finish_node();
-    }
-
     /// Checks that what was just parsed ends here: at a line break, `;`, or what closes the list.
     fn ended(&mut self, close: Kind, what: &str) -> bool {
         if self.at(close) || self.at(Kind::End) || self.eat(Kind::Semicolon) || self.broken() {
@@ -327,60 +346,89 @@ impl<'s> Parser<'s> {
         }
         let message = format!("expected the end of this {what}, found {}", self.found());
         let span = self.span();
-        let help = "begin a new line, or put `;` between".to_owned();
+        let help = self.slip().unwrap_or_else(|| "begin a new line, or put `;` between".to_owned());
         self.error("E0111", span, message, "not expected here", Some(help));
         false
     }
 
-    /// Parses members up to a closing token. A line break or a comma ends a member.
-    fn members<T>(&mut self, close: Kind, mut member: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
+    /// Parses members up to the token that closes `open`. A line break or a comma ends a member.
+    fn members<T>(
+        &mut self,
+        open: Token,
+        close: Kind,
+        mut member: impl FnMut(&mut Self) -> Parsed<T>,
+    ) -> Parsed<Vec<T>> {
         let mut members = Vec::new();
         let mut failed = false;
-        loop {
-            while self.eat(Kind::Comma) {}
-            if self.at(close) || self.at(Kind::End) {
-                break;
-            }
-            let before = self.at;
+        while !self.at_closer() && !self.at(Kind::End) && !self.at_item() {
+            let (before, began) = (self.at, self.end);
             match member(self) {
-                Ok(member) => members.push(member),
+                Ok(member) => {
+                    members.push(member);
+                    let ends = [Kind::Comma, Kind::RParen, Kind::RBracket, Kind::RBrace, Kind::End];
+                    if !ends.contains(&self.peek()) && !self.broken() && !self.at_item() {
+                        self.unseparated(open, close);
+                        failed = true;
+                        self.recover(self.end, &[Kind::Comma]);
+                    }
+                }
                 Err(Failed) => {
                     failed = true;
-                    self.recover();
+                    self.recover(began, &[Kind::Comma]);
                 }
             }
-            let separated = self.at(Kind::Comma) || self.at(close) || self.at(Kind::End) || self.broken();
-            if !separated {
-                if !failed {
-                    self.unexpected(&format!("`,` or {}", close_name(close)));
-                }
-                failed = true;
-                self.recover();
-            }
-            if self.at == before {
+            self.eat(Kind::Comma);
+            if self.at == before && !self.at_item() {
                 self.bump();
             }
         }
-        if self.expect(close, close_name(close)).is_err() || failed {
-            return Err(Failed);
-        }
-        Ok(members)
+        self.close(open, close, failed)?;
+        if failed { Err(Failed) } else { Ok(members) }
     }
 
-    /// Reports letters that the lexer does not know, all at once.
+    /// Takes the bracket that closes `open`. `failed`: something within was already reported.
+    fn close(&mut self, open: Token, close: Kind, failed: bool) -> Parsed<()> {
+        if self.eat(close) {
+            return Ok(());
+        }
+        if failed {
+            return Err(Failed);
+        }
+        let message = format!("expected {}, found {}", close_name(close), self.found());
+        let help = format!("close it with {}", close_name(close));
+        let diagnostic = Diagnostic::new("E0101", self.source, self.span(), message, "not expected here");
+        Err(self.report(diagnostic.related(open.start..open.end, "opened here").help(help)))
+    }
+
+    fn unseparated(&mut self, open: Token, close: Kind) -> Failed {
+        let message = format!("expected `,` or {}, found {}", close_name(close), self.found());
+        let help = self.slip().unwrap_or_else(|| match self.peek() {
+            // Only a pattern can come before it, and a pattern may begin with what looks like an
+            // operator: the line before went on.
+            Kind::FatArrow => "a line that begins with an operator goes on the line before: put `,` \
+                               after the arm above"
+                .to_owned(),
+            Kind::Semicolon => "members are separated by `,` or a line break".to_owned(),
+            _ => format!("write `,` between two members, {} after the last", close_name(close)),
+        });
+        let diagnostic = Diagnostic::new("E0101", self.source, self.span(), message, "not expected here");
+        self.report(diagnostic.related(open.start..open.end, "opened here").help(help))
+    }
+
+    /// Reports letters that the lexer does not know; those that stand together at once.
     fn unknown_letters(&mut self) {
-        for token in self.tokens.clone() {
-            if token.kind == Kind::Unknown {
-                let letter = &self.source.text[token.start..token.end];
-                let message = format!("{letter:?} means nothing here");
-                let help = match letter {
-                    "'" => Some("a Text stands in double quotes: \"text\"".to_owned()),
-                    "&" => Some("`and` is written `&&`".to_owned()),
-                    "#" => Some("a comment begins with `//`".to_owned()),
-                    _ => None,
-                };
-                self.error("E0102", token.start..token.end, message, "unknown character", help);
+        let mut runs: Vec<Span> = Vec::new();
+        for token in self.tokens.iter().filter(|token| token.kind == Kind::Unknown) {
+            match runs.last_mut() {
+                Some(run) if run.end == token.start => run.end = token.end,
+                _ => runs.push(token.start..token.end),
             }
+        }
+        for span in runs.into_iter().take(ERRORS_MAX) {
+            let letters: String = self.source.text[span.clone()].chars().take(20).collect();
+            let message = format!("{letters:?} means nothing here");
+            let help = advice::unknown(&letters).to_owned();
+            self.error("E0102", span, message, "unknown character", Some(help));
         }
     }
 }

@@ -32,9 +32,9 @@ impl Parser<'_> {
             Kind::DurationLit => PatternKind::Duration(self.duration()?),
             Kind::Quote => PatternKind::Text(self.plain_text("a text")?.text),
             Kind::LParen => {
-                self.bump();
+                let open = self.bump();
                 let mut items =
-                    self.with(false, false, |parser| parser.members(Kind::RParen, Parser::pattern))?;
+                    self.with(false, false, |parser| parser.members(open, Kind::RParen, Parser::pattern))?;
                 if items.len() == 1 {
                     return Ok(items.remove(0));
                 }
@@ -64,9 +64,9 @@ impl Parser<'_> {
         match self.peek() {
             Kind::LParen => {
                 let start = self.start();
-                self.bump();
+                let open = self.bump();
                 let mut items =
-                    self.with(false, false, |parser| parser.members(Kind::RParen, Parser::pattern))?;
+                    self.with(false, false, |parser| parser.members(open, Kind::RParen, Parser::pattern))?;
                 let span = self.from(start);
                 Ok(Some(if items.len() == 1 {
                     items.remove(0)
@@ -98,15 +98,18 @@ impl Parser<'_> {
 
     fn record_pattern(&mut self) -> Parsed<Pattern> {
         let start = self.start();
-        self.bump();
+        let brace = self.bump();
         let mut open = false;
         let fields = self.with(true, false, |parser| {
-            parser.members(Kind::RBrace, |parser| {
+            parser.members(brace, Kind::RBrace, |parser| {
+                if open {
+                    return Err(parser.unexpected("`}` after `..`"));
+                }
                 if parser.eat(Kind::DotDot) {
                     open = true;
                     return Ok(None);
                 }
-                let name = parser.name(Kind::Ident, "the name of a field, or `..`")?;
+                let name = parser.ident("the name of a field, or `..`")?;
                 let pattern = if parser.eat(Kind::Colon) { Some(parser.pattern()?) } else { None };
                 Ok(Some((name, pattern)))
             })
@@ -117,6 +120,17 @@ impl Parser<'_> {
 
     fn number_pattern(&mut self) -> Parsed<PatternKind> {
         let lo = self.signed_int()?;
+        if self.at(Kind::DotDot) {
+            let span = self.span();
+            let help = "write `..=`; the end belongs to the range".to_owned();
+            return Err(self.error(
+                "E0101",
+                span,
+                "expected `..=`, found `..`",
+                "not expected here",
+                Some(help),
+            ));
+        }
         if !self.eat(Kind::DotDotEq) {
             return Ok(PatternKind::Int(lo));
         }

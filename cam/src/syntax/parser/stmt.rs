@@ -4,6 +4,7 @@ use super::{Failed, Parsed, Parser, expr};
 use crate::syntax::NESTING_MAX;
 use crate::syntax::ast::{Expr, ExprKind, PatternKind, Stmt, StmtKind};
 use crate::syntax::kind::Kind;
+use crate::syntax::lexer::Token;
 
 /// What a part of a block is.
 enum Part {
@@ -21,9 +22,9 @@ impl Parser<'_> {
         }
         let depth = self.depth;
         let result = self.node(Kind::BlockNode, |parser| {
-            parser.bump();
+            let open = parser.bump();
             parser.with(true, false, |parser| {
-                let (statements, value) = parser.parts()?;
+                let (statements, value) = parser.parts(open)?;
                 let span = parser.from(start);
                 Ok(expr(ExprKind::Block(statements, value.map(Box::new)), span))
             })
@@ -33,33 +34,34 @@ impl Parser<'_> {
     }
 
     /// Takes the statements of a block, and its closing brace.
-    fn parts(&mut self) -> Parsed<(Vec<Stmt>, Option<Expr>)> {
+    fn parts(&mut self, open: Token) -> Parsed<(Vec<Stmt>, Option<Expr>)> {
         let mut parts: Vec<Part> = Vec::new();
         let mut failed = false;
         loop {
             while self.eat(Kind::Semicolon) {}
-            if self.at(Kind::RBrace) || self.at(Kind::End) {
+            if self.at(Kind::RBrace) || self.at(Kind::End) || self.at_item() {
                 break;
             }
-            let before = self.at;
+            let (before, began) = (self.at, self.end);
             match self.part() {
                 Ok(part) => {
                     parts.push(part);
                     if !self.ended(Kind::RBrace, "statement") {
                         failed = true;
-                        self.recover();
+                        self.recover(self.end, &[]);
                     }
                 }
                 Err(Failed) => {
                     failed = true;
-                    self.recover();
+                    self.recover(began, &[]);
                 }
             }
-            if self.at == before {
+            if self.at == before && !self.at_item() {
                 self.bump();
             }
         }
-        if self.expect(Kind::RBrace, "`}`").is_err() || failed {
+        self.close(open, Kind::RBrace, failed)?;
+        if failed {
             return Err(Failed);
         }
         let value = match parts.pop() {
@@ -96,11 +98,19 @@ impl Parser<'_> {
     fn let_statement(&mut self) -> Parsed<StmtKind> {
         let statement = self.node(Kind::StmtNode, |parser| {
             parser.bump();
-            let pattern = parser.pattern()?;
+            let pattern = parser.pattern();
+            if pattern.is_err() && !parser.skip_to(&[Kind::Eq]) {
+                return Err(Failed);
+            }
             parser.expect(Kind::Eq, "`=`")?;
             let value = parser.expr()?;
-            let otherwise = if parser.eat_word("else") { Some(parser.expr()?) } else { None };
-            Ok(StmtKind::Let(pattern, value, otherwise))
+            let otherwise = if parser.eat_word("else") {
+                // After `else`, `{` is a block.
+                Some(if parser.at(Kind::LBrace) { parser.block()? } else { parser.expr()? })
+            } else {
+                None
+            };
+            Ok(StmtKind::Let(pattern?, value, otherwise))
         })?;
         // A `let` that takes a value apart nests what follows it; given back at the block's end.
         if let StmtKind::Let(pattern, _, otherwise) = &statement
@@ -119,14 +129,7 @@ impl Parser<'_> {
         Ok(match word {
             "send" => {
                 let channel = self.ident("the name of a channel")?;
-                let key = if self.at(Kind::LBracket) {
-                    self.bump();
-                    let key = self.with(false, false, Parser::expr);
-                    self.expect(Kind::RBracket, "`]`")?;
-                    Some(key?)
-                } else {
-                    None
-                };
+                let key = if self.at(Kind::LBracket) { Some(self.index_expr()?) } else { None };
                 StmtKind::Send(channel, key, self.expr()?)
             }
             "timer" => {
@@ -146,7 +149,7 @@ impl Parser<'_> {
             _ => {
                 let pattern = self.pattern()?;
                 self.expect_word("in")?;
-                let over = self.with(true, true, Parser::expr)?;
+                let over = self.head()?;
                 let body = self.block()?;
                 let ExprKind::Block(mut statements, value) = body.kind else {
                     unreachable!("a block parses to a block")
@@ -154,7 +157,7 @@ impl Parser<'_> {
                 if let Some(value) = value {
                     statements.push(Stmt { span: value.span.clone(), kind: StmtKind::Expr(*value) });
                 }
-                StmtKind::For(pattern, over, statements)
+                StmtKind::For(pattern, over?, statements)
             }
         })
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Failed, Parsed, Parser};
-use crate::syntax::ast::{Text, TextPiece};
+use crate::syntax::ast::{Expr, Text, TextPiece};
 use crate::syntax::kind::Kind;
+use crate::syntax::lexer::Token;
 
 /// How many pieces a text may have: each nests the code that joins them.
 const PIECES_MAX: usize = 64;
@@ -13,6 +14,7 @@ impl Parser<'_> {
     /// Takes a whole number. `negative`: a minus stands before it.
     pub(super) fn int(&mut self, negative: bool) -> Parsed<i64> {
         let token = self.expect(Kind::IntLit, "a whole number")?;
+        self.number_ends(token)?;
         let digits = self.source.text[token.start..token.end].replace('_', "");
         let sign = if negative { "-" } else { "" };
         format!("{sign}{digits}").parse().map_err(|_| {
@@ -24,6 +26,7 @@ impl Parser<'_> {
     /// Takes a duration; in milliseconds.
     pub(super) fn duration(&mut self) -> Parsed<i64> {
         let token = self.expect(Kind::DurationLit, "a duration")?;
+        self.number_ends(token)?;
         let text = self.source.text[token.start..token.end].replace('_', "");
         let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
         let unit: i64 = match &text[digits.len()..] {
@@ -34,8 +37,26 @@ impl Parser<'_> {
             _ => 86_400_000,
         };
         digits.parse::<i64>().ok().and_then(|count| count.checked_mul(unit)).ok_or_else(|| {
-            self.error("E0104", token.start..token.end, "this duration is too large", "too large", None)
+            let help = format!("durations go up to {} days", i64::MAX / 86_400_000);
+            self.error("E0104", token.start..token.end, "this duration is too large", "too large", Some(help))
         })
+    }
+
+    /// Checks that no letters stand right behind a number: `15min` is not 15 minutes and a name.
+    fn number_ends(&mut self, number: Token) -> Parsed<()> {
+        match (self.kind(self.at), self.kind(self.at + 1)) {
+            (Kind::Ident | Kind::TypeIdent, _) => self.bump(),
+            // `1.5`: no number has members.
+            (Kind::Dot, Kind::IntLit | Kind::DurationLit) => {
+                self.bump();
+                self.bump()
+            }
+            _ => return Ok(()),
+        };
+        let span = self.from(number.start);
+        let message = format!("`{}` is neither a number nor a duration", &self.source.text[span.clone()]);
+        let help = "numbers are whole and decimal; durations are written 250ms, 30s, 15m, 2h, 1d".to_owned();
+        Err(self.error("E0102", span, message, "not a number", Some(help)))
     }
 
     /// Takes a text without expressions in it.
@@ -79,31 +100,22 @@ impl Parser<'_> {
                     }
                 }
                 Some(Kind::LBrace) => {
-                    self.bump();
-                    let value = self.node(Kind::ExprNode, |parser| parser.with(false, false, Parser::expr));
-                    match value {
+                    let open = self.bump();
+                    let hole = self.hole(open);
+                    match hole {
                         Ok(value) => pieces.push(TextPiece::Expr(value)),
                         Err(Failed) => failed = true,
                     }
-                    if self.expect(Kind::RBrace, "`}`").is_err() {
-                        return Err(Failed);
+                    // The text ended with its line, within the hole.
+                    if self.end_of_line() {
+                        return Err(if failed { Failed } else { self.open_text(start) });
                     }
                 }
                 Some(Kind::Quote) => {
                     self.bump();
                     break;
                 }
-                _ => {
-                    let help = "end it with `\"`; a line break in a text is written `\\n`".to_owned();
-                    let span = self.from(start);
-                    return Err(self.error(
-                        "E0103",
-                        span,
-                        "this text does not end",
-                        "begins here",
-                        Some(help),
-                    ));
-                }
+                _ => return Err(self.open_text(start)),
             }
         }
         if pieces.len() > PIECES_MAX {
@@ -118,6 +130,41 @@ impl Parser<'_> {
             ));
         }
         if failed { Err(Failed) } else { Ok(pieces) }
+    }
+
+    /// Takes the expression in a text, and the brace that closes it.
+    fn hole(&mut self, open: Token) -> Parsed<Expr> {
+        if self.at(Kind::RBrace) {
+            let span = open.start..self.bump().end;
+            let help = "write an expression between the braces, or `\\{` for a brace".to_owned();
+            return Err(self.error("E0101", span, "expected an expression, found `}`", "empty", Some(help)));
+        }
+        let began = self.end;
+        let value = self.node(Kind::ExprNode, |parser| parser.with(true, false, Parser::expr));
+        if self.end_of_line() {
+            return value;
+        }
+        let closed = value.is_ok() && self.at(Kind::RBrace);
+        if !closed {
+            if value.is_ok() {
+                // Not at the brace: this only reports.
+                let _ = self.close(open, Kind::RBrace, false);
+            }
+            self.recover(began, &[]);
+        }
+        self.eat(Kind::RBrace);
+        if closed { value } else { Err(Failed) }
+    }
+
+    /// Returns true when nothing more stands on this line.
+    fn end_of_line(&self) -> bool {
+        self.at(Kind::End) || self.new_line()
+    }
+
+    fn open_text(&mut self, start: usize) -> Failed {
+        let span = self.from(start);
+        let help = "end it with `\"`; a line break in a text is written `\\n`, a brace `\\{`".to_owned();
+        self.error("E0103", span, "this text does not end", "begins here", Some(help))
     }
 
     fn unescape(&mut self, start: usize, end: usize) -> Parsed<Arc<str>> {
@@ -142,6 +189,7 @@ impl Parser<'_> {
                         .map(|(digits, _)| digits);
                     let value = digits
                         .filter(|digits| (1..=6).contains(&digits.len()))
+                        .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
                         .and_then(|digits| u32::from_str_radix(digits, 16).ok())
                         .and_then(char::from_u32);
                     match (value, digits) {

@@ -17,15 +17,17 @@ impl Parser<'_> {
         self.node(Kind::TypeNode, |parser| {
             // A first `|` may stand on a line of its own.
             let leading = parser.eat(Kind::Bar);
-            let first = parser.type_start()?;
-            if let (Start::Type(first), false, false) = (&first, leading, parser.at(Kind::Bar)) {
-                return Ok(first.clone());
-            }
-            let mut cases = vec![parser.as_case(first)?];
+            let first = match parser.type_start() {
+                Ok(Start::Type(only)) if !leading && !parser.at(Kind::Bar) => return Ok(only),
+                first => first,
+            };
+            // A case that fails is held back: the faults in those that follow are told too.
+            let mut cases = vec![first.and_then(|first| parser.as_case(first))];
             while parser.eat(Kind::Bar) {
-                let next = parser.type_start()?;
-                cases.push(parser.as_case(next)?);
+                let next = parser.type_start();
+                cases.push(next.and_then(|next| parser.as_case(next)));
             }
+            let cases = cases.into_iter().collect::<Parsed<Vec<CaseDecl>>>()?;
             let span = parser.from(start);
             Ok(TypeExpr::Variant(cases, span))
         })
@@ -52,9 +54,9 @@ impl Parser<'_> {
                 Ok(Start::Type(TypeExpr::Secret(Box::new(inner), self.from(start))))
             }
             Kind::LParen => {
-                self.bump();
+                let open = self.bump();
                 let mut items =
-                    self.with(false, false, |parser| parser.members(Kind::RParen, Parser::type_expr))?;
+                    self.with(false, false, |parser| parser.members(open, Kind::RParen, Parser::type_expr))?;
                 let span = self.from(start);
                 Ok(Start::Type(if items.len() == 1 { items.remove(0) } else { TypeExpr::Tuple(items, span) }))
             }
@@ -76,8 +78,8 @@ impl Parser<'_> {
                     return Ok(Start::Case(CaseDecl { internal: false, name, payload }));
                 }
                 let args = if self.at(Kind::LParen) {
-                    self.bump();
-                    self.with(false, false, |parser| parser.members(Kind::RParen, Parser::type_arg))?
+                    let open = self.bump();
+                    self.with(false, false, |parser| parser.members(open, Kind::RParen, Parser::type_arg))?
                 } else {
                     Vec::new()
                 };
@@ -150,7 +152,8 @@ impl Parser<'_> {
                 TypeArg::Type(ty) => types.push(ty),
                 TypeArg::Range(.., range) => {
                     let message = format!("the case `{}` holds a type, not a range", name.text);
-                    return Err(self.error("E0117", range, message, "not a type", None));
+                    let help = "declare a type with the range: `type Small = Int(0..=9)`".to_owned();
+                    return Err(self.error("E0117", range, message, "not a type", Some(help)));
                 }
             }
         }
@@ -164,11 +167,11 @@ impl Parser<'_> {
     /// Takes the fields of a record type, with its braces.
     pub(super) fn fields(&mut self) -> Parsed<Vec<FieldDecl>> {
         let start = self.start();
-        self.expect(Kind::LBrace, "`{`")?;
+        let open = self.expect(Kind::LBrace, "`{`")?;
         let fields = self.with(true, false, |parser| {
-            parser.members(Kind::RBrace, |parser| {
+            parser.members(open, Kind::RBrace, |parser| {
                 parser.node(Kind::FieldNode, |parser| {
-                    let name = parser.name(Kind::Ident, "the name of a field")?;
+                    let name = parser.ident("the name of a field")?;
                     parser.expect(Kind::Colon, "`:` and a type")?;
                     let ty = parser.type_expr()?;
                     let default = if parser.eat(Kind::Eq) { Some(parser.expr()?) } else { None };
