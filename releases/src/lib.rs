@@ -16,10 +16,10 @@
 
 mod archive;
 pub mod bundle;
-//pub mod check;
-//pub mod open;
-//pub mod plan;
-//pub mod project;
+pub mod check;
+pub mod open;
+pub mod plan;
+pub mod project;
 
 pub use bundle::{Bundle, BundleError};
-//pub use open::{OpenError, OpenedRelease};
+pub use open::{OpenError, OpenedRelease};

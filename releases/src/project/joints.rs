@@ -1,0 +1,264 @@
+//! What joins machines: links between the two ends of a channel, edges between two versions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camshaft_cam::code::Module;
+use camshaft_cam::compile::{self, migration_header};
+use camshaft_cam::derive;
+use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::digest::Digest;
+use camshaft_cam::verify::{Verified, VerifiedMachine, verify};
+use camshaft_manifests::resolved::{ResolvedEdge, ResolvedLink};
+use camshaft_manifests::{AppName, ChannelName, MachineAddress, MachineName, Version};
+
+use super::documents::App;
+use super::machines::Compiled;
+use super::{Files, at};
+use crate::open::OpenedRelease;
+
+/// A compiled link.
+#[derive(Debug)]
+pub(super) struct LinkOf {
+    pub(super) resolved: ResolvedLink,
+    pub(super) module: Module,
+}
+
+/// A compiled edge.
+#[derive(Debug)]
+pub(super) struct EdgeOf {
+    pub(super) resolved: ResolvedEdge,
+    pub(super) module: Module,
+    /// Why it is checked by trying and not certified in advance.
+    pub(super) checked: Option<String>,
+}
+
+type Machines = BTreeMap<(AppName, MachineName), Compiled>;
+
+/// Compiles the link of every channel.
+pub(super) fn links(apps: &[App], compiled: &Machines) -> Result<Vec<LinkOf>, Vec<Diagnostic>> {
+    let mut links = Vec::new();
+    let mut faults = Vec::new();
+    for ((app, name), machine) in compiled {
+        let sender = MachineAddress { app: app.clone(), machine: name.clone() };
+        let depends = apps.iter().find(|other| other.manifest.name == *app).map(|app| &app.manifest.depends);
+        for channel in machine.verified.channels() {
+            let fault = |code, message: String, label: &str| {
+                at(&machine.source, code, &format!("channel {}", channel.name), message, label)
+            };
+            let (Ok(receiver), Ok(channel_name)) =
+                (channel.target.parse::<MachineAddress>(), channel.name.parse::<ChannelName>())
+            else {
+                let message = format!("`{}` or `{}` is no name", channel.target, channel.name);
+                let help = "names of apps and machines are lower case, with digits and dashes or underscores";
+                faults.push(fault("R0110", message, "here").help(help));
+                continue;
+            };
+            let Some(target) = compiled.get(&(receiver.app.clone(), receiver.machine.clone())) else {
+                let message = format!("the release has no machine {receiver}");
+                let have: Vec<String> =
+                    compiled.keys().map(|(app, machine)| format!("{app}/{machine}")).collect();
+                let help = format!("it has {}", have.join(", "));
+                faults.push(fault("R0110", message, "the receiver of this channel").help(help));
+                continue;
+            };
+            if receiver.app != *app && !depends.is_some_and(|depends| depends.contains_key(&receiver.app)) {
+                let message = format!("{app} sends to {receiver} and does not depend on {}", receiver.app);
+                let help = format!("add {} to `depends` in the app.toml of {app}", receiver.app);
+                faults.push(fault("R0110", message, "to another application").help(help));
+                continue;
+            }
+            match derive::link(&machine.verified, &channel.name, &target.verified) {
+                Ok(module) => match verified(module) {
+                    Ok((digest, module)) => links.push(LinkOf {
+                        resolved: ResolvedLink {
+                            sender: sender.clone(),
+                            channel: channel_name,
+                            receiver,
+                            digest,
+                        },
+                        module,
+                    }),
+                    Err(reason) => faults.push(fault("R0111", reason, "its link is refused")),
+                },
+                Err(reasons) => {
+                    let message = format!("`{}` and {receiver} do not fit", channel.name);
+                    faults.push(fault("R0111", message, &reasons[0]).help(reasons.join("\n")));
+                }
+            }
+        }
+    }
+    links.sort_by(|a, b| {
+        (&a.resolved.sender, &a.resolved.channel).cmp(&(&b.resolved.sender, &b.resolved.channel))
+    });
+    if faults.is_empty() { Ok(links) } else { Err(faults) }
+}
+
+/// Takes a link or edge through the verifier.
+fn verified(module: Module) -> Result<(Digest, Module), String> {
+    match verify(module) {
+        Ok(verified) => Ok((verified.digest(), verified.module().clone())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Compiles an edge from every machine of a predecessor that changed.
+pub(super) fn edges(
+    files: &Files,
+    apps: &[App],
+    compiled: &Machines,
+    found: &[OpenedRelease],
+) -> Result<Vec<EdgeOf>, Vec<Diagnostic>> {
+    let mut edges: Vec<EdgeOf> = Vec::new();
+    let mut faults = Vec::new();
+    for app in apps {
+        let migrations = Migrations::read(files, app, &mut faults);
+        for name in &app.manifest.machines {
+            let address = MachineAddress { app: app.manifest.name.clone(), machine: name.clone() };
+            let new = &compiled[&(app.manifest.name.clone(), name.clone())];
+            for release in found {
+                let Some(old) = release.resolved.machine(&address) else { continue };
+                let known = edges
+                    .iter()
+                    .any(|edge| edge.resolved.machine == address && edge.resolved.from == old.digest);
+                if old.digest == new.verified.digest() || known {
+                    continue;
+                }
+                let version = release.resolved.apps.iter().find(|other| other.name == address.app);
+                let Some(version) = version.map(|app| app.version.clone()) else { continue };
+                let migration = migrations.of(name, &version);
+                match edge(&address, &release.machines[&old.digest], new, &version, migration) {
+                    Ok(edge) => edges.push(edge),
+                    Err(more) => faults.extend(more),
+                }
+            }
+        }
+        faults.extend(migrations.unused(files, app, found));
+    }
+    edges.sort_by(|a, b| (&a.resolved.machine, a.resolved.from).cmp(&(&b.resolved.machine, b.resolved.from)));
+    if faults.is_empty() { Ok(edges) } else { Err(faults) }
+}
+
+fn edge(
+    address: &MachineAddress,
+    old: &VerifiedMachine,
+    new: &Compiled,
+    version: &Version,
+    migration: Option<&Source>,
+) -> Result<EdgeOf, Vec<Diagnostic>> {
+    if old.machine().keyed != new.verified.machine().keyed {
+        let (was, is) = if old.machine().keyed { ("keyed", "not") } else { ("not keyed", "is") };
+        let message = format!("{address} was {was} in {version}, and now it {is}");
+        let fault = at(&new.source, "R0112", "machine", message, "here");
+        return Err(vec![
+            fault.help("give the machine another name; the old one is removed with its instances kept"),
+        ]);
+    }
+    let module = compile::edge(old, &new.verified, migration).map_err(|faults| match migration {
+        Some(_) => faults,
+        // Without a migration there is no text to point at: the new machine has to do.
+        None => faults.into_iter().map(|fault| relocated(fault, new, address, version)).collect(),
+    })?;
+    let refused = |reason: String| {
+        let message = format!("the edge of {address} from {version} is refused: {reason}");
+        vec![at(migration.unwrap_or(&new.source), "R0116", "m", message, "")]
+    };
+    match verify(module) {
+        Ok(Verified::Edge(edge)) => {
+            let reason = edge.reason_not_certified(old, &new.verified);
+            let resolved = ResolvedEdge {
+                machine: address.clone(),
+                from: old.digest(),
+                to: new.verified.digest(),
+                digest: edge.digest(),
+            };
+            let checked = reason.map(|reason| format!("{address} from {version}: {reason}"));
+            Ok(EdgeOf { resolved, module: edge.module().clone(), checked })
+        }
+        Ok(_) => Err(refused("it is no edge".to_owned())),
+        Err(error) => Err(refused(error.to_string())),
+    }
+}
+
+/// Moves a fault to the machine's first line, with the file to write in its advice.
+fn relocated(fault: Diagnostic, new: &Compiled, address: &MachineAddress, version: &Version) -> Diagnostic {
+    let machine = &address.machine;
+    let mut moved = at(&new.source, fault.code, "machine", fault.message, &fault.label);
+    let file = format!(
+        "write migrations/{machine}-from-{version}.cam, beginning with `migration {machine} from \"{version}\"`, and name it in appup.toml: \
+         [[from]] version = \"{version}\" with [from.machines.{machine}] migration = \"migrations/...\""
+    );
+    moved.help = Some([fault.help.unwrap_or_default(), file].join("\n"));
+    moved
+}
+
+/// The migrations that an application's appup names.
+struct Migrations {
+    named: BTreeMap<(MachineName, Version), Source>,
+    paths: BTreeSet<String>,
+}
+
+impl Migrations {
+    fn read(files: &Files, app: &App, faults: &mut Vec<Diagnostic>) -> Migrations {
+        let mut found = Migrations { named: BTreeMap::new(), paths: BTreeSet::new() };
+        for (version, from) in app.appup.iter().flat_map(|appup| &appup.from) {
+            for (machine, path) in &from.migrations {
+                let full = app.path(path.as_str());
+                found.paths.insert(full.clone());
+                let Some(text) = files.get(&full) else {
+                    let message = format!("there is no {full}");
+                    faults.push(at(&app.appup_source, "R0101", path.as_str(), message, "named here"));
+                    continue;
+                };
+                let source = Source::new(full, text.as_str());
+                match migration_header(&source) {
+                    Ok(header) => {
+                        if *header.machine != *machine.as_str() || *header.from != *version.to_string() {
+                            let message = format!(
+                                "this migrates `{}` from \"{}\", and the appup names it for {machine} from {version}",
+                                header.machine, header.from
+                            );
+                            faults.push(at(&source, "R0114", "migration", message, "here"));
+                        }
+                        found.named.insert((machine.clone(), version.clone()), source);
+                    }
+                    Err(more) => faults.extend(more),
+                }
+            }
+        }
+        found
+    }
+
+    fn of(&self, machine: &MachineName, version: &Version) -> Option<&Source> {
+        self.named.get(&(machine.clone(), version.clone()))
+    }
+
+    /// Returns a fault for everything that was written and changes nothing.
+    fn unused(&self, files: &Files, app: &App, found: &[OpenedRelease]) -> Vec<Diagnostic> {
+        let mut faults = Vec::new();
+        let folder = app.path("migrations/");
+        for (path, text) in files.range(folder.clone()..).take_while(|(path, _)| path.starts_with(&folder)) {
+            if path.ends_with(".cam") && !self.paths.contains(path) {
+                let source = Source::new(path.as_str(), text.as_str());
+                let message = format!("no entry of {} names this migration", app.appup_source.name);
+                let fault = at(&source, "R0115", "migration", message, "it would not be used");
+                faults.push(fault.help("name it under [from.machines.NAME], or delete it"));
+            }
+        }
+        let released: BTreeSet<&Version> = found
+            .iter()
+            .flat_map(|release| &release.resolved.apps)
+            .filter(|other| other.name == app.manifest.name)
+            .map(|other| &other.version)
+            .collect();
+        for version in app.appup.iter().flat_map(|appup| appup.from.keys()) {
+            if !released.contains(version) {
+                let message = format!("no predecessor has {} {version}", app.manifest.name);
+                let fault = at(&app.appup_source, "R0115", &format!("\"{version}\""), message, "for nothing");
+                faults.push(
+                    fault.help("add the release that has it to `from` in release.toml, or delete the entry"),
+                );
+            }
+        }
+        faults
+    }
+}

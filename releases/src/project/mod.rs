@@ -1,0 +1,338 @@
+//! From a project's files to a bundle.
+//!
+//! Pure: the files come as texts, predecessors as opened releases. All faults of a stage are
+//! reported at once; a later stage begins only when the ones before it found none.
+//!
+//! The stages: documents ([`documents`]), dependency order ([`order`]), machines ([`machines`]),
+//! links and edges ([`joints`]), configuration, the resolved release, relups, the bundle. What
+//! was built is opened again as a stranger would, so that no bundle leaves that a node refuses.
+
+mod documents;
+mod joints;
+mod machines;
+mod order;
+
+use std::collections::BTreeMap;
+
+use camshaft_cam::code::encode::encode;
+use camshaft_cam::diagnostic::{Diagnostic, Source, Span};
+use camshaft_cam::value::Value;
+use camshaft_manifests::lock::{self, Lock, LockedRelease};
+use camshaft_manifests::release::ReleaseManifest;
+use camshaft_manifests::resolved::{self, Predecessor, ResolvedApp, ResolvedMachine, ResolvedRelease};
+use camshaft_manifests::setting::to_json;
+use camshaft_manifests::{AppName, MachineName, RelativePath, ReleaseName, Version, relup};
+
+use crate::bundle::{self, Packed};
+use crate::open::{self, OpenedRelease};
+use crate::plan;
+use documents::App;
+use machines::Compiled;
+
+/// The path of the release document in a project.
+pub const RELEASE_PATH: &str = "release.toml";
+
+/// The path of the lock in a project.
+pub const LOCK_PATH: &str = "camshaft.lock";
+
+/// What can be wrong with a project as a whole, and what it means.
+pub const CODES: &[(&str, &str)] = &[
+    ("R0101", "a file that a document names is not in the project"),
+    ("R0102", "a predecessor that `from` names was not found"),
+    ("R0103", "a predecessor that is not the one that the lock pins"),
+    ("R0104", "a predecessor without an entry in the lock, with `--locked`"),
+    ("R0105", "applications that come from a registry, which is not there yet"),
+    ("R0106", "an application that another depends on is not in the release, or in another version"),
+    ("R0107", "applications that depend on each other in a circle"),
+    ("R0108", "a folder whose document has another name than the release gives it"),
+    ("R0109", "an application that changed and kept its version"),
+    (
+        "R0110",
+        "a channel to a machine that is not in the release, or not among what the application depends on",
+    ),
+    ("R0111", "a channel whose two ends do not fit"),
+    ("R0112", "a machine that was keyed and is not, or the other way round"),
+    ("R0113", "configuration that is not of the machine's type, or for no machine"),
+    ("R0114", "a migration for another machine or version than the appup says"),
+    ("R0115", "a migration file that no appup names, or an appup entry for nothing"),
+    ("R0116", "a release that is too large for a bundle"),
+    ("R0117", "a predecessor of another name or version than was asked for"),
+];
+
+/// The files of a project, by their paths from its root with `/` between the parts.
+pub type Files = BTreeMap<String, String>;
+
+/// Finds the opened bundle of a predecessor.
+pub type Find<'f> = &'f dyn Fn(&ReleaseName, &Version) -> Option<OpenedRelease>;
+
+/// How strict a build is about its lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locking {
+    /// A missing entry is added.
+    Update,
+    /// A missing entry is a fault.
+    Locked,
+}
+
+/// What a build made.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// The release.
+    pub release: OpenedRelease,
+    /// The bundle.
+    pub packed: Packed,
+    /// The text of the lock that belongs to it.
+    pub lock: String,
+    /// Why upgrades to it are not certified in advance: machine, version, reason. Empty when
+    /// none can fail.
+    pub checked: Vec<String>,
+}
+
+impl Built {
+    /// Returns the name of the file that the bundle is kept in.
+    pub fn file_name(&self) -> String {
+        bundle::file_name(&self.release.resolved.name, &self.release.resolved.version)
+    }
+}
+
+/// Returns the predecessors that a project names, so that they can be looked for.
+///
+/// # Errors
+///
+/// All faults of its release document.
+pub fn predecessors(files: &Files) -> Result<Vec<(ReleaseName, Version)>, Vec<Diagnostic>> {
+    let (_, manifest) = documents::release(files)?;
+    Ok(manifest.from.iter().map(|version| (manifest.name.clone(), version.clone())).collect())
+}
+
+/// Compiles a project without bundling it: machines, links and edges, all faults.
+///
+/// # Errors
+///
+/// All faults of the first stage that has any.
+pub fn check(files: &Files, find: Find<'_>, locking: Locking) -> Result<(), Vec<Diagnostic>> {
+    build(files, find, locking).map(|_| ())
+}
+
+/// Builds a project.
+///
+/// # Errors
+///
+/// All faults of the first stage that has any.
+pub fn build(files: &Files, find: Find<'_>, locking: Locking) -> Result<Built, Vec<Diagnostic>> {
+    let (source, manifest) = documents::release(files)?;
+    let apps = order::sorted(&source, documents::apps(files, &source, &manifest)?)?;
+    let (found, lock) = locked(files, &source, &manifest, find, locking)?;
+    let compiled = machines::compile(files, &apps, &found)?;
+    let links = joints::links(&apps, &compiled)?;
+    let edges = joints::edges(files, &apps, &compiled, &found)?;
+    let configs = configs(&source, &manifest, &compiled)?;
+
+    let resolved_app = |app: &App| ResolvedApp {
+        name: app.manifest.name.clone(),
+        version: app.manifest.version.clone(),
+        depends: app.manifest.depends.clone(),
+        supervision: app.manifest.supervision.clone(),
+        machines: app
+            .manifest
+            .machines
+            .iter()
+            .map(|name| {
+                let key = (app.manifest.name.clone(), name.clone());
+                let machine = &compiled[&key].verified;
+                ResolvedMachine {
+                    name: name.clone(),
+                    keyed: machine.machine().keyed,
+                    digest: machine.digest(),
+                    config: configs[&key].clone(),
+                }
+            })
+            .collect(),
+        waivers: app.appup.as_ref().map(|appup| appup.waivers.clone()).unwrap_or_default(),
+    };
+    let mut predecessors: Vec<Predecessor> = found
+        .iter()
+        .map(|release| Predecessor {
+            version: release.resolved.version.clone(),
+            digest: release.digest,
+            composition: release.resolved.composition(),
+        })
+        .collect();
+    predecessors.sort_by(|a, b| a.version.cmp(&b.version));
+    let resolved = ResolvedRelease {
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        api_default: manifest.api_default.clone(),
+        apps: apps.iter().map(resolved_app).collect(),
+        links: links.iter().map(|link| link.resolved.clone()).collect(),
+        edges: edges.iter().map(|edge| edge.resolved.clone()).collect(),
+        predecessors,
+    };
+
+    let mut content: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for machine in compiled.values() {
+        content.insert(open::code_path(machine.verified.digest()), encode(machine.verified.module()));
+    }
+    for link in &links {
+        content.insert(open::link_path(link.resolved.digest), encode(&link.module));
+    }
+    for edge in &edges {
+        content.insert(open::edge_path(edge.resolved.digest), encode(&edge.module));
+    }
+    for predecessor in &resolved.predecessors {
+        let text = relup::write(&plan::plan(predecessor, &resolved));
+        content.insert(open::relup_path(&predecessor.version), text.into_bytes());
+    }
+    content.insert(open::RELEASE_PATH.to_owned(), resolved::write(&resolved).into_bytes());
+    let packed = pack(&source, &manifest, content)?;
+    let release = open::read(&packed.bytes).map_err(|error| {
+        // A fault of ours, not of the project; said all the same, and no bundle leaves.
+        vec![at(&source, "R0116", "name", format!("the bundle that was built cannot be opened: {error}"), "")]
+    })?;
+    let checked = edges.into_iter().filter_map(|edge| edge.checked).collect();
+    Ok(Built { release, packed, lock: lock::write(&lock), checked })
+}
+
+fn pack(
+    source: &Source,
+    manifest: &ReleaseManifest,
+    content: BTreeMap<String, Vec<u8>>,
+) -> Result<Packed, Vec<Diagnostic>> {
+    let path = |path: &String| path.parse::<RelativePath>().expect("paths of bundles are plain");
+    let files = content.iter().map(|(name, bytes)| (path(name), bytes.clone())).collect();
+    bundle::write(&manifest.name, &manifest.version, &files).map_err(|error| {
+        vec![at(source, "R0116", "name", format!("this release does not fit into a bundle: {error}"), "")]
+    })
+}
+
+/// Finds the predecessors and holds them against the lock.
+fn locked(
+    files: &Files,
+    source: &Source,
+    manifest: &ReleaseManifest,
+    find: Find<'_>,
+    locking: Locking,
+) -> Result<(Vec<OpenedRelease>, Lock), Vec<Diagnostic>> {
+    let lock = match files.get(LOCK_PATH) {
+        Some(text) => lock::read(&Source::new(LOCK_PATH, text.as_str()))?,
+        None => Lock::new([]),
+    };
+    let mut faults = Vec::new();
+    let mut found: Vec<OpenedRelease> = Vec::new();
+    for version in &manifest.from {
+        let file = bundle::file_name(&manifest.name, version);
+        let Some(release) = find(&manifest.name, version) else {
+            let message = format!("the predecessor {version} was not found");
+            let fault = at(source, "R0102", &format!("\"{version}\""), message, "named here");
+            faults.push(fault.help(format!("build it first, so that {file} is in the output folder")));
+            continue;
+        };
+        let is = (&release.resolved.name, &release.resolved.version);
+        if is != (&manifest.name, version) {
+            let message = format!("{file} holds {} {}", is.0, is.1);
+            faults.push(at(source, "R0117", &format!("\"{version}\""), message, "asked for here"));
+            continue;
+        }
+        match lock.digest(&manifest.name, version) {
+            Some(digest) if digest != release.digest => {
+                let message = format!("{file} is {}, and the lock pins {digest}", release.digest);
+                let fault = at(
+                    source,
+                    "R0103",
+                    &format!("\"{version}\""),
+                    message,
+                    "another release of this version",
+                );
+                faults.push(fault.help(format!(
+                    "put the released {file} into the output folder; or, if {version} was never released, delete its entry from {LOCK_PATH}"
+                )));
+            }
+            None if locking == Locking::Locked => {
+                let message = format!("the lock has no entry for {version}");
+                let fault = at(source, "R0104", &format!("\"{version}\""), message, "not pinned");
+                faults.push(fault.help("build once without `--locked`, and commit the lock"));
+            }
+            _ => found.push(release),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let entry = |release: &OpenedRelease| LockedRelease {
+        release: release.resolved.name.clone(),
+        version: release.resolved.version.clone(),
+        digest: release.digest,
+    };
+    let lock = Lock::new(found.iter().map(entry));
+    Ok((found, lock))
+}
+
+/// Types the configuration of every machine; returns it in canonical JSON.
+fn configs(
+    source: &Source,
+    manifest: &ReleaseManifest,
+    compiled: &BTreeMap<(AppName, MachineName), Compiled>,
+) -> Result<BTreeMap<(AppName, MachineName), String>, Vec<Diagnostic>> {
+    let mut faults = Vec::new();
+    for (app, machines) in &manifest.config {
+        for machine in machines.keys() {
+            if !compiled.contains_key(&(app.clone(), machine.clone())) {
+                let message = format!("{app} has no machine {machine} to configure");
+                faults.push(at(
+                    source,
+                    "R0113",
+                    &format!("[config.{app}.{machine}]"),
+                    message,
+                    "for no machine",
+                ));
+            }
+        }
+    }
+    let mut configs = BTreeMap::new();
+    for (key, machine) in compiled {
+        let ty = machine.verified.config();
+        let settings = manifest.config.get(&key.0).and_then(|machines| machines.get(&key.1));
+        let json = match (settings, ty.as_record()) {
+            (Some(settings), Some(_)) => to_json(settings),
+            (None, Some(_)) => "{}".to_owned(),
+            (Some(_), None) => {
+                let message = format!("{}/{} takes no configuration", key.0, key.1);
+                faults.push(at(
+                    source,
+                    "R0113",
+                    &format!("[config.{}.{}]", key.0, key.1),
+                    message,
+                    "not taken",
+                ));
+                continue;
+            }
+            (None, None) => "[]".to_owned(),
+        };
+        match Value::from_json(&json, ty) {
+            Ok(value) => {
+                configs.insert(key.clone(), value.to_json(ty));
+            }
+            Err(error) => {
+                let message = format!("the configuration of {}/{}: {error}", key.0, key.1);
+                let fault = at(source, "R0113", &format!("[config.{}.{}]", key.0, key.1), message, "here");
+                faults.push(fault.help(format!("its type is {ty}")));
+            }
+        }
+    }
+    if faults.is_empty() { Ok(configs) } else { Err(faults) }
+}
+
+/// Returns a diagnostic at the first place where a text stands in a source.
+fn at(
+    source: &Source,
+    code: &'static str,
+    needle: &str,
+    message: impl Into<String>,
+    label: &str,
+) -> Diagnostic {
+    Diagnostic::new(code, source, span_of(source, needle), message, label)
+}
+
+fn span_of(source: &Source, needle: &str) -> Span {
+    source.text.find(needle).map_or(0..0, |start| start..start + needle.len())
+}

@@ -1,0 +1,288 @@
+//! The examples of the repository, built as projects; and projects with one fault each.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use camshaft_cam::diagnostic::Diagnostic;
+use camshaft_manifests::relup::Instruction;
+use camshaft_releases::open::{self, OpenedRelease};
+use camshaft_releases::project::{self, Built, Files, Locking};
+
+/// Reads the files of an example, without its lock: bundles change as long as Camshaft does.
+fn example(path: &str) -> Files {
+    fn walk(root: &Path, folder: &Path, files: &mut Files) {
+        for entry in std::fs::read_dir(folder).expect("an example is there") {
+            let path = entry.expect("an entry of a folder that can be read").path();
+            if path.is_dir() {
+                walk(root, &path, files);
+            } else {
+                let name =
+                    path.strip_prefix(root).expect("it lies within").to_string_lossy().replace('\\', "/");
+                files.insert(name, std::fs::read_to_string(&path).expect("examples are text"));
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(path);
+    let mut files = Files::new();
+    walk(&root, &root, &mut files);
+    files.remove(project::LOCK_PATH);
+    files
+}
+
+fn build(files: &Files, found: &[&Built]) -> Result<Built, String> {
+    let find = |name: &camshaft_manifests::ReleaseName, version: &camshaft_manifests::Version| {
+        let release: Option<&&Built> = found
+            .iter()
+            .find(|built| (&built.release.resolved.name, &built.release.resolved.version) == (name, version));
+        release.map(|built| built.release.clone())
+    };
+    project::build(files, &find, Locking::Update).map_err(|faults| said(&faults))
+}
+
+fn said(faults: &[Diagnostic]) -> String {
+    let line = |fault: &Diagnostic| {
+        format!(
+            "{} {} | {} | {}\n",
+            fault.code,
+            fault.one_line(),
+            fault.label,
+            fault.help.as_deref().unwrap_or("")
+        )
+    };
+    faults.iter().map(line).collect()
+}
+
+fn good(path: &str, found: &[&Built]) -> Built {
+    build(&example(path), found).unwrap_or_else(|faults| panic!("{path}:\n{faults}"))
+}
+
+fn words(instructions: &[Instruction]) -> Vec<&'static str> {
+    instructions.iter().map(Instruction::word).collect()
+}
+
+#[test]
+fn the_counter_in_all_its_versions() {
+    let one = good("counter/v1", &[]);
+    assert_eq!(one.file_name(), "counter-1.0.0.tar.gz");
+    assert!(one.release.relups.is_empty());
+    let two = good("counter/v2", &[&one]);
+    assert_eq!(two.checked, Vec::<String>::new(), "this upgrade cannot fail");
+    let relup = &two.release.relups[0];
+    assert_eq!(words(&relup.up), ["load", "verify", "load", "verify", "try", "switch"]);
+    assert_eq!(words(&relup.down), ["load", "verify", "load", "verify", "try", "switch"]);
+    assert_eq!(relup.from.digest, one.release.digest);
+    let three = good("counter/v3", &[&one, &two]);
+    assert!(three.release.resolved.predecessors.iter().any(|other| other.digest == two.release.digest));
+    for bad in ["counter/bad-migration", "counter/bad-invariant"] {
+        let built = good(bad, &[&one]);
+        assert_eq!(built.checked.len(), 1, "{bad} is tried, not certified: {:?}", built.checked);
+    }
+    let base = good("counter/wrong-base/base", &[]);
+    assert_eq!(base.release.resolved.version, one.release.resolved.version);
+    assert_ne!(base.release.digest, one.release.digest);
+    good("counter/wrong-base/v2", &[&base]);
+}
+
+#[test]
+fn pingpong_in_all_its_versions() {
+    let one = good("pingpong/v1", &[]);
+    let two = good("pingpong/v2", &[&one]);
+    let three = good("pingpong/v3", &[&one, &two]);
+    assert_eq!(three.release.resolved.links.len(), 1);
+    let order: Vec<&str> = three.release.resolved.apps.iter().map(|app| app.name.as_str()).collect();
+    assert_eq!(order, ["pong", "ping"], "the client depends on the server");
+}
+
+#[test]
+fn the_same_source_gives_the_same_bytes_and_they_open_again() {
+    let (one, again) = (good("counter/v1", &[]), good("counter/v1", &[]));
+    assert_eq!(one.packed, again.packed);
+    let (two, again) = (good("counter/v2", &[&one]), good("counter/v2", &[&one]));
+    assert_eq!((&two.packed, &two.lock), (&again.packed, &again.lock));
+    let opened: OpenedRelease = open::read(&two.packed.bytes).expect("what was built opens");
+    assert_eq!((opened.digest, opened.resolved), (two.packed.digest, two.release.resolved));
+}
+
+/// Changes one file of a project.
+fn with(files: &Files, path: &str, from: &str, to: &str) -> Files {
+    let mut files = files.clone();
+    let text = files.get_mut(path).unwrap_or_else(|| panic!("{path} is there"));
+    assert!(text.contains(from), "{path} has `{from}`:\n{text}");
+    *text = text.replace(from, to);
+    files
+}
+
+fn without(files: &Files, path: &str) -> Files {
+    let mut files = files.clone();
+    files.remove(path).unwrap_or_else(|| panic!("{path} is there"));
+    files
+}
+
+const APP: &str = "apps/counter/app.toml";
+const APPUP: &str = "apps/counter/appup.toml";
+const MACHINE: &str = "apps/counter/machines/counter.cam";
+const MIGRATION: &str = "apps/counter/migrations/counter-2.0.0-from-1.0.0.cam";
+
+#[test]
+fn every_fault_of_a_project_says_what_and_where() {
+    let one = good("counter/v1", &[]);
+    let two = example("counter/v2");
+    let ping = example("pingpong/v1");
+    let base = good("counter/wrong-base/base", &[]);
+    let found: &[&Built] = &[&one];
+    let mut extra = two.clone();
+    extra.insert(
+        "apps/counter/migrations/stray.cam".to_owned(),
+        "migration counter from \"0.1.0\"\n".to_owned(),
+    );
+    let lock = |built: &Built| {
+        let mut files = two.clone();
+        let text = build(&two, &[built]).unwrap_or_else(|faults| panic!("{faults}")).lock;
+        files.insert(project::LOCK_PATH.to_owned(), text);
+        files
+    };
+    let configured = with(&two, "release.toml", "[apps]", "[config.counter.counter]\nlimit = 3\n\n[apps]");
+    let other = with(&two, "release.toml", "[apps]", "[config.counter.other]\nlimit = 3\n\n[apps]");
+    let typed = with(&configured, MACHINE, "init =", "config { limit: Text = \"x\" }\ninit =");
+    let cases: Vec<(&str, Files, &[&Built], &str)> = vec![
+        ("R0101", Files::new(), found, "there is no release.toml here"),
+        ("R0101", without(&two, APP), found, "there is no apps/counter/app.toml"),
+        ("R0101", without(&two, MACHINE), found, "there is no apps/counter/machines/counter.cam"),
+        (
+            "R0101",
+            without(&two, MIGRATION),
+            found,
+            "there is no apps/counter/migrations/counter-2.0.0-from-1.0.0.cam",
+        ),
+        ("R0102", two.clone(), &[], "the predecessor 1.0.0 was not found"),
+        ("R0103", lock(&base), found, "and the lock pins"),
+        (
+            "R0105",
+            with(&two, "release.toml", "path = \"apps/counter\"", "version = \"=1.0.0\""),
+            found,
+            "registries are not there yet",
+        ),
+        (
+            "R0106",
+            with(&ping, "apps/ping/app.toml", ">=1.0.0", ">=9.0.0"),
+            &[],
+            "ping depends on pong >=9.0.0, and the release has 1.0.0",
+        ),
+        (
+            "R0106",
+            with(&two, APP, "machines", "depends = { stock = \"1\" }\nmachines"),
+            found,
+            "depends on stock, which the release does not have",
+        ),
+        (
+            "R0107",
+            with(&ping, "apps/pong/app.toml", "machines", "depends = { ping = \"1\" }\nmachines"),
+            &[],
+            "ping -> pong -> ping",
+        ),
+        (
+            "R0108",
+            with(&two, APP, "name = \"counter\"", "name = \"clock\""),
+            found,
+            "the release calls this application counter",
+        ),
+        (
+            "R0109",
+            with(
+                &without(&without(&two, APPUP), MIGRATION),
+                APP,
+                "version = \"2.0.0\"",
+                "version = \"1.0.0\"",
+            ),
+            found,
+            "counter 1.0.0 is released, bump it",
+        ),
+        (
+            "R0110",
+            with(&ping, "apps/ping/machines/client.cam", "pong/server(", "pong/sever("),
+            &[],
+            "the release has no machine pong/sever",
+        ),
+        (
+            "R0110",
+            with(&ping, "apps/ping/app.toml", "depends = { pong = \">=1.0.0\" }\n", ""),
+            &[],
+            "ping sends to pong/server and does not depend on pong",
+        ),
+        (
+            "R0111",
+            with(
+                &ping,
+                "apps/ping/machines/client.cam",
+                "type Message = Ping { number: Int }",
+                "type Message = Ping { number: Int } | Pang",
+            ),
+            &[],
+            "message.Pang: the case has no counterpart",
+        ),
+        (
+            "R0112",
+            with(&two, MACHINE, "machine counter", "machine counter keyed Text"),
+            found,
+            "was not keyed in 1.0.0",
+        ),
+        ("R0113", configured, found, "takes no configuration"),
+        ("R0113", other, found, "has no machine other to configure"),
+        ("R0113", typed, found, "$.limit: expected Text, found 3"),
+        (
+            "R0114",
+            with(&two, MIGRATION, "from \"1.0.0\"", "from \"1.0.1\""),
+            found,
+            "and the appup names it for counter from 1.0.0",
+        ),
+        ("R0115", extra, found, "no entry of apps/counter/appup.toml names this migration"),
+        (
+            "R0115",
+            with(&two, "release.toml", "from = [\"1.0.0\"]", "from = []"),
+            &[],
+            "no predecessor has counter 1.0.0",
+        ),
+        (
+            "E0401",
+            without(&without(&two, APPUP), MIGRATION),
+            found,
+            "write migrations/counter-from-1.0.0.cam",
+        ),
+    ];
+    for (code, files, found, words) in &cases {
+        let faults = match build(files, found) {
+            Ok(_) => panic!("{code} `{words}`: builds"),
+            Err(faults) => faults,
+        };
+        let right = faults.lines().any(|line| line.starts_with(code)) && faults.contains(words);
+        assert!(right, "no {code} with `{words}` in\n{faults}");
+    }
+    let seen: BTreeMap<&str, ()> = cases.iter().map(|(code, ..)| (*code, ())).collect();
+    let elsewhere = ["R0104", "R0116", "R0117"];
+    for (code, _) in project::CODES {
+        assert!(seen.contains_key(code) || elsewhere.contains(code), "no case for {code}");
+    }
+}
+
+#[test]
+fn the_lock_pins_and_a_locked_build_needs_it() {
+    let one = good("counter/v1", &[]);
+    let two = example("counter/v2");
+    let find =
+        |_: &camshaft_manifests::ReleaseName, _: &camshaft_manifests::Version| Some(one.release.clone());
+    let faults = project::build(&two, &find, Locking::Locked).expect_err("no lock");
+    assert!(
+        said(&faults).starts_with("R0104 release.toml:3:9: the lock has no entry for 1.0.0"),
+        "{}",
+        said(&faults)
+    );
+    let mut pinned = two.clone();
+    let lock = project::build(&two, &find, Locking::Update).expect("builds").lock;
+    pinned.insert(project::LOCK_PATH.to_owned(), lock.clone());
+    let built = project::build(&pinned, &find, Locking::Locked).expect("pinned");
+    assert_eq!(built.lock, lock);
+    // A finder that brings another release than was asked for is not believed.
+    let wrong = with(&pinned, "release.toml", "name = \"counter\"", "name = \"clock\"");
+    let faults = project::build(&wrong, &find, Locking::Update).expect_err("another name");
+    assert!(said(&faults).starts_with("R0117"), "{}", said(&faults));
+}
