@@ -1,66 +1,30 @@
 //! A release that is ready to run: its code verified, its configuration read, its channels bound.
 //!
-//! [`Release::assemble`] is the only way to one. After it nothing about a release can be wrong
+//! [`Release::new`] is the only way to one. After it nothing about a release can be wrong
 //! any more, so that a switch has nothing left to check but the live state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use camshaft_cam::code::decode::decode;
 use camshaft_cam::digest::Digest;
 use camshaft_cam::ty::{Kind, Ty};
 use camshaft_cam::value::Value;
-use camshaft_cam::verify::{Verified, VerifiedEdge, VerifiedLink, VerifiedMachine, verify};
-use camshaft_manifests::relup::Relup;
+use camshaft_cam::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine};
+use camshaft_manifests::relup::{self, Relup};
 use camshaft_manifests::resolved::ResolvedRelease;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
+use camshaft_releases::OpenedRelease;
 use camshaft_store::ReleaseEntry;
 
 use crate::api::ReleaseRef;
 
-/// Why a release cannot run.
+/// Why a release cannot run. A release that was opened has none of these, but its type does not
+/// say so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReleaseError {
-    /// A file of the bundle is missing.
-    #[error("{0} is missing")]
-    Missing(String),
-    /// Bytes that are no code.
-    #[error("{path}: {reason}")]
-    Decode {
-        /// The file.
-        path: String,
-        /// The reason.
-        reason: String,
-    },
-    /// Code that the verifier refuses.
-    #[error("{path} is refused by the verifier: {reason}")]
-    Verify {
-        /// The file.
-        path: String,
-        /// The reason.
-        reason: String,
-    },
-    /// Code with another digest than its name says.
-    #[error("{path} has digest {found}")]
-    Digest {
-        /// The file.
-        path: String,
-        /// The digest that it has.
-        found: Digest,
-    },
-    /// Code of another kind.
-    #[error("{path} is a {found}, not a {expected}")]
-    Kind {
-        /// The file.
-        path: String,
-        /// What is needed.
-        expected: &'static str,
-        /// What it is.
-        found: &'static str,
-    },
-    /// A machine that is keyed where the release says that it is not, or the other way round.
-    #[error("the release and the code of {0} do not agree on whether it is keyed")]
-    Keyed(MachineAddress),
+    /// A machine whose code is not there.
+    #[error("the code of {0} is missing")]
+    Missing(MachineAddress),
     /// Configuration that does not have the machine's type.
     #[error("the configuration of {machine}: {reason}")]
     Config {
@@ -165,47 +129,36 @@ impl MachineCode {
 }
 
 impl Release {
-    /// Makes a release of its document and its files: decodes and verifies all code, reads the
-    /// configuration, and binds every channel.
+    /// Makes an opened release ready: reads the configuration and binds every channel.
     ///
     /// # Errors
     ///
     /// The first thing that is wrong.
-    pub fn assemble(
-        resolved: ResolvedRelease,
-        entry: ReleaseEntry,
-        relups: Vec<(Digest, Relup)>,
-        file: &dyn Fn(&str) -> Option<Vec<u8>>,
-    ) -> Result<Release, ReleaseError> {
-        let code = Code { file };
-        let mut verified = BTreeMap::new();
-        for (address, machine) in resolved.machines() {
-            verified.insert(address, code.machine(machine.digest)?);
-        }
+    pub fn new(opened: OpenedRelease, entry: ReleaseEntry) -> Result<Release, ReleaseError> {
         let mut machines = BTreeMap::new();
-        for app in &resolved.apps {
+        for app in &opened.resolved.apps {
             for machine in &app.machines {
                 let address = MachineAddress { app: app.name.clone(), machine: machine.name.clone() };
-                let own = &verified[&address];
-                if own.machine().keyed != machine.keyed {
-                    return Err(ReleaseError::Keyed(address));
-                }
-                let config = Value::from_json(&machine.config, own.config()).map_err(|error| {
+                let verified = verified(&opened, &address)?;
+                let config = Value::from_json(&machine.config, verified.config()).map_err(|error| {
                     ReleaseError::Config { machine: address.clone(), reason: error.to_string() }
                 })?;
-                let channels = bind_channels(&code, &resolved, &verified, &address)?;
+                let channels = bind_channels(&opened, &address)?;
                 let version = app.version.to_string();
-                let own = own.clone();
-                let bound =
-                    MachineCode { address: address.clone(), version, verified: own, config, channels };
-                machines.insert(address, Arc::new(bound));
+                let code = MachineCode {
+                    address: address.clone(),
+                    version,
+                    verified: verified.clone(),
+                    config,
+                    channels,
+                };
+                machines.insert(address, Arc::new(code));
             }
         }
-        let mut edges = BTreeMap::new();
-        for edge in &resolved.edges {
-            edges.insert(edge.digest, Arc::new(code.edge(edge.digest)?));
-        }
-        Ok(Release { entry, resolved, machines, edges, relups })
+        let edges = opened.edges.into_iter().map(|(digest, edge)| (digest, Arc::new(edge))).collect();
+        let digested = |relup| (Digest::of(relup::write(&relup).as_bytes()), relup);
+        let relups = opened.relups.into_iter().map(digested).collect();
+        Ok(Release { entry, resolved: opened.resolved, machines, edges, relups })
     }
 
     /// Returns the machine at an address.
@@ -229,72 +182,38 @@ pub fn reference(entry: &ReleaseEntry) -> ReleaseRef {
     ReleaseRef { name: entry.name.clone(), version: entry.version.clone(), digest: entry.digest }
 }
 
-/// Reads code from files that are named after its digest.
-struct Code<'f> {
-    file: &'f dyn Fn(&str) -> Option<Vec<u8>>,
-}
-
-impl Code<'_> {
-    fn verified(&self, folder: &str, digest: Digest) -> Result<(String, Verified), ReleaseError> {
-        let path = format!("{folder}/{}.cam2", digest.hex());
-        let bytes = (self.file)(&path).ok_or_else(|| ReleaseError::Missing(path.clone()))?;
-        let module = decode(&bytes)
-            .map_err(|error| ReleaseError::Decode { path: path.clone(), reason: error.to_string() })?;
-        let verified = verify(module)
-            .map_err(|error| ReleaseError::Verify { path: path.clone(), reason: error.to_string() })?;
-        if verified.digest() != digest {
-            return Err(ReleaseError::Digest { path, found: verified.digest() });
-        }
-        Ok((path, verified))
-    }
-
-    fn machine(&self, digest: Digest) -> Result<VerifiedMachine, ReleaseError> {
-        let (path, verified) = self.verified("code", digest)?;
-        let found = verified.kind();
-        verified.into_machine().ok_or(ReleaseError::Kind { path, expected: "machine", found })
-    }
-
-    fn edge(&self, digest: Digest) -> Result<VerifiedEdge, ReleaseError> {
-        let (path, verified) = self.verified("edges", digest)?;
-        let found = verified.kind();
-        verified.into_edge().ok_or(ReleaseError::Kind { path, expected: "edge", found })
-    }
-
-    fn link(&self, digest: Digest) -> Result<VerifiedLink, ReleaseError> {
-        let (path, verified) = self.verified("links", digest)?;
-        let found = verified.kind();
-        verified.into_link().ok_or(ReleaseError::Kind { path, expected: "link", found })
-    }
-}
-
-fn bind_channels(
-    code: &Code<'_>,
-    resolved: &ResolvedRelease,
-    verified: &BTreeMap<MachineAddress, VerifiedMachine>,
+fn verified<'o>(
+    opened: &'o OpenedRelease,
     address: &MachineAddress,
-) -> Result<Vec<ChannelCode>, ReleaseError> {
-    let sender = &verified[address];
+) -> Result<&'o VerifiedMachine, ReleaseError> {
+    let machine = opened.resolved.machine(address);
+    let code = machine.and_then(|machine| opened.machines.get(&machine.digest));
+    code.ok_or_else(|| ReleaseError::Missing(address.clone()))
+}
+
+fn bind_channels(opened: &OpenedRelease, address: &MachineAddress) -> Result<Vec<ChannelCode>, ReleaseError> {
+    let sender = verified(opened, address)?;
     let bind = |channel: &camshaft_cam::code::Channel| {
         let refuse = |reason: String| ReleaseError::Channel {
             machine: address.clone(),
             channel: channel.name.to_string(),
             reason,
         };
-        let link = resolved
+        let named = opened
+            .resolved
             .links
             .iter()
             .find(|link| link.sender == *address && link.channel.as_str() == &*channel.name)
             .ok_or_else(|| refuse("the release has no link for it".to_owned()))?;
-        if link.receiver.to_string() != *channel.target {
-            return Err(refuse(format!("its link leads to {}, not to {}", link.receiver, channel.target)));
+        if named.receiver.to_string() != *channel.target {
+            return Err(refuse(format!("its link leads to {}, not to {}", named.receiver, channel.target)));
         }
-        let receiver = verified
-            .get(&link.receiver)
-            .ok_or_else(|| refuse(format!("the release has no machine {}", link.receiver)))?;
-        let arrows = code.link(link.digest)?;
-        arrows.check_ends(sender, receiver).map_err(|error| refuse(error.to_string()))?;
-        if arrows.link().channel != channel.name {
-            return Err(refuse(format!("its link is that of channel {}", arrows.link().channel)));
+        let receiver = verified(opened, &named.receiver)?;
+        let link = opened.links.get(&named.digest);
+        let link = link.ok_or_else(|| refuse("the code of its link is missing".to_owned()))?;
+        link.check_ends(sender, receiver).map_err(|error| refuse(error.to_string()))?;
+        if link.link().channel != channel.name {
+            return Err(refuse(format!("its link is that of channel {}", link.link().channel)));
         }
         if receiver.machine().keyed && !channel.keyed {
             return Err(refuse("it names no key, and the receiver has an instance for each key".to_owned()));
@@ -308,8 +227,8 @@ fn bind_channels(
         };
         Ok(ChannelCode {
             name: channel.name.clone(),
-            link: arrows,
-            receiver: link.receiver.clone(),
+            link: link.clone(),
+            receiver: named.receiver.clone(),
             receiver_input: receiver.input().clone(),
             answer,
         })

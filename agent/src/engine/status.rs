@@ -1,5 +1,7 @@
 //! Looking at the instances.
 
+use std::ops::Bound;
+
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
 use camshaft_store::Status;
@@ -7,6 +9,9 @@ use camshaft_store::Status;
 use super::Engine;
 use super::instance::{Instance, State};
 use crate::api::{Counts, InstanceState, InstanceStatus, Instances, MachineStatus, TimerStatus};
+
+/// Marks the place of an archived instance in a listing; no address begins so.
+const ARCHIVED: char = '~';
 
 impl Engine {
     /// Returns the sums over all instances.
@@ -42,16 +47,18 @@ impl Engine {
 
     /// Returns up to `limit` instances after an address, by address; archived ones come last.
     pub fn list(&self, after: Option<&str>, limit: usize) -> Instances {
-        let live =
-            self.instances.iter().map(|(address, instance)| (address.to_string(), Ok((address, instance))));
+        let place: Option<InstanceAddress> = after.and_then(|after| after.parse().ok());
+        let from = place.map_or(Bound::Unbounded, Bound::Excluded);
+        let in_archive = after.is_some_and(|after| after.starts_with(ARCHIVED));
+        let live = self.instances.range((from, Bound::Unbounded)).filter(|_| !in_archive);
+        let live = live.map(|(address, instance)| (address.to_string(), Ok((address, instance))));
         // One address may stand in the archive several times.
-        let archived = self
-            .archive
-            .iter()
-            .map(|((address, writer), saved)| (format!("~{address}@{}", writer.short()), Err(saved)));
+        let archived = self.archive.iter().map(|((address, writer), saved)| {
+            (format!("{ARCHIVED}{address}@{}", writer.short()), Err(saved))
+        });
         let mut all = live.chain(archived);
-        if let Some(after) = after {
-            all.by_ref().find(|(cursor, _)| cursor == after);
+        if in_archive {
+            all.by_ref().find(|(cursor, _)| Some(cursor.as_str()) == after);
         }
         let mut instances = vec![];
         let mut last = None;

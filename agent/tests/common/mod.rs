@@ -15,21 +15,23 @@ use camshaft_cam::derive;
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
 use camshaft_cam::value::Value;
-use camshaft_cam::verify::{VerifiedMachine, verify};
+use camshaft_cam::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, verify};
 use camshaft_manifests::MachineAddress;
 use camshaft_manifests::app::{Strategy, Supervision};
 use camshaft_manifests::relup::{Instruction, Pair, Relup, RelupFrom};
 use camshaft_manifests::resolved::{
     ResolvedApp, ResolvedEdge, ResolvedLink, ResolvedMachine, ResolvedRelease,
 };
+use camshaft_releases::OpenedRelease;
 use camshaft_store::{Journal, ReleaseEntry};
 
 /// A release made from source text.
 #[derive(Clone)]
 pub struct Made {
     resolved: ResolvedRelease,
-    files: BTreeMap<String, Vec<u8>>,
-    relups: Vec<(Digest, Relup)>,
+    edges: BTreeMap<Digest, VerifiedEdge>,
+    links: BTreeMap<Digest, VerifiedLink>,
+    relups: Vec<Relup>,
     modules: BTreeMap<MachineAddress, (Module, VerifiedMachine)>,
 }
 
@@ -54,7 +56,7 @@ pub fn make(
     from: Option<&Made>,
     migrations: &[(&str, &str)],
 ) -> Made {
-    let mut files = BTreeMap::new();
+    let (mut link_code, mut edge_code) = (BTreeMap::new(), BTreeMap::new());
     let mut modules: BTreeMap<MachineAddress, (Module, VerifiedMachine)> = BTreeMap::new();
     let mut apps: Vec<ResolvedApp> = vec![];
     for (address, text) in machines {
@@ -63,7 +65,6 @@ pub fn make(
         let predecessor = from.and_then(|from| from.modules.get(&address)).map(|(module, _)| module);
         let module = compile::machine(&source, predecessor).unwrap_or_else(|d| panic!("{}", show(text, &d)));
         let machine = verified(&module).into_machine().expect("a machine");
-        files.insert(format!("code/{}.cam2", machine.digest().hex()), encode::encode(&module));
         let config = Value::Unit.to_json(machine.config());
         let resolved = ResolvedMachine {
             name: address.machine.clone(),
@@ -90,7 +91,7 @@ pub fn make(
             let receiver: MachineAddress = channel.target.parse().expect("an address");
             let module = derive::link(sender, &channel.name, &modules[&receiver].1).expect("a link");
             let digest = encode::digest(&module);
-            files.insert(format!("links/{}.cam2", digest.hex()), encode::encode(&module));
+            link_code.insert(digest, verified(&module).into_link().expect("a link"));
             let channel = channel.name.parse().expect("a name");
             links.push(ResolvedLink { sender: address.clone(), channel, receiver, digest });
         }
@@ -106,7 +107,7 @@ pub fn make(
                 let module = compile::edge(old, to, source.as_ref())
                     .unwrap_or_else(|d| panic!("{}", show(&address.to_string(), &d)));
                 let digest = encode::digest(&module);
-                files.insert(format!("edges/{}.cam2", digest.hex()), encode::encode(&module));
+                edge_code.insert(digest, verified(&module).into_edge().expect("an edge"));
                 let (machine, from, to) = (address.clone(), old.digest(), to.digest());
                 edges.push(ResolvedEdge { machine, from, to, digest });
                 digest
@@ -123,14 +124,13 @@ pub fn make(
     }
     let relups = from.map(|from| {
         let down = pairs.iter().map(|pair| Pair { from: pair.to, to: pair.from, ..pair.clone() }).collect();
-        let relup = Relup {
+        Relup {
             release: "test".parse().expect("a name"),
             from: RelupFrom { version: from.resolved.version.clone(), digest: from.digest() },
             to: version.parse().expect("a version"),
             up: vec![Instruction::Switch(pairs)],
             down: vec![Instruction::Switch(down)],
-        };
-        (Digest::of(camshaft_manifests::relup::write(&relup).as_bytes()), relup)
+        }
     });
     let resolved = ResolvedRelease {
         name: "test".parse().expect("a name"),
@@ -141,7 +141,8 @@ pub fn make(
         edges,
         predecessors: vec![],
     };
-    Made { resolved, files, relups: relups.into_iter().collect(), modules }
+    let relups = relups.into_iter().collect();
+    Made { resolved, edges: edge_code, links: link_code, relups, modules }
 }
 
 impl Made {
@@ -160,8 +161,16 @@ impl Made {
             digest: self.digest(),
             archive: Digest::of(self.version().as_bytes()),
         };
-        let file = |path: &str| self.files.get(path).cloned();
-        Release::assemble(self.resolved.clone(), entry, self.relups.clone(), &file).expect("a release")
+        let machines = self.modules.values().map(|(_, machine)| (machine.digest(), machine.clone()));
+        let opened = OpenedRelease {
+            digest: self.digest(),
+            resolved: self.resolved.clone(),
+            machines: machines.collect(),
+            edges: self.edges.clone(),
+            links: self.links.clone(),
+            relups: self.relups.clone(),
+        };
+        Release::new(opened, entry).expect("a release")
     }
 }
 
