@@ -23,4 +23,4 @@ pub mod release;
 pub mod serve;
 pub mod stage;
 
-pub use serve::{Options, ServeError, serve};
+pub use serve::{Options, ServeError, serve, serve_until};

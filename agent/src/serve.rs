@@ -85,6 +85,19 @@ fn now_ms() -> i64 {
 ///
 /// Why it does not run, or ended.
 pub fn serve(options: &Options, on_ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    serve_until(options, stop_signal, on_ready)
+}
+
+/// Does what [`serve`] does until another event. `stop` is called within the runtime.
+///
+/// # Errors
+///
+/// Why it does not run, or ended.
+pub fn serve_until<F: Future<Output = ()> + Send + 'static>(
+    options: &Options,
+    stop: impl FnOnce() -> std::io::Result<F>,
+    on_ready: impl FnOnce(SocketAddr),
+) -> Result<(), ServeError> {
     if !options.listen.ip().is_loopback() {
         return Err(ServeError::NotLoopback(options.listen));
     }
@@ -93,14 +106,18 @@ pub fn serve(options: &Options, on_ready: impl FnOnce(SocketAddr)) -> Result<(),
     let salt = RandomState::new().hash_one("salt");
     let node = Node::open(Box::new(journal), Box::new(opener), salt, now_ms())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(options, node, on_ready))
+    runtime.block_on(async { run(options, node, stop()?, on_ready).await })
 }
 
-async fn run(options: &Options, node: Node, on_ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+async fn run(
+    options: &Options,
+    node: Node,
+    stopped: impl Future<Output = ()> + Send + 'static,
+    on_ready: impl FnOnce(SocketAddr),
+) -> Result<(), ServeError> {
     let listen = |source| ServeError::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let stopped = stop_signal()?;
     let (ended, node_ended) = oneshot::channel();
     let (host, thread) = Host::start(node, now_ms, ended)?;
     let operator = Operator::new(host.clone(), Arc::new(now_ms));

@@ -1,0 +1,223 @@
+//! The agent on a real socket, data folder and clock, with the bundles of `examples/`.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+
+use camshaft_agent::api::{HistoryKind, Instances, NodeStatus, Problem, ReleaseState, Report, TryReport};
+use camshaft_agent::{Options, ServeError, serve_until};
+use camshaft_releases::project::{self, Built, Files, Locking};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+fn build(path: &str, found: &[&Built]) -> Built {
+    fn walk(root: &Path, folder: &Path, files: &mut Files) {
+        for entry in std::fs::read_dir(folder).expect("an example is there") {
+            let path = entry.expect("an entry of a folder that can be read").path();
+            if path.is_dir() {
+                walk(root, &path, files);
+            } else {
+                let name = path.strip_prefix(root).expect("it lies within").to_string_lossy().into_owned();
+                files.insert(name, std::fs::read_to_string(&path).expect("examples are text"));
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(path);
+    let mut files = Files::new();
+    walk(&root, &root, &mut files);
+    files.remove(project::LOCK_PATH);
+    let find = |name: &camshaft_manifests::ReleaseName, version: &camshaft_manifests::Version| {
+        let named = |built: &&&Built| {
+            (&built.release.resolved.name, &built.release.resolved.version) == (name, version)
+        };
+        found.iter().find(named).map(|built| built.release.clone())
+    };
+    project::build(&files, &find, Locking::Update).unwrap_or_else(|faults| panic!("{path}: {faults:?}"))
+}
+
+struct Agent {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Result<(), ServeError>>>,
+}
+
+fn options(data: &Path) -> Options {
+    Options { data: data.to_owned(), listen: "127.0.0.1:0".parse().expect("an address") }
+}
+
+impl Agent {
+    fn start(data: &Path) -> Agent {
+        let options = options(data);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (ready, readied) = channel();
+        let thread = std::thread::spawn(move || {
+            let until = || {
+                Ok(async {
+                    let _ = stopped.await;
+                })
+            };
+            serve_until(&options, until, |address| ready.send(address).expect("somebody waits"))
+        });
+        let address = readied.recv().expect("the agent gets ready");
+        Agent { address, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn raw(&self, request: &[u8]) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(self.address).expect("it listens");
+        stream.write_all(request).expect("it reads");
+        let mut answer = vec![];
+        stream.read_to_end(&mut answer).expect("it answers");
+        let answer = String::from_utf8(answer).expect("answers are text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, head.to_lowercase(), body.to_owned())
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String) {
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+        );
+        let (status, head, body) = self.raw(&[head.as_bytes(), body].concat());
+        let kind = if status == 200 { "application/json" } else { "application/problem+json" };
+        assert!(head.contains(&format!("content-type: {kind}")), "{path}: {head}");
+        (status, body)
+    }
+
+    fn send(&self, path: &str, body: &str) -> String {
+        let (status, body) = self.ask("POST", &format!("/v1/apps/{path}"), "", body.as_bytes());
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    fn refused(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String, String) {
+        let (status, body) = self.ask(method, path, headers, body);
+        let problem: Problem = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        assert_eq!(problem.status, status);
+        assert!(!problem.hint.is_empty() && !problem.title.is_empty());
+        (status, problem.code, problem.detail)
+    }
+
+    fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> T {
+        let (status, body) = self.ask("GET", path, "", b"");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).expect("the shape of the interface")
+    }
+
+    fn post<T: serde::de::DeserializeOwned>(&self, path: &str, body: &[u8]) -> T {
+        let (status, body) = self.ask("POST", path, "", body);
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).expect("the shape of the interface")
+    }
+
+    fn stop(mut self) {
+        drop(self.stop.take());
+        self.thread.take().expect("it runs").join().expect("no panic").expect("it ends well");
+    }
+}
+
+#[test]
+fn the_counter_over_its_life() {
+    let one = build("counter/v1", &[]);
+    let two = build("counter/v2", &[&one]);
+    let data = TempDir::new().expect("a folder");
+    let agent = Agent::start(data.path());
+    let empty: NodeStatus = agent.get("/v1/node");
+    assert_eq!((empty.running, empty.switch), (None, 0));
+
+    let report: Report = agent.post("/v1/node/install", &one.packed.bytes);
+    assert_eq!((report.what, report.state), (HistoryKind::Installed, ReleaseState::Permanent));
+    assert_eq!(agent.send("counter/counter", "\"Incr\""), "\"Ok\"");
+    assert_eq!(agent.send("counter/counter", "\"Read\""), "{\"Count\":1}");
+    let trial: TryReport = agent.post("/v1/node/try", &two.packed.bytes);
+    assert!(trial.passed);
+    let report: Report = agent.post("/v1/node/upgrade", &two.packed.bytes);
+    assert_eq!((report.state, report.switch), (ReleaseState::Provisional, Some(2)));
+    assert_eq!(agent.send("counter/counter", "\"Read\""), "{\"Count\":1}");
+    let (status, code, detail) = agent.refused("POST", "/v1/node/upgrade", "", &two.packed.bytes);
+    assert_eq!((status, code.as_str()), (409, "other-base"));
+    assert!(detail.starts_with("the running machine is not the one this upgrade starts from"), "{detail}");
+
+    // A second agent on the same data is refused; a stopped one leaves all behind.
+    let error = serve_until(&options(data.path()), || Ok(async {}), |_| {}).expect_err("it is taken");
+    assert!(error.is_refusal());
+    agent.stop();
+    let agent = Agent::start(data.path());
+    assert_eq!(agent.send("counter/counter", "\"Read\""), "{\"Count\":1}");
+    let report: Report = agent.post("/v1/node/rollback", b"");
+    assert_eq!(report.running.version, "1.0.0");
+    assert_eq!(agent.send("counter/counter", "\"Read\""), "{\"Count\":1}");
+    let list: Instances = agent.get("/v1/node/instances?limit=1");
+    assert_eq!((list.instances.len(), list.next), (1, None));
+
+    for bad in ["counter/bad-migration", "counter/bad-invariant"] {
+        // The states that the bad ones do not pass are in their READMEs; most states pass.
+        let bundle = build(bad, &[&one]);
+        let trial: TryReport = agent.post("/v1/node/try", &bundle.packed.bytes);
+        assert_eq!(trial.from.version, "1.0.0");
+    }
+    let base = build("counter/wrong-base/base", &[]);
+    let wrong = build("counter/wrong-base/v2", &[&base]);
+    let (_, code, detail) = agent.refused("POST", "/v1/node/upgrade", "", &wrong.packed.bytes);
+    assert_eq!(code, "other-base");
+    assert!(detail.contains("the upgrade starts from another 1.0.0"), "{detail}");
+    agent.stop();
+}
+
+#[test]
+fn what_is_no_request_is_refused_with_a_problem() {
+    let one = build("counter/v1", &[]);
+    let data = TempDir::new().expect("a folder");
+    let agent = Agent::start(data.path());
+    let incr = b"\"Incr\"";
+    let path = "/v1/apps/counter/counter";
+    let refused = |method: &str, path: &str, headers: &str, body: &[u8], status: u16, code: &str| {
+        let (found, found_code, detail) = agent.refused(method, path, headers, body);
+        assert_eq!((found, found_code.as_str()), (status, code), "{method} {path}: {detail}");
+    };
+    refused("POST", path, "", incr, 404, "empty");
+    refused("POST", "/v1/node/rollback", "", b"", 409, "empty");
+    refused("POST", "/v1/node/make-permanent", "", b"", 409, "empty");
+    refused("POST", "/v1/node/upgrade", "", &one.packed.bytes, 409, "empty");
+    let _: Report = agent.post("/v1/node/install", &one.packed.bytes);
+    refused("POST", "/v1/node/install", "", &one.packed.bytes, 409, "not-empty");
+    refused("POST", "/v1/node/install", "", b"no bundle", 400, "bad-bundle");
+    refused("POST", "/v1/node/upgrade", "", &one.packed.bytes[..100], 400, "bad-bundle");
+    refused("POST", "/v1/node/rollback", "", b"", 409, "nothing-to-roll-back");
+    refused("POST", "/v1/node/rollback?force=1", "", b"", 400, "bad-request");
+    refused("GET", "/v1/node/instances?limit=0", "", b"", 400, "bad-request");
+    refused("GET", "/v1/node/instances?page=1", "", b"", 400, "bad-request");
+    refused("GET", "/v1/nothing", "", b"", 404, "not-found");
+    refused("GET", path, "", b"", 405, "method-not-allowed");
+    refused("DELETE", "/v1/node", "", b"", 405, "method-not-allowed");
+    refused("POST", "/v1/apps/counter/other", "", incr, 404, "not-found");
+    refused("POST", "/v1/apps/counter/counter/key", "", incr, 404, "not-found");
+    refused("POST", "/v1/apps/Counter/counter", "", incr, 404, "not-found");
+    refused("POST", "/v1/apps/counter/counter/%ff", "", incr, 400, "bad-request");
+    refused("POST", path, "", b"\"Incr", 400, "wrong-type");
+    refused("POST", path, "", b"\"Decrement\"", 400, "wrong-type");
+    refused("POST", path, "", b"\xff", 400, "wrong-type");
+    refused("POST", path, "camshaft-message: c\r\n", incr, 400, "bad-request");
+    refused("POST", path, "camshaft-message: c/0\r\n", incr, 400, "bad-request");
+    refused("POST", path, "camshaft-message: c/+1\r\n", incr, 400, "bad-request");
+    refused("POST", path, "camshaft-message: c/1\r\nidempotency-key: k\r\n", incr, 400, "bad-request");
+    refused("POST", path, "", &vec![b' '; (1 << 20) + 1], 413, "too-large");
+
+    let message = "camshaft-message: c/1\r\n";
+    assert_eq!(agent.ask("POST", path, message, incr), (200, "\"Ok\"".to_owned()));
+    assert_eq!(agent.ask("POST", path, message, incr), (200, "\"Ok\"".to_owned()));
+    refused("POST", path, message, b"\"Read\"", 409, "conflict");
+    assert_eq!(agent.send("counter/counter", "\"Read\""), "{\"Count\":1}");
+    agent.stop();
+}
+
+#[test]
+fn an_address_that_others_can_reach_is_refused() {
+    let data = TempDir::new().expect("a folder");
+    let options = Options { listen: "0.0.0.0:0".parse().expect("an address"), ..options(data.path()) };
+    let error = serve_until(&options, || Ok(async {}), |_| {}).expect_err("not loopback");
+    assert!(matches!(error, ServeError::NotLoopback(_)), "{error}");
+    assert!(error.is_refusal());
+}
