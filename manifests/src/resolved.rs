@@ -114,8 +114,17 @@ pub struct Predecessor {
 pub struct Composition {
     /// The applications, in dependency order.
     pub apps: Vec<ComposedApp>,
-    /// The digests of its links.
-    pub links: BTreeSet<Digest>,
+    /// The links of its channels.
+    pub links: BTreeSet<ComposedLink>,
+}
+
+/// A link of a composition.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ComposedLink {
+    /// The machine that sends.
+    pub sender: MachineAddress,
+    /// The digest of the link.
+    pub digest: Digest,
 }
 
 /// An application of a composition.
@@ -161,7 +170,11 @@ impl ResolvedRelease {
         };
         Composition {
             apps: self.apps.iter().map(app).collect(),
-            links: self.links.iter().map(|link| link.digest).collect(),
+            links: self
+                .links
+                .iter()
+                .map(|link| ComposedLink { sender: link.sender.clone(), digest: link.digest })
+                .collect(),
         }
     }
 
@@ -316,7 +329,11 @@ fn read_edge(table: &Table<'_, '_>) -> Option<ResolvedEdge> {
 fn read_predecessor(table: &Table<'_, '_>) -> Option<Predecessor> {
     let version = table.required("version").and_then(|field| field.word());
     let digest = table.required("digest").and_then(|field| field.word());
-    let links = table.required("links").and_then(|field| field.words());
+    let links = read_list(table.optional("link"), |table| {
+        let sender = table.required("sender").and_then(|field| field.word());
+        let digest = table.required("digest").and_then(|field| field.word());
+        Some(ComposedLink { sender: sender?, digest: digest? })
+    });
     let read_app = |table: &Table<'_, '_>| {
         let name = table.required("name").and_then(|field| field.word());
         let version = table.required("version").and_then(|field| field.word());
@@ -369,9 +386,6 @@ fn check_release(reader: &Reader<'_>, release: &ResolvedRelease) {
     };
     let mut keys = BTreeSet::new();
     for link in &release.links {
-        if composition.machine(&link.sender).is_none() {
-            unknown("a link", &link.sender);
-        }
         if composition.machine(&link.receiver).is_none() {
             unknown("a link", &link.receiver);
         }
@@ -421,8 +435,17 @@ fn check_composition(reader: &Reader<'_>, what: &str, composition: &Composition)
                 reader.refuse("M0123", 0..0, message);
             }
         }
+        if app.machines.is_empty() {
+            reader.refuse("M0115", 0..0, format!("{what} has application {} without machines", app.name));
+        }
         if !before.insert(&app.name) {
             reader.refuse("M0112", 0..0, format!("{what} has application {} twice", app.name));
+        }
+    }
+    for link in &composition.links {
+        if composition.machine(&link.sender).is_none() {
+            let message = format!("a link of {what} names machine {}, which it does not have", link.sender);
+            reader.refuse("M0124", 0..0, message);
         }
     }
 }
@@ -475,7 +498,6 @@ pub fn write(release: &ResolvedRelease) -> String {
         writer.item("predecessor");
         writer.text("version", &predecessor.version);
         writer.text("digest", predecessor.digest);
-        writer.texts("links", &predecessor.composition.links);
         for app in &predecessor.composition.apps {
             writer.item("predecessor.app");
             writer.text("name", &app.name);
@@ -487,6 +509,11 @@ pub fn write(release: &ResolvedRelease) -> String {
                 writer.raw("keyed", machine.keyed);
                 writer.text("digest", machine.digest);
             }
+        }
+        for link in &predecessor.composition.links {
+            writer.item("predecessor.link");
+            writer.text("sender", &link.sender);
+            writer.text("digest", link.digest);
         }
     }
     writer.end()
@@ -581,6 +608,10 @@ mod tests {
         refused(
             &|release| release.links[0].receiver = "z/m".parse().expect("an address"),
             "M0124 `` a link names machine z/m, which the release does not have",
+        );
+        refused(
+            &|release| release.links[0].sender = "z/m".parse().expect("an address"),
+            "M0124 `` a link of the release names machine z/m, which it does not have",
         );
         refused(
             &|release| release.links.push(release.links[0].clone()),

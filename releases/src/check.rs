@@ -1,320 +1,541 @@
-//! The relup checker: judges a relup of any author against the two releases that it joins.
+//! The checker: judges any relup, whoever made it.
 //!
-//! It shares no code with the planner, so that one mistake does not pass both. The rules:
+//! It shares no code with the planner. It knows what both releases are made of and which edges
+//! there are, and holds the relup against the rules of [`RULES`], in both directions; a direction
+//! goes from the release *before* to the release *after*. Every fault names its rule.
 //!
 //! | rule | what must hold |
 //! |---|---|
-//! | C01 | the relup starts from the predecessor that it is judged for, and leads to the release |
-//! | C02 | each direction switches once |
-//! | C03 | the switch names every machine of both releases once, and no other |
-//! | C04 | the switch names the digests that the two releases have |
-//! | C05 | a machine that changes takes an edge |
-//! | C06 | a machine that stays, comes or goes takes none |
-//! | C07 | an edge is one of the bundle's, of that machine, between those two digests |
-//! | C08 | code that starts to run was loaded and then verified before the switch |
-//! | C09 | what is loaded and verified is code of the release |
-//! | C10 | a machine that changes is tried before the switch, along the edge of the switch |
-//! | C11 | an application that is new is started after the switch, and no other |
-//! | C12 | an application starts after what it depends on |
-//! | C13 | an application that goes is stopped after the switch, and no other |
-//! | C14 | an application stops before what it depends on |
-//! | C15 | after make_permanent comes nothing |
-//!
-//! They answer to what OTP's tools let pass: a changed module without an instruction, a release
-//! that says one version and runs another, applications started in file order, a downgrade that
-//! nobody wrote.
+//! | C01 | the relup is about the two releases given: name, versions, and the digest that it starts from |
+//! | C02 | each direction has a switch; from a release to itself there is nothing to do at all |
+//! | C03 | a direction has one switch only |
+//! | C04 | `load`, `verify` and `try` stand before the switch; `start`, `stop`, `apply`, `migrate`, `restart` and `make_permanent` after it; nothing after `make_permanent` |
+//! | C05 | every machine of both releases stands in the switch |
+//! | C06 | a machine stands in the switch once, and only if a release has it |
+//! | C07 | the digests of a pair are those of the two releases |
+//! | C08 | a machine that changes has an edge |
+//! | C09 | the edge of a machine is one of this release, between just the digests of the pair |
+//! | C10 | a machine that does not change, or is added or removed, has no edge |
+//! | C11 | the code of every changed or added machine, every edge and every new link is loaded |
+//! | C12 | what is loaded is verified |
+//! | C13 | nothing is verified before it is loaded |
+//! | C14 | every migration is tried |
+//! | C15 | nothing is tried before machine and edge are verified, nor with other ends than the switch has |
+//! | C16 | what is loaded or verified is code that this direction needs |
+//! | C17 | nothing is loaded, verified or tried twice |
+//! | C18 | every added application is started |
+//! | C19 | an application starts after those that it depends on |
+//! | C20 | only added applications are started, once each |
+//! | C21 | every removed application is stopped |
+//! | C22 | an application stops after those that depend on it |
+//! | C23 | only removed applications are stopped, once each |
+//! | C24 | `down` goes back over the edges that `up` took |
+//! | C25 | a machine that goes on stays keyed, or stays without keys |
+//! | C26 | `apply`, `migrate` and `restart` name what runs after the switch; `migrate` the edge that the switch has |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use camshaft_cam::digest::Digest;
-use camshaft_manifests::relup::{Change, Code, Instruction, Pair, Relup};
-use camshaft_manifests::resolved::{ComposedApp, Composition, Predecessor, ResolvedEdge, ResolvedRelease};
-use camshaft_manifests::{AppName, MachineAddress};
+use camshaft_manifests::relup::{Change, Code, CodeOf, Instruction, Pair, Relup};
+use camshaft_manifests::resolved::{Composition, Predecessor, ResolvedRelease};
+use camshaft_manifests::{AppName, MachineAddress, ReleaseName, Version};
 
-/// The ids of the rules.
-pub const RULES: [&str; 15] =
-    ["C01", "C02", "C03", "C04", "C05", "C06", "C07", "C08", "C09", "C10", "C11", "C12", "C13", "C14", "C15"];
+/// The ids of all rules.
+pub const RULES: [&str; 26] = [
+    "C01", "C02", "C03", "C04", "C05", "C06", "C07", "C08", "C09", "C10", "C11", "C12", "C13", "C14", "C15",
+    "C16", "C17", "C18", "C19", "C20", "C21", "C22", "C23", "C24", "C25", "C26",
+];
 
-/// A rule that a relup breaks.
+/// What a relup is judged by; apart from the releases, so that tests can bend each fact.
+#[derive(Debug, Clone)]
+struct Facts {
+    release: ReleaseName,
+    from: Predecessor,
+    to_version: Version,
+    to: Composition,
+    edges: BTreeMap<Digest, EdgeEnds>,
+}
+
+/// Where an edge belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct EdgeEnds {
+    machine: MachineAddress,
+    /// The machine digest of the older release.
+    from: Digest,
+    /// The machine digest of the newer release.
+    to: Digest,
+}
+
+impl Facts {
+    fn of(from: &Predecessor, to: &ResolvedRelease) -> Facts {
+        let ends = |edge: &camshaft_manifests::resolved::ResolvedEdge| EdgeEnds {
+            machine: edge.machine.clone(),
+            from: edge.from,
+            to: edge.to,
+        };
+        Facts {
+            release: to.name.clone(),
+            from: from.clone(),
+            to_version: to.version.clone(),
+            to: to.composition(),
+            edges: to.edges.iter().map(|edge| (edge.digest, ends(edge))).collect(),
+        }
+    }
+}
+
+/// The direction that a fault is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the older release to the newer.
+    Up,
+    /// Back.
+    Down,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::Up => "up",
+            Direction::Down => "down",
+        })
+    }
+}
+
+/// One thing that is wrong with a relup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The rule.
+    /// The rule that is broken, one of [`RULES`].
     pub rule: &'static str,
-    /// Where: `up`, `down`, or the whole relup.
-    pub part: &'static str,
+    /// The direction, unless it is about the relup as a whole.
+    pub direction: Option<Direction>,
+    /// The instruction that it is about, counted from 0 within its direction.
+    pub instruction: Option<usize>,
     /// What is wrong.
-    pub reason: String,
+    pub message: String,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ({})", self.part, self.reason, self.rule)
+        write!(f, "{}", self.rule)?;
+        if let Some(direction) = self.direction {
+            write!(f, " {direction}")?;
+        }
+        if let Some(index) = self.instruction {
+            write!(f, " {}", index + 1)?;
+        }
+        write!(f, ": {}", self.message)
     }
 }
 
-/// Judges a relup. No faults: it may be followed.
+/// Judges a relup between a predecessor and a release; no fault means that an agent may carry
+/// it out.
 pub fn check(relup: &Relup, from: &Predecessor, to: &ResolvedRelease) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut whole = |reason: String| faults.push(Fault { rule: "C01", part: "relup", reason });
-    if relup.release != to.name {
-        whole(format!("it is for the release {}, not {}", relup.release, to.name));
+    check_by(relup, &Facts::of(from, to))
+}
+
+fn check_by(relup: &Relup, facts: &Facts) -> Vec<Fault> {
+    let mut faults = check_ends(relup, facts);
+    let same = facts.from.version == facts.to_version && facts.from.composition == facts.to;
+    let mut taken = Vec::new();
+    for (direction, instructions) in [(Direction::Up, &relup.up), (Direction::Down, &relup.down)] {
+        if same {
+            if !instructions.is_empty() {
+                faults.push(Fault {
+                    rule: "C02",
+                    direction: Some(direction),
+                    instruction: Some(0),
+                    message: "from a release to itself there is nothing to do".to_owned(),
+                });
+            }
+            continue;
+        }
+        let (before, after) = match direction {
+            Direction::Up => (&facts.from.composition, &facts.to),
+            Direction::Down => (&facts.to, &facts.from.composition),
+        };
+        let mut judge = Judge { direction, facts, before, after, faults: Vec::new() };
+        taken.push(judge.run(instructions));
+        faults.append(&mut judge.faults);
     }
-    if (&relup.from.version, relup.from.digest) != (&from.version, from.digest) {
-        whole(format!(
-            "it starts from {} ({}), not {} ({})",
-            relup.from.version,
-            relup.from.digest.short(),
-            from.version,
-            from.digest.short()
-        ));
+    if let [up, down] = &taken[..] {
+        for (machine, edge) in up {
+            if down.get(machine).is_some_and(|back| back != edge) {
+                faults.push(Fault {
+                    rule: "C24",
+                    direction: Some(Direction::Down),
+                    instruction: None,
+                    message: format!("machine {machine} goes back over another edge than it came"),
+                });
+            }
+        }
     }
-    if relup.to != to.version {
-        whole(format!("it leads to {}, not {}", relup.to, to.version));
-    }
-    let composition = to.composition();
-    let up = Judge {
-        part: "up",
-        from: &from.composition,
-        to: &composition,
-        edges: &to.edges,
-        back: false,
-        faults: vec![],
-    };
-    faults.extend(up.judge(&relup.up));
-    let down = Judge {
-        part: "down",
-        from: &composition,
-        to: &from.composition,
-        edges: &to.edges,
-        back: true,
-        faults: vec![],
-    };
-    faults.extend(down.judge(&relup.down));
     faults
 }
 
+fn check_ends(relup: &Relup, facts: &Facts) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut fault = |message: String| {
+        faults.push(Fault { rule: "C01", direction: None, instruction: None, message });
+    };
+    if relup.release != facts.release {
+        fault(format!("this is a relup of {}, not of {}", relup.release, facts.release));
+    }
+    if relup.from.version != facts.from.version {
+        fault(format!("it starts from {}, not from {}", relup.from.version, facts.from.version));
+    }
+    if relup.from.digest != facts.from.digest {
+        fault(format!("it starts from the bundle {}, not from {}", relup.from.digest, facts.from.digest));
+    }
+    if relup.to != facts.to_version {
+        fault(format!("it leads to {}, not to {}", relup.to, facts.to_version));
+    }
+    faults
+}
+
+/// Judges one direction.
 struct Judge<'a> {
-    part: &'static str,
-    from: &'a Composition,
-    to: &'a Composition,
-    edges: &'a [ResolvedEdge],
-    /// Edges are followed backwards.
-    back: bool,
+    direction: Direction,
+    facts: &'a Facts,
+    before: &'a Composition,
+    after: &'a Composition,
     faults: Vec<Fault>,
 }
 
+/// The edges that a direction takes, by machine.
+type Taken = BTreeMap<MachineAddress, Digest>;
+
 impl Judge<'_> {
-    fn fault(&mut self, rule: &'static str, reason: String) {
-        self.faults.push(Fault { rule, part: self.part, reason });
+    fn fault(&mut self, rule: &'static str, instruction: Option<usize>, message: String) {
+        let direction = Some(self.direction);
+        self.faults.push(Fault { rule, direction, instruction, message });
     }
 
-    fn judge(mut self, instructions: &[Instruction]) -> Vec<Fault> {
-        let mut switches =
-            instructions.iter().enumerate().filter_map(|(at, instruction)| match instruction {
-                Instruction::Switch(pairs) => Some((at, pairs)),
-                _ => None,
-            });
-        match (switches.next(), switches.next()) {
-            (None, _) => self.fault("C02", "it never switches".to_owned()),
-            (Some(_), Some(_)) => self.fault("C02", "it switches twice".to_owned()),
-            (Some((at, pairs)), None) => {
-                self.pairs(pairs);
-                self.before(&instructions[..at], pairs);
-                self.after(&instructions[..at], &instructions[at + 1..]);
+    fn run(&mut self, instructions: &[Instruction]) -> Taken {
+        let switches: Vec<usize> = instructions
+            .iter()
+            .enumerate()
+            .filter(|(_, instruction)| matches!(instruction, Instruction::Switch(_)))
+            .map(|(index, _)| index)
+            .collect();
+        let Some(&switch) = switches.first() else {
+            self.fault("C02", None, "there is no switch".to_owned());
+            return Taken::new();
+        };
+        for &second in &switches[1..] {
+            self.fault("C03", Some(second), "there is one switch, this is another".to_owned());
+        }
+        self.check_phases(instructions, switch);
+        let Instruction::Switch(pairs) = &instructions[switch] else {
+            unreachable!("the index is that of a switch")
+        };
+        let taken = self.check_pairs(switch, pairs);
+        self.check_code(instructions, pairs);
+        self.check_tries(instructions, pairs);
+        self.check_starts(instructions);
+        self.check_stops(instructions);
+        self.check_rest(instructions, &taken);
+        taken
+    }
+
+    fn check_phases(&mut self, instructions: &[Instruction], switch: usize) {
+        let mut permanent = false;
+        for (index, instruction) in instructions.iter().enumerate() {
+            if permanent {
+                let message = format!("`{}` stands after `make_permanent`", instruction.word());
+                self.fault("C04", Some(index), message);
+            }
+            let wrong = match instruction {
+                Instruction::Load(_) | Instruction::Verify(_) | Instruction::Try(_) if index > switch => {
+                    "after"
+                }
+                Instruction::Start(_)
+                | Instruction::Stop(_)
+                | Instruction::Apply(_)
+                | Instruction::Migrate(_)
+                | Instruction::Restart(_)
+                | Instruction::MakePermanent
+                    if index < switch =>
+                {
+                    "before"
+                }
+                _ => "",
+            };
+            permanent |= matches!(instruction, Instruction::MakePermanent);
+            if !wrong.is_empty() {
+                let message = format!("`{}` stands {wrong} the switch", instruction.word());
+                self.fault("C04", Some(index), message);
             }
         }
-        let permanent =
-            instructions.iter().position(|instruction| matches!(instruction, Instruction::MakePermanent));
-        if permanent.is_some_and(|at| at + 1 < instructions.len()) {
-            self.fault("C15", "something follows make_permanent".to_owned());
-        }
-        self.faults
     }
 
-    fn pairs(&mut self, pairs: &[Pair]) {
+    fn check_pairs(&mut self, switch: usize, pairs: &[Pair]) -> Taken {
+        let at = Some(switch);
         let mut seen = BTreeSet::new();
+        let mut taken = Taken::new();
         for pair in pairs {
             let machine = &pair.machine;
-            if !seen.insert(machine.clone()) {
-                self.fault("C03", format!("the switch names {machine} twice"));
+            if !seen.insert(machine) {
+                self.fault("C06", at, format!("machine {machine} stands twice in the switch"));
                 continue;
             }
-            let (from, to) = (digest(self.from, machine), digest(self.to, machine));
-            if from.is_none() && to.is_none() {
-                self.fault("C03", format!("the switch names {machine}, which neither release has"));
+            let old = self.before.machine(machine);
+            let new = self.after.machine(machine);
+            if old.is_none() && new.is_none() {
+                self.fault("C06", at, format!("neither release has machine {machine}"));
                 continue;
             }
-            if (pair.from, pair.to) != (from, to) {
-                self.fault("C04", format!("the switch has other digests of {machine} than the releases"));
-                continue;
-            }
-            match (from, to, pair.edge) {
-                (Some(from), Some(to), None) if from != to => {
-                    self.fault("C05", format!("{machine} changes and takes no edge"));
+            for (found, machine_is, when) in [(pair.from, old, "before"), (pair.to, new, "after")] {
+                let expected = machine_is.map(|machine| machine.digest);
+                if found != expected {
+                    let message = format!(
+                        "machine {machine} {when} the switch is {}, the switch says {}",
+                        shown(expected),
+                        shown(found)
+                    );
+                    self.fault("C07", at, message);
                 }
-                (Some(from), Some(to), Some(edge)) if from != to => self.edge(machine, from, to, edge),
-                (_, _, Some(_)) => self.fault("C06", format!("{machine} does not change and takes an edge")),
-                _ => {}
+            }
+            if let (Some(old), Some(new)) = (old, new)
+                && old.keyed != new.keyed
+            {
+                let message = format!("machine {machine} is keyed in one release and not in the other");
+                self.fault("C25", at, message);
+            }
+            let changes = match (old, new) {
+                (Some(old), Some(new)) => old.digest != new.digest,
+                _ => false,
+            };
+            match pair.edge {
+                None if changes => {
+                    self.fault("C08", at, format!("machine {machine} changes and has no edge"));
+                }
+                Some(_) if !changes => {
+                    self.fault("C10", at, format!("machine {machine} has an edge and does not change"));
+                }
+                Some(edge) => {
+                    self.check_edge(switch, pair, edge);
+                    taken.insert(machine.clone(), edge);
+                }
+                None => {}
             }
         }
-        for (machine, _) in self.from.machines().chain(self.to.machines()) {
-            if seen.insert(machine.clone()) {
-                self.fault("C03", format!("the switch does not say what becomes of {machine}"));
+        let (before, after) = (self.before, self.after);
+        let mut missing = BTreeSet::new();
+        for (machine, _) in before.machines().chain(after.machines()) {
+            if !seen.contains(&machine) {
+                missing.insert(machine);
             }
         }
+        for machine in missing {
+            self.fault("C05", at, format!("machine {machine} is missing from the switch"));
+        }
+        taken
     }
 
-    fn edge(&mut self, machine: &MachineAddress, from: Digest, to: Digest, digest: Digest) {
-        let Some(edge) = self.edges.iter().find(|edge| edge.digest == digest) else {
-            self.fault(
-                "C07",
-                format!("{machine} takes the edge {}, which the bundle does not have", digest.short()),
-            );
+    fn check_edge(&mut self, index: usize, pair: &Pair, edge: Digest) {
+        let Some(ends) = self.facts.edges.get(&edge) else {
+            let message =
+                format!("machine {} has the edge {edge}, which the release does not have", pair.machine);
+            self.fault("C09", Some(index), message);
             return;
         };
-        let ends = if self.back { (edge.to, edge.from) } else { (edge.from, edge.to) };
-        if edge.machine != *machine || ends != (from, to) {
-            self.fault(
-                "C07",
-                format!("the edge {} is not that of {machine} between these two", digest.short()),
+        let (lower, upper) = match self.direction {
+            Direction::Up => (pair.from, pair.to),
+            Direction::Down => (pair.to, pair.from),
+        };
+        if ends.machine != pair.machine || Some(ends.from) != lower || Some(ends.to) != upper {
+            let message = format!(
+                "the edge of machine {} belongs to {}, from {} to {}",
+                pair.machine, ends.machine, ends.from, ends.to
             );
+            self.fault("C09", Some(index), message);
         }
     }
 
-    /// Judges what comes before the switch.
-    fn before(&mut self, instructions: &[Instruction], pairs: &[Pair]) {
-        let mut loaded = BTreeSet::new();
-        let mut verified = BTreeSet::new();
-        let mut tried: BTreeMap<MachineAddress, Change> = BTreeMap::new();
-        for instruction in instructions {
-            match instruction {
-                Instruction::Load(code) => {
-                    self.known(&code.machine, code.code);
-                    loaded.insert(code.code);
-                }
-                Instruction::Verify(code) => {
-                    self.known(&code.machine, code.code);
-                    if loaded.contains(&code.code) {
-                        verified.insert(code.code);
-                    } else {
-                        self.fault(
-                            "C08",
-                            format!("code of {} is verified before it is loaded", code.machine),
-                        );
-                    }
-                }
-                Instruction::Try(change) => {
-                    tried.insert(change.machine.clone(), change.clone());
-                }
-                _ => {}
+    /// What this direction needs at hand at the switch. Taken from the releases and not from the
+    /// switch, so that a wrong switch does not make wrong loads right.
+    fn needed_code(&self, pairs: &[Pair]) -> BTreeSet<CodeOf> {
+        let mut needed = BTreeSet::new();
+        for (machine, new) in self.after.machines() {
+            if self.before.machine(&machine).is_none_or(|old| old.digest != new.digest) {
+                needed.insert(CodeOf { machine, code: Code::Machine(new.digest) });
+            }
+        }
+        for link in &self.after.links {
+            if !self.before.links.contains(link) {
+                needed.insert(CodeOf { machine: link.sender.clone(), code: Code::Link(link.digest) });
             }
         }
         for pair in pairs {
-            let machine = &pair.machine;
-            if let Some(to) = pair.to.filter(|to| pair.from != Some(*to))
-                && !verified.contains(&Code::Machine(to))
-            {
-                self.fault("C08", format!("{machine} would run code that was not loaded and verified"));
+            if let Some(edge) = pair.edge {
+                needed.insert(CodeOf { machine: pair.machine.clone(), code: Code::Edge(edge) });
             }
-            let (Some(from), Some(to), Some(edge)) = (pair.from, pair.to, pair.edge) else { continue };
-            if !verified.contains(&Code::Edge(edge)) {
-                self.fault("C08", format!("{machine} takes an edge that was not loaded and verified"));
+        }
+        needed
+    }
+
+    fn check_code(&mut self, instructions: &[Instruction], pairs: &[Pair]) {
+        let needed = self.needed_code(pairs);
+        let mut loaded = BTreeSet::new();
+        let mut verified = BTreeSet::new();
+        for (index, instruction) in instructions.iter().enumerate() {
+            let (code, is_load) = match instruction {
+                Instruction::Load(code) => (code, true),
+                Instruction::Verify(code) => (code, false),
+                _ => continue,
+            };
+            let what = in_words(code);
+            if !needed.contains(code) {
+                self.fault("C16", Some(index), format!("{what} is not needed here"));
             }
-            let wanted = Change { machine: machine.clone(), from, to, edge };
-            match tried.get(machine) {
-                Some(change) if *change == wanted => {}
-                Some(_) => self.fault("C10", format!("{machine} is tried along another edge than it takes")),
-                None => self.fault("C10", format!("{machine} changes and is not tried")),
+            if !is_load && !loaded.contains(code) {
+                self.fault("C13", Some(index), format!("{what} is verified before it is loaded"));
+            }
+            let fresh = if is_load { loaded.insert(code) } else { verified.insert(code) };
+            if !fresh {
+                self.fault("C17", Some(index), format!("{what} is there twice: `{}`", instruction.word()));
+            }
+        }
+        for code in &needed {
+            if !loaded.contains(code) {
+                self.fault("C11", None, format!("{} is never loaded", in_words(code)));
+            } else if !verified.contains(code) {
+                self.fault("C12", None, format!("{} is never verified", in_words(code)));
             }
         }
     }
 
-    fn known(&mut self, machine: &MachineAddress, code: Code) {
-        let known = match code {
-            Code::Machine(found) => digest(self.to, machine) == Some(found),
-            Code::Edge(found) => {
-                self.edges.iter().any(|edge| edge.digest == found && edge.machine == *machine)
-            }
-            Code::Link(found) => self.to.links.contains(&found) && digest(self.to, machine).is_some(),
-        };
-        if !known {
-            self.fault("C09", format!("{machine} has no such code in the release"));
-        }
-    }
-
-    /// Judges what starts and stops.
-    fn after(&mut self, before: &[Instruction], after: &[Instruction]) {
-        for instruction in before {
+    fn check_tries(&mut self, instructions: &[Instruction], pairs: &[Pair]) {
+        let mut verified = BTreeSet::new();
+        let mut tried = BTreeSet::new();
+        for (index, instruction) in instructions.iter().enumerate() {
             match instruction {
-                Instruction::Start(app) => self.fault("C11", format!("{app} is started before the switch")),
-                Instruction::Stop(app) => self.fault("C13", format!("{app} is stopped before the switch")),
+                Instruction::Verify(code) => {
+                    verified.insert(code.clone());
+                }
+                Instruction::Try(change) => {
+                    let machine = &change.machine;
+                    if !tried.insert(machine.clone()) {
+                        self.fault("C17", Some(index), format!("machine {machine} is tried twice"));
+                    }
+                    for code in [Code::Machine(change.to), Code::Edge(change.edge)] {
+                        let code = CodeOf { machine: machine.clone(), code };
+                        if !verified.contains(&code) {
+                            let message =
+                                format!("machine {machine} is tried before {} is verified", in_words(&code));
+                            self.fault("C15", Some(index), message);
+                        }
+                    }
+                    if !pairs.iter().any(|pair| is_of(change, pair)) {
+                        let message =
+                            format!("machine {machine} is tried with other ends than the switch has");
+                        self.fault("C15", Some(index), message);
+                    }
+                }
                 _ => {}
             }
         }
-        let started: Vec<&AppName> = after
-            .iter()
-            .filter_map(|instruction| match instruction {
-                Instruction::Start(app) => Some(app),
-                _ => None,
-            })
-            .collect();
-        let stopped: Vec<&AppName> = after
-            .iter()
-            .filter_map(|instruction| match instruction {
-                Instruction::Stop(app) => Some(app),
-                _ => None,
-            })
-            .collect();
-        let (from, to) = (self.from, self.to);
-        self.each_once("C11", "started", &started, to, from);
-        self.each_once("C13", "stopped", &stopped, from, to);
-        for (at, app) in started.iter().enumerate() {
-            for needed in depends(to, app) {
-                if started.iter().skip(at + 1).any(|later| **later == needed) {
-                    self.fault("C12", format!("{app} starts before {needed}, which it depends on"));
-                }
-            }
-        }
-        for (at, app) in stopped.iter().enumerate() {
-            for needed in depends(from, app) {
-                if stopped.iter().take(at).any(|earlier| **earlier == needed) {
-                    self.fault("C14", format!("{app} stops after {needed}, which it depends on"));
-                }
+        for pair in pairs.iter().filter(|pair| pair.edge.is_some()) {
+            if !tried.contains(&pair.machine) {
+                self.fault("C14", None, format!("the migration of machine {} is never tried", pair.machine));
             }
         }
     }
 
-    /// Judges that the named applications are those that one release has and the other has not.
-    fn each_once(
-        &mut self,
-        rule: &'static str,
-        word: &str,
-        named: &[&AppName],
-        one: &Composition,
-        other: &Composition,
-    ) {
-        let expected: BTreeSet<&AppName> =
-            one.apps.iter().map(|app| &app.name).filter(|name| other.app(name).is_none()).collect();
-        for app in &expected {
-            match named.iter().filter(|name| *name == app).count() {
-                1 => {}
-                0 => self.fault(rule, format!("{app} is never {word}")),
-                _ => self.fault(rule, format!("{app} is {word} twice")),
+    fn check_starts(&mut self, instructions: &[Instruction]) {
+        let (before, after) = (self.before, self.after);
+        let mut started: BTreeSet<&AppName> = BTreeSet::new();
+        for (index, instruction) in instructions.iter().enumerate() {
+            let Instruction::Start(name) = instruction else { continue };
+            let Some(app) = after.app(name).filter(|_| before.app(name).is_none()) else {
+                let message = format!("application {name} is started, and the switch does not add it");
+                self.fault("C20", Some(index), message);
+                continue;
+            };
+            for needed in &app.depends {
+                if before.app(needed).is_none() && !started.contains(needed) {
+                    let message = format!("application {name} starts before {needed}, which it depends on");
+                    self.fault("C19", Some(index), message);
+                }
+            }
+            if !started.insert(name) {
+                self.fault("C20", Some(index), format!("application {name} is started twice"));
             }
         }
-        for app in named.iter().filter(|app| !expected.contains(**app)) {
-            self.fault(rule, format!("{app} is {word} and should not be"));
+        for app in &after.apps {
+            if before.app(&app.name).is_none() && !started.contains(&app.name) {
+                self.fault("C18", None, format!("application {} is added and never started", app.name));
+            }
+        }
+    }
+
+    fn check_stops(&mut self, instructions: &[Instruction]) {
+        let (before, after) = (self.before, self.after);
+        let mut stopped: BTreeSet<&AppName> = BTreeSet::new();
+        for (index, instruction) in instructions.iter().enumerate() {
+            let Instruction::Stop(name) = instruction else { continue };
+            if before.app(name).is_none() || after.app(name).is_some() {
+                let message = format!("application {name} is stopped, and the switch does not remove it");
+                self.fault("C23", Some(index), message);
+                continue;
+            }
+            for user in &before.apps {
+                let goes_too = after.app(&user.name).is_none();
+                if goes_too && user.depends.contains(name) && !stopped.contains(&user.name) {
+                    let message =
+                        format!("application {name} stops before {}, which depends on it", user.name);
+                    self.fault("C22", Some(index), message);
+                }
+            }
+            if !stopped.insert(name) {
+                self.fault("C23", Some(index), format!("application {name} is stopped twice"));
+            }
+        }
+        for app in &before.apps {
+            if after.app(&app.name).is_none() && !stopped.contains(&app.name) {
+                self.fault("C21", None, format!("application {} is removed and never stopped", app.name));
+            }
+        }
+    }
+
+    fn check_rest(&mut self, instructions: &[Instruction], taken: &Taken) {
+        for (index, instruction) in instructions.iter().enumerate() {
+            let message = match instruction {
+                Instruction::Restart(app) if self.after.app(app).is_none() => {
+                    format!("application {app} does not run after the switch")
+                }
+                Instruction::Apply(apply) if self.after.machine(&apply.machine).is_none() => {
+                    format!("machine {} does not run after the switch", apply.machine)
+                }
+                Instruction::Migrate(change) if taken.get(&change.machine) != Some(&change.edge) => {
+                    format!("machine {} is migrated by another edge than the switch has", change.machine)
+                }
+                _ => continue,
+            };
+            self.fault("C26", Some(index), message);
         }
     }
 }
 
-fn digest(composition: &Composition, machine: &MachineAddress) -> Option<Digest> {
-    let app = composition.apps.iter().find(|app| app.name == machine.app)?;
-    app.machines.iter().find(|composed| composed.name == machine.machine).map(|composed| composed.digest)
+fn is_of(change: &Change, pair: &Pair) -> bool {
+    pair.machine == change.machine
+        && pair.from == Some(change.from)
+        && pair.to == Some(change.to)
+        && pair.edge == Some(change.edge)
 }
 
-fn depends(composition: &Composition, app: &AppName) -> BTreeSet<AppName> {
-    let found: Option<&ComposedApp> = composition.apps.iter().find(|composed| composed.name == *app);
-    found.map(|found| found.depends.clone()).unwrap_or_default()
+fn in_words(code: &CodeOf) -> String {
+    match code.code {
+        Code::Machine(digest) => format!("machine {} ({})", code.machine, digest.short()),
+        Code::Edge(digest) => format!("the edge of {} ({})", code.machine, digest.short()),
+        Code::Link(digest) => format!("a link of {} ({})", code.machine, digest.short()),
+    }
 }
+
+fn shown(digest: Option<Digest>) -> String {
+    digest.map_or_else(|| "absent".to_owned(), |digest| digest.to_string())
+}
+
+#[cfg(test)]
+mod tests;

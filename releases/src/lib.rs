@@ -20,6 +20,8 @@ pub mod check;
 pub mod open;
 pub mod plan;
 pub mod project;
+#[cfg(test)]
+mod testing;
 
 pub use bundle::{Bundle, BundleError};
 pub use open::{OpenError, OpenedRelease};

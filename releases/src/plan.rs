@@ -1,12 +1,19 @@
-//! The relup planner: from two compositions to the complete list of instructions, up and down.
+//! The planner: two releases in, the relup between them out.
 //!
-//! Pure, and nothing is left to decide: an instruction names machine, digests and edge. The order
-//! is that of the design: everything that can be undone comes before the switch, in dependency
-//! order; then the switch, one for all; then the added applications start in dependency order and
-//! the removed ones stop in reverse. The way down is the same between the same two releases with
-//! the ends exchanged.
+//! Pure and total. It selects and orders; whether an upgrade may be made at all is judged by
+//! [`crate::check`], which shares no code with it: a changed machine without an edge gets a pair
+//! without an edge here, and a fault there.
 //!
-//! What must stay true: [`crate::check`] shares no code with this file.
+//! The order of each direction:
+//!
+//! 1. *before*: code of changed and added machines is loaded and verified, with the edges, in
+//!    dependency order; then new links; then each migration is tried. All of it can be undone by
+//!    forgetting it.
+//! 2. *the switch*: one instruction with every machine of both releases.
+//! 3. *after*: added applications start in dependency order, removed ones stop in reverse.
+//!
+//! What must stay true: planning from a release to itself gives nothing to do; `down` is `up`
+//! with the releases exchanged, over the same edges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,104 +22,182 @@ use camshaft_manifests::relup::{Change, Code, CodeOf, Instruction, Pair, Relup, 
 use camshaft_manifests::resolved::{Composition, Predecessor, ResolvedRelease};
 use camshaft_manifests::{AppName, MachineAddress};
 
-/// Plans the relup from a predecessor to a release, and back.
+/// Returns the relup from a predecessor to a release, and back.
 pub fn plan(from: &Predecessor, to: &ResolvedRelease) -> Relup {
-    let edges: BTreeMap<(MachineAddress, Digest, Digest), Digest> =
-        to.edges.iter().map(|edge| ((edge.machine.clone(), edge.from, edge.to), edge.digest)).collect();
-    let composition = to.composition();
-    let up = Side {
-        from: &from.composition,
-        to: &composition,
-        edge: &|machine, from, to| edges.get(&(machine.clone(), from, to)).copied(),
-    };
-    // The same edges lead back.
-    let down = Side {
-        from: &composition,
-        to: &from.composition,
-        edge: &|machine, from, to| edges.get(&(machine.clone(), to, from)).copied(),
-    };
-    let new_links: Vec<CodeOf> = to
-        .links
-        .iter()
-        .filter(|link| !from.composition.links.contains(&link.digest))
-        .map(|link| CodeOf { machine: link.sender.clone(), code: Code::Link(link.digest) })
-        .collect();
-    Relup {
+    let target = to.composition();
+    let relup = |up, down| Relup {
         release: to.name.clone(),
         from: RelupFrom { version: from.version.clone(), digest: from.digest },
         to: to.version.clone(),
-        up: up.instructions(&new_links),
-        // The older release was verified with its links when it was installed.
-        down: down.instructions(&[]),
+        up,
+        down,
+    };
+    if from.version == to.version && from.composition == target {
+        return relup(Vec::new(), Vec::new());
     }
+    // The same edge serves both directions, so that it is found by its lower end in both.
+    let edges: BTreeMap<(&MachineAddress, Digest), Digest> =
+        to.edges.iter().map(|edge| ((&edge.machine, edge.from), edge.digest)).collect();
+    let edge_from = |machine: &MachineAddress| {
+        let lower = from.composition.machine(machine)?;
+        edges.get(&(machine, lower.digest)).copied()
+    };
+    relup(
+        plan_direction(&from.composition, &target, &edge_from),
+        plan_direction(&target, &from.composition, &edge_from),
+    )
 }
 
-/// One direction.
-struct Side<'a> {
-    from: &'a Composition,
-    to: &'a Composition,
-    edge: &'a dyn Fn(&MachineAddress, Digest, Digest) -> Option<Digest>,
-}
-
-impl Side<'_> {
-    fn instructions(&self, links: &[CodeOf]) -> Vec<Instruction> {
-        let changes = self.changes();
-        let mut instructions = Vec::new();
-        for code in self.code(&changes).into_iter().chain(links.iter().cloned()) {
-            instructions.push(Instruction::Load(code.clone()));
-            instructions.push(Instruction::Verify(code));
+fn plan_direction(
+    before: &Composition,
+    after: &Composition,
+    edge_of: &dyn Fn(&MachineAddress) -> Option<Digest>,
+) -> Vec<Instruction> {
+    let pairs = plan_pairs(before, after, edge_of);
+    let mut instructions = Vec::new();
+    for pair in pairs.iter().filter(|pair| pair.from != pair.to) {
+        let code = pair.to.map(Code::Machine);
+        let edge = pair.edge.map(Code::Edge);
+        let wanted = code.into_iter().chain(edge);
+        for code in wanted {
+            let code = CodeOf { machine: pair.machine.clone(), code };
+            instructions.extend([Instruction::Load(code.clone()), Instruction::Verify(code)]);
         }
-        instructions.extend(changes.iter().cloned().map(Instruction::Try));
-        instructions.push(Instruction::Switch(self.pairs()));
-        instructions.extend(only_in(self.to, self.from).map(Instruction::Start));
-        let removed: Vec<AppName> = only_in(self.from, self.to).collect();
-        instructions.extend(removed.into_iter().rev().map(Instruction::Stop));
-        instructions
     }
-
-    /// Returns the machines that change their code, in dependency order.
-    fn changes(&self) -> Vec<Change> {
-        let change = |machine: MachineAddress, to: Digest| {
-            let from = self.from.machine(&machine)?.digest;
-            let edge = (self.edge)(&machine, from, to)?;
-            (from != to).then_some(Change { machine, from, to, edge })
-        };
-        self.to.machines().filter_map(|(machine, code)| change(machine, code.digest)).collect()
+    // A link may join any two machines, so all links come after all machines.
+    for link in after.links.difference(&before.links) {
+        let code = CodeOf { machine: link.sender.clone(), code: Code::Link(link.digest) };
+        instructions.extend([Instruction::Load(code.clone()), Instruction::Verify(code)]);
     }
-
-    /// Returns the code that the release needs and that does not run yet, in dependency order.
-    fn code(&self, changes: &[Change]) -> Vec<CodeOf> {
-        let mut code = Vec::new();
-        for (machine, composed) in self.to.machines() {
-            let runs = self.from.machine(&machine).is_some_and(|running| running.digest == composed.digest);
-            if !runs {
-                code.push(CodeOf { machine: machine.clone(), code: Code::Machine(composed.digest) });
-            }
-            if let Some(change) = changes.iter().find(|change| change.machine == machine) {
-                code.push(CodeOf { machine, code: Code::Edge(change.edge) });
-            }
+    for pair in &pairs {
+        if let (Some(from), Some(to), Some(edge)) = (pair.from, pair.to, pair.edge) {
+            let machine = pair.machine.clone();
+            instructions.push(Instruction::Try(Change { machine, from, to, edge }));
         }
-        code
     }
-
-    /// Returns what becomes of every machine of either release.
-    fn pairs(&self) -> Vec<Pair> {
-        let all: BTreeSet<MachineAddress> =
-            self.from.machines().chain(self.to.machines()).map(|(machine, _)| machine).collect();
-        let pair = |machine: MachineAddress| {
-            let from = self.from.machine(&machine).map(|code| code.digest);
-            let to = self.to.machine(&machine).map(|code| code.digest);
-            let edge = match (from, to) {
-                (Some(from), Some(to)) if from != to => (self.edge)(&machine, from, to),
-                _ => None,
-            };
-            Pair { machine, from, to, edge }
-        };
-        all.into_iter().map(pair).collect()
-    }
+    instructions.push(Instruction::Switch(pairs));
+    instructions.extend(plan_starts(before, after).into_iter().map(Instruction::Start));
+    // What stops is what would start on the way back, the last one first.
+    instructions.extend(plan_starts(after, before).into_iter().rev().map(Instruction::Stop));
+    instructions
 }
 
-/// Returns the applications that one composition has and the other has not, in dependency order.
-fn only_in<'a>(one: &'a Composition, other: &'a Composition) -> impl Iterator<Item = AppName> + 'a {
-    one.apps.iter().filter(|app| other.app(&app.name).is_none()).map(|app| app.name.clone())
+/// Every machine of both releases: those that go on or are added in the order of `after`, then
+/// those that are removed.
+fn plan_pairs(
+    before: &Composition,
+    after: &Composition,
+    edge_of: &dyn Fn(&MachineAddress) -> Option<Digest>,
+) -> Vec<Pair> {
+    let old: BTreeMap<MachineAddress, Digest> =
+        before.machines().map(|(address, machine)| (address, machine.digest)).collect();
+    let mut pairs: Vec<Pair> = after
+        .machines()
+        .map(|(machine, found)| {
+            let from = old.get(&machine).copied();
+            let changes = from.is_some_and(|from| from != found.digest);
+            let edge = if changes { edge_of(&machine) } else { None };
+            Pair { machine, from, to: Some(found.digest), edge }
+        })
+        .collect();
+    let kept: BTreeSet<MachineAddress> = pairs.iter().map(|pair| pair.machine.clone()).collect();
+    let removed = before.machines().filter(|(machine, _)| !kept.contains(machine));
+    pairs.extend(removed.map(|(machine, found)| Pair {
+        machine,
+        from: Some(found.digest),
+        to: None,
+        edge: None,
+    }));
+    pairs
+}
+
+/// Returns the applications that only `after` has, in dependency order.
+fn plan_starts(before: &Composition, after: &Composition) -> Vec<AppName> {
+    let names = after.apps.iter().map(|app| &app.name);
+    names.filter(|name| before.app(name).is_none()).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use camshaft_manifests::relup;
+
+    use super::*;
+    use crate::check::check;
+    use crate::testing::{predecessor, release};
+
+    /// The instructions in a few words each.
+    fn words(instructions: &[Instruction]) -> String {
+        let short = |digest: Option<Digest>| digest.map_or("-".to_owned(), crate::testing::name_of);
+        let one = |instruction: &Instruction| match instruction {
+            Instruction::Load(CodeOf { machine, code }) | Instruction::Verify(CodeOf { machine, code }) => {
+                let (Code::Machine(digest) | Code::Edge(digest) | Code::Link(digest)) = code;
+                format!("{} {machine} {}", instruction.word(), short(Some(*digest)))
+            }
+            Instruction::Try(change) => format!("try {} {}", change.machine, short(Some(change.edge))),
+            Instruction::Switch(pairs) => {
+                let pair = |pair: &Pair| {
+                    format!("  {} {} {} {}", pair.machine, short(pair.from), short(pair.to), short(pair.edge))
+                };
+                let pairs: Vec<String> = pairs.iter().map(pair).collect();
+                format!("switch\n{}", pairs.join("\n"))
+            }
+            Instruction::Start(app) | Instruction::Stop(app) => format!("{} {app}", instruction.word()),
+            other => other.word().to_owned(),
+        };
+        instructions.iter().map(one).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_order_is_the_one_of_the_module_page() {
+        // `c` depends on `b` depends on `a`; `old` goes, `b` and `c` come, `a` changes.
+        let from = predecessor("1.0.0", &["a/m=a1", "a/n=n1", "old/m=o1 a", "older/m=o2 old"], &["a/m:l1"]);
+        let to = release(
+            "2.0.0",
+            &["a/m=a2", "a/n=n1", "b/m=b1 a", "c/m=c1 b"],
+            &["a/m:l2"],
+            &["a/m a1 a2 e"],
+            &[&from],
+        );
+        let relup = plan(&from, &to);
+        assert_eq!(
+            words(&relup.up),
+            "load a/m a2\nverify a/m a2\nload a/m e\nverify a/m e\n\
+             load b/m b1\nverify b/m b1\nload c/m c1\nverify c/m c1\n\
+             load a/m l2\nverify a/m l2\n\
+             try a/m e\n\
+             switch\n  a/m a1 a2 e\n  a/n n1 n1 -\n  b/m - b1 -\n  c/m - c1 -\n  old/m o1 - -\n  older/m o2 - -\n\
+             start b\nstart c\nstop older\nstop old"
+        );
+        assert_eq!(
+            words(&relup.down),
+            "load a/m a1\nverify a/m a1\nload a/m e\nverify a/m e\n\
+             load old/m o1\nverify old/m o1\nload older/m o2\nverify older/m o2\n\
+             load a/m l1\nverify a/m l1\n\
+             try a/m e\n\
+             switch\n  a/m a2 a1 e\n  a/n n1 n1 -\n  old/m - o1 -\n  older/m - o2 -\n  b/m b1 - -\n  c/m c1 - -\n\
+             start old\nstart older\nstop c\nstop b"
+        );
+        assert_eq!(check(&relup, &from, &to), []);
+        let text = relup::write(&relup);
+        let source = camshaft_cam::diagnostic::Source::new("relup/1.0.0.toml", text);
+        assert_eq!(relup::read(&source), Ok(relup));
+    }
+
+    #[test]
+    fn planning_a_release_from_itself_is_empty() {
+        let from = predecessor("1.0.0", &["a/m=a1"], &["a/m:l1"]);
+        let same = release("1.0.0", &["a/m=a1"], &["a/m:l1"], &[], &[]);
+        let relup = plan(&from, &same);
+        assert_eq!((relup.up.as_slice(), relup.down.as_slice()), (&[][..], &[][..]));
+        assert_eq!(check(&relup, &from, &same), []);
+    }
+
+    #[test]
+    fn a_release_that_changes_its_version_or_configuration_only_still_switches() {
+        let from = predecessor("1.0.0", &["a/m=a1"], &[]);
+        let to = release("1.0.1", &["a/m=a1"], &[], &[], &[&from]);
+        let relup = plan(&from, &to);
+        assert_eq!(words(&relup.up), "switch\n  a/m a1 a1 -");
+        assert_eq!(words(&relup.down), "switch\n  a/m a1 a1 -");
+    }
 }

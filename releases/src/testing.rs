@@ -1,0 +1,94 @@
+//! Short ways to write releases in tests. Digests are those of their names.
+
+use std::collections::BTreeMap;
+
+use camshaft_cam::digest::Digest;
+use camshaft_manifests::app::Supervision;
+use camshaft_manifests::resolved::{
+    Predecessor, ResolvedApp, ResolvedEdge, ResolvedLink, ResolvedMachine, ResolvedRelease,
+};
+
+pub(crate) fn digest(name: &str) -> Digest {
+    Digest::of(name.as_bytes())
+}
+
+/// The short name whose digest this is.
+pub(crate) fn name_of(found: Digest) -> String {
+    let letters = 'a'..='z';
+    let mut names = letters.flat_map(|letter| {
+        let numbered = (0..10).map(move |number| format!("{letter}{number}"));
+        std::iter::once(letter.to_string()).chain(numbered)
+    });
+    names.find(|name| digest(name) == found).expect("a short name")
+}
+
+/// Machines are written `app/machine=digest needed needed`, links `sender:digest`, edges
+/// `machine from to digest`.
+pub(crate) fn release(
+    version: &str,
+    machines: &[&str],
+    links: &[&str],
+    edges: &[&str],
+    predecessors: &[&Predecessor],
+) -> ResolvedRelease {
+    let mut apps: Vec<ResolvedApp> = Vec::new();
+    for text in machines {
+        let (address, rest) = text.split_once('=').expect("a digest");
+        let (app, machine) = address.split_once('/').expect("an address");
+        let mut words = rest.split(' ');
+        let machine = ResolvedMachine {
+            name: machine.parse().expect("a name"),
+            keyed: false,
+            digest: digest(words.next().expect("a digest")),
+            config: "[]".to_owned(),
+        };
+        let depends: BTreeMap<_, _> =
+            words.map(|name| (name.parse().expect("a name"), "*".parse().expect("a range"))).collect();
+        match apps.iter_mut().find(|found| found.name.as_str() == app) {
+            Some(found) => found.machines.push(machine),
+            None => apps.push(ResolvedApp {
+                name: app.parse().expect("a name"),
+                version: version.parse().expect("a version"),
+                depends,
+                supervision: Supervision::default(),
+                machines: vec![machine],
+                waivers: vec![],
+            }),
+        }
+    }
+    let link = |text: &&str| {
+        let (sender, link) = text.split_once(':').expect("a digest");
+        ResolvedLink {
+            sender: sender.parse().expect("an address"),
+            channel: "c".parse().expect("a name"),
+            receiver: sender.parse().expect("an address"),
+            digest: digest(link),
+        }
+    };
+    let edge = |text: &&str| {
+        let words: Vec<&str> = text.split(' ').collect();
+        ResolvedEdge {
+            machine: words[0].parse().expect("an address"),
+            from: digest(words[1]),
+            to: digest(words[2]),
+            digest: digest(words[3]),
+        }
+    };
+    ResolvedRelease {
+        name: "shop".parse().expect("a name"),
+        version: version.parse().expect("a version"),
+        api_default: None,
+        apps,
+        links: links.iter().map(link).collect(),
+        edges: edges.iter().map(edge).collect(),
+        predecessors: predecessors.iter().map(|one| (*one).clone()).collect(),
+    }
+}
+
+pub(crate) fn predecessor(version: &str, machines: &[&str], links: &[&str]) -> Predecessor {
+    Predecessor {
+        version: version.parse().expect("a version"),
+        digest: digest(version),
+        composition: release(version, machines, links, &[], &[]).composition(),
+    }
+}
