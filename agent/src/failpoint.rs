@@ -67,3 +67,30 @@ pub fn fault(name: &str) -> bool {
 pub fn fault(_name: &str) -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FAILPOINTS;
+
+    /// Returns the text of all other files below a folder.
+    fn source(folder: &std::path::Path) -> String {
+        let mut text = String::new();
+        for entry in std::fs::read_dir(folder).expect("the sources are there") {
+            let path = entry.expect("an entry that can be read").path();
+            if path.is_dir() {
+                text += &source(&path);
+            } else if !path.ends_with("failpoint.rs") {
+                text += &std::fs::read_to_string(&path).expect("sources are text");
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn every_listed_failpoint_is_somewhere() {
+        let source = source(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+        for name in FAILPOINTS {
+            assert_eq!(source.matches(&format!("\"{name}\"")).count(), 1, "{name} stands in one place");
+        }
+    }
+}

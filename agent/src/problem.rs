@@ -39,6 +39,8 @@ codes! {
         "compare the request with the documentation of the HTTP interface";
     BAD_BUNDLE = "bad-bundle", 400, "The bundle cannot be used",
         "build it again with `camshaft build`; look into it with `camshaft inspect`";
+    FOREIGN = "foreign-origin", 403, "The request comes from a web page or for another host",
+        "reach the agent by its loopback address, and not from a browser";
     NOT_FOUND = "not-found", 404, "There is nothing at this address",
         "`camshaft node status` lists the machines that run";
     METHOD = "method-not-allowed", 405, "The address does not take this method",

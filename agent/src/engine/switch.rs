@@ -132,6 +132,8 @@ impl Engine {
     /// Puts an instance into the archive.
     fn put_away(&mut self, address: &InstanceAddress, instance: &Instance) {
         let mut saved = instance.save(address);
+        // A state from before is of use to a rollback of this machine only, and it goes away.
+        saved.before = None;
         saved.status = match saved.status {
             Status::Held { reason, left_behind } => Status::Archived { held: Some((reason, left_behind)) },
             Status::Live | Status::Archived { .. } => Status::Archived { held: None },

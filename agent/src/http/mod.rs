@@ -5,11 +5,14 @@
 mod apps;
 mod node;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
@@ -50,6 +53,7 @@ pub fn router(host: Host, operator: Operator) -> Router {
         .route("/v1/node/rollback", post(node::rollback).fallback(wrong_method))
         .route("/v1/node/make-permanent", post(node::make_permanent).fallback(wrong_method))
         .fallback(nothing_here)
+        .layer(from_fn(refuse_foreign))
         .with_state(Shared { host, operator: Arc::new(operator) })
 }
 
@@ -82,6 +86,33 @@ fn json_response(status: StatusCode, media_type: &'static str, value: &impl Seri
 
 fn json<T: Serialize>(value: &T) -> Response {
     json_response(StatusCode::OK, "application/json", value)
+}
+
+/// Refuses what a web page in the operator's browser could send: a page of any origin may post to
+/// loopback, and one whose name leads to loopback may read the answers as well.
+async fn refuse_foreign(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if headers.contains_key(header::ORIGIN) {
+        return Failed(problem::FOREIGN.problem("the request has an Origin, as those of web pages have"))
+            .into_response();
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    if !is_loopback(host) {
+        let detail = format!("the request is for the host `{}`", host.escape_default());
+        return Failed(problem::FOREIGN.problem(detail)).into_response();
+    }
+    next.run(request).await
+}
+
+/// Returns true when a Host header names this machine.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 async fn nothing_here() -> Failed {
@@ -124,4 +155,29 @@ fn name(headers: &HeaderMap, header: &str) -> Result<Option<String>, Failed> {
         return Err(refuse("has characters outside visible ASCII"));
     }
     Ok(Some(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_served() {
+        for host in
+            ["127.0.0.1:7101", "127.0.0.1", "localhost:1", "LOCALHOST", "[::1]:7101", "[::1]", "127.1.2.3:1"]
+        {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "example.com",
+            "example.com:7101",
+            "10.0.0.1",
+            "[::2]:1",
+            "127.0.0.1.example.com",
+            "localhost.:x",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
 }

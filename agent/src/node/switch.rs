@@ -51,8 +51,8 @@ impl Node {
         let number = self.ledger.switch + 1;
         let (before, after) = match direction {
             Direction::Up => ("upgrade.before-switch", "upgrade.after-switch"),
-            Direction::Down => ("rollback.before-switch", "rollback.after-switch"),
-            Direction::Undo => ("undo.before-record", "undo.after-record"),
+            // An undo is not tried first and goes its own way, see below.
+            Direction::Down | Direction::Undo => ("rollback.before-switch", "rollback.after-switch"),
         };
         failpoint::pass(before);
         self.append(&[self.record(asked, &plan, number, direction)])?;
