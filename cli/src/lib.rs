@@ -1,6 +1,21 @@
-//! The command line of Camshaft.
+//! The command line of Camshaft. The only crate of the product that prints or ends the process.
+//!
+//! What must stay true: data goes to stdout and talk to stderr; every failure has a hint; no
+//! argument, file or answer of a node makes it panic. One file per command in [`command`];
+//! `docs/architecture.md` says how one is added.
 
-/// Runs the program.
-pub fn run() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+mod command;
+mod exit;
+mod failure;
+mod files;
+mod http;
+mod project;
+mod render;
+mod talk;
+
+use std::process::ExitCode;
+
+/// Runs the program on the process's own arguments.
+pub fn run() -> ExitCode {
+    ExitCode::from(command::run(std::env::args_os()).code())
 }

@@ -89,8 +89,8 @@ pub fn links(root: &Path, files: &[TextFile]) -> Vec<Fault> {
 /// Where `camshaft explain` takes its texts from.
 const EXPLANATIONS: &str = "cli/src/command/explain.md";
 
-/// Every diagnostic code of the language and of releases has an explanation, and every explanation
-/// a code. (The codes of documents, M...., stand with their meaning in one table in manifests.)
+/// Every diagnostic code of the language has an explanation, and every explanation
+/// a code. (The codes of documents, M...., and of projects, R...., stand in tables with their meaning.)
 pub fn codes_are_explained(_: &Path, files: &[TextFile]) -> Vec<Fault> {
     let mut codes: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
     let code = |file: &&TextFile| file.extension() == "rs" && file.path.contains("/src/");
@@ -126,7 +126,7 @@ pub fn codes_are_explained(_: &Path, files: &[TextFile]) -> Vec<Fault> {
 
 fn is_code(word: &str) -> bool {
     word.len() == 5
-        && word.starts_with(['E', 'R'])
+        && word.starts_with('E')
         && word[1..].bytes().all(|byte| byte.is_ascii_digit())
         // Numbers of rules in tests of tests, such as E9999, are nobody's.
         && !word.ends_with("9999")

@@ -1,0 +1,64 @@
+//! `camshaft agent`: one node, until it is told to stop.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use camshaft_agent::{Options, ServeError};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::failure::{Failure, chain};
+use crate::talk::Talk;
+
+/// Arguments of `agent`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder that the node remembers everything in; made when it is not there
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+
+    /// Where to listen: an address of loopback; port 0 takes any that is free
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7101")]
+    listen: SocketAddr,
+}
+
+/// Runs an agent. The line with its address is printed once it has recovered and listens.
+pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    log_to_stderr();
+    let options = Options { data: args.data.clone(), listen: args.listen };
+    let ready = |address: SocketAddr| {
+        let url = format!("http://{address}");
+        talk.result(&serde_json::json!({ "listening": url }), format!("listening on {url}"));
+    };
+    camshaft_agent::serve(&options, ready).map_err(|error| failure(&error))
+}
+
+fn failure(error: &ServeError) -> Failure {
+    let hint = match error {
+        ServeError::NotLoopback(_) => "listen on 127.0.0.1 or [::1]",
+        ServeError::Listen { .. } => "is another agent there? --listen 127.0.0.1:0 takes a free port",
+        ServeError::Store(_) => {
+            "check --data: the folder, its permissions and the disk; one agent uses it at a time"
+        }
+        ServeError::Recover(_) => "the folder is from another version, or damaged; it was not changed",
+        ServeError::System(_) => "check the limits of the system: files, threads, memory",
+        ServeError::Node(_) => "start the agent again; what was acknowledged is durable",
+    };
+    let message = chain(error);
+    if error.is_refusal() { Failure::refused(message, hint) } else { Failure::fault(message, hint) }
+}
+
+/// Logs at level `info`, unless RUST_LOG says otherwise.
+fn log_to_stderr() {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && !no_colour)
+        // A log that cannot be written must not end the node.
+        .log_internal_errors(false);
+    // Fails only where a log was set up before, by a test in the same process.
+    let _ = log.try_init();
+}

@@ -1,0 +1,82 @@
+//! `camshaft build [PATH]`: from a project to a bundle.
+
+use std::path::{Path, PathBuf};
+
+use camshaft_cam::digest::Digest;
+use camshaft_releases::project::{LOCK_PATH, Locking};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::files;
+use crate::project::{Project, default_out};
+use crate::talk::Talk;
+
+/// Arguments of `build`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder that holds release.toml
+    #[arg(default_value = ".")]
+    path: PathBuf,
+
+    /// Where to write the bundle; predecessors are looked for here first [default: PATH/dist]
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Refuse a predecessor that camshaft.lock does not pin, instead of adding it
+    #[arg(long)]
+    locked: bool,
+}
+
+/// What was built and where it is.
+#[derive(Debug, Serialize)]
+pub struct Written {
+    /// The path of the bundle.
+    pub bundle: PathBuf,
+    name: String,
+    version: String,
+    digest: Digest,
+    bytes: usize,
+    predecessors: Vec<String>,
+    /// Why upgrades to it are not certified in advance.
+    checked: Vec<String>,
+    lock_changed: bool,
+}
+
+/// Builds and says what was built.
+pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    let out = args.out.clone().unwrap_or_else(|| default_out(&args.path));
+    let locking = if args.locked { Locking::Locked } else { Locking::Update };
+    let written = talk.while_waiting("building", || build(&args.path, &out, locking))?;
+    for reason in &written.checked {
+        talk.note(format!("note: tried on the live state, not certified in advance: {reason}"));
+    }
+    if written.lock_changed {
+        talk.note(format!("note: {LOCK_PATH} was brought up to date; commit it"));
+    }
+    talk.result(&written, format!("{}\n{}", written.bundle.display(), written.digest));
+    Ok(())
+}
+
+/// Builds a project into a folder. The bundle is there whole or not at all, and the lock follows it.
+pub fn build(root: &Path, out: &Path, locking: Locking) -> Result<Written, Failure> {
+    let project = Project::read(root, out)?;
+    let built = project.build(root, out, locking)?;
+    let bundle = out.join(built.file_name());
+    files::write(&bundle, &built.packed.bytes)?;
+    let lock_changed =
+        !built.release.resolved.predecessors.is_empty() && project.lock() != Some(&*built.lock);
+    if lock_changed {
+        files::write(&root.join(LOCK_PATH), built.lock.as_bytes())?;
+    }
+    let resolved = &built.release.resolved;
+    Ok(Written {
+        bundle,
+        name: resolved.name.to_string(),
+        version: resolved.version.to_string(),
+        digest: built.packed.digest,
+        bytes: built.packed.bytes.len(),
+        predecessors: resolved.predecessors.iter().map(|one| one.version.to_string()).collect(),
+        checked: built.checked,
+        lock_changed,
+    })
+}

@@ -1,0 +1,54 @@
+//! `camshaft check [PATH]`: everything that `build` looks at, and nothing written.
+
+use std::path::PathBuf;
+
+use camshaft_releases::project::Locking;
+
+use crate::failure::Failure;
+use crate::project::{Project, default_out};
+use crate::talk::Talk;
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder that holds release.toml
+    #[arg(default_value = ".")]
+    path: PathBuf,
+
+    /// Where predecessors are looked for first [default: PATH/dist]
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Refuse a predecessor that camshaft.lock does not pin
+    #[arg(long)]
+    locked: bool,
+}
+
+/// Compiles, verifies and plans the project.
+pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    let out = args.out.clone().unwrap_or_else(|| default_out(&args.path));
+    let locking = if args.locked { Locking::Locked } else { Locking::Update };
+    let built = talk.while_waiting("checking", || {
+        Project::read(&args.path, &out).and_then(|project| project.build(&args.path, &out, locking))
+    })?;
+    let resolved = &built.release.resolved;
+    for reason in &built.checked {
+        talk.note(format!("note: tried on the live state, not certified in advance: {reason}"));
+    }
+    let machines = resolved.machines().count();
+    let document = serde_json::json!({
+        "name": resolved.name.to_string(),
+        "version": resolved.version.to_string(),
+        "machines": machines,
+        "predecessors": resolved.predecessors.iter().map(|one| one.version.to_string()).collect::<Vec<_>>(),
+        "checked": built.checked,
+    });
+    let line = format!(
+        "{} {}: {machines} machines, {} predecessors, no faults",
+        resolved.name,
+        resolved.version,
+        resolved.predecessors.len()
+    );
+    talk.result(&document, line);
+    Ok(())
+}

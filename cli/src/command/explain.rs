@@ -1,0 +1,81 @@
+//! `camshaft explain CODE`.
+
+use camshaft_cam::diagnostic::did_you_mean;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::talk::Talk;
+
+/// The explanations of codes of the language; those of documents and projects
+/// stand in tables of `manifests` and `releases`.
+const TEXT: &str = include_str!("explain.md");
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The code, such as E0201; all codes when there is none
+    code: Option<String>,
+}
+
+/// What there is to say about a code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Explanation {
+    code: String,
+    title: String,
+    text: String,
+}
+
+/// Prints the explanation of a code, or the list of codes.
+pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    let all = explanations();
+    let Some(asked) = &args.code else {
+        let list: Vec<String> = all.iter().map(|one| format!("{}  {}", one.code, one.title)).collect();
+        talk.result(&all, list.join("\n"));
+        return Ok(());
+    };
+    let code = asked.to_uppercase();
+    let Some(found) = all.iter().find(|one| one.code == code) else {
+        let hint = match did_you_mean(&code, all.iter().map(|one| one.code.as_str())) {
+            Some(near) => format!("did you mean {near}? camshaft explain lists all codes"),
+            None => "camshaft explain lists all codes".to_owned(),
+        };
+        return Err(Failure::refused(format!("there is no code `{asked}`"), hint));
+    };
+    let text = format!("{}: {}\n\n{}", found.code, found.title, found.text);
+    talk.result(found, text.trim_end());
+    Ok(())
+}
+
+fn explanations() -> Vec<Explanation> {
+    let mut all: Vec<Explanation> = TEXT
+        .split("## ")
+        .filter_map(|section| {
+            let (head, text) = section.split_once('\n')?;
+            let (code, title) = head.split_once(": ")?;
+            Some(Explanation { code: code.into(), title: title.into(), text: text.trim().into() })
+        })
+        .collect();
+    let tables = camshaft_manifests::CODES.iter().chain(camshaft_releases::project::CODES);
+    all.extend(tables.map(|(code, meaning)| Explanation {
+        code: (*code).into(),
+        title: (*meaning).into(),
+        text: String::new(),
+    }));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_section_is_an_explanation_and_no_code_stands_twice() {
+        let all = explanations();
+        let tables = camshaft_manifests::CODES.len() + camshaft_releases::project::CODES.len();
+        assert_eq!(TEXT.matches("## ").count() + tables, all.len());
+        let codes: BTreeSet<&str> = all.iter().map(|one| one.code.as_str()).collect();
+        assert_eq!(codes.len(), all.len());
+    }
+}

@@ -1,0 +1,144 @@
+//! The commands: one file each, and the way into them.
+
+mod agent;
+mod build;
+mod check;
+mod completions;
+mod demo;
+mod explain;
+mod inspect;
+mod node;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
+use crate::talk::Talk;
+
+/// Camshaft upgrades typed state machines while they run, and brings them back when an upgrade
+/// does not hold.
+#[derive(Debug, Parser)]
+#[command(name = "camshaft", version, after_help = exit::HELP, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print one JSON document on stdout instead of lines for people
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// Say nothing on stderr but errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build a project into a bundle
+    Build(build::Args),
+    /// Check a project; nothing is written
+    Check(check::Args),
+    /// Show what a bundle holds, after checking everything in it
+    Inspect(inspect::Args),
+    /// Run a node
+    Agent(agent::Args),
+    /// Talk to a running node
+    Node(node::Args),
+    /// Play the whole story on three agents, explained as it goes
+    Demo(demo::Args),
+    /// Print completions for a shell
+    Completions(completions::Args),
+    /// Explain the code of an error, such as E0201
+    Explain(explain::Args),
+}
+
+/// Runs the command that the arguments name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let line = match Line::try_parse_from(&arguments) {
+        Ok(line) => line,
+        Err(error) => return not_understood(&error, &arguments),
+    };
+    let mut talk = Talk::new(line.json, line.quiet);
+    let result = dispatch(&line.command, &mut talk);
+    let mut exit = match result {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            talk.failure(&failure);
+            failure.exit
+        }
+    };
+    if let Err(error) = talk.end() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: cannot write the result: {error}\nhint: check where stdout goes"
+        );
+        // What became of the request is worth more than that it could not be told.
+        exit = if exit == Exit::Done { Exit::Fault } else { exit };
+    }
+    exit
+}
+
+fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
+    match command {
+        Command::Build(args) => build::run(args, talk),
+        Command::Check(args) => check::run(args, talk),
+        Command::Inspect(args) => inspect::run(args, talk),
+        Command::Agent(args) => agent::run(args, talk),
+        Command::Demo(args) => demo::run(args, talk),
+        Command::Node(args) => node::run(args, talk),
+        Command::Completions(args) => completions::run(args, &mut Line::command(), talk),
+        Command::Explain(args) => explain::run(args, talk),
+    }
+}
+
+/// Help and version are done; everything else that clap stops at is a usage error.
+fn not_understood(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    use clap::error::ErrorKind;
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let json = arguments.iter().skip(1).take_while(|argument| *argument != "--").any(|word| word == "--json");
+    if !asked && json {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let mut talk = Talk::new(true, false);
+        let failure = Failure::refused(first, "camshaft --help lists the commands and their arguments");
+        talk.failure(&failure.code("usage"));
+        return Exit::Refused;
+    }
+    // Nobody is left to tell when the stream is closed.
+    let _ = error.print();
+    if asked {
+        return Exit::Done;
+    }
+    if error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = writeln!(std::io::stderr(), "hint: camshaft --help lists the commands and their arguments");
+    }
+    Exit::Refused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_that_are_no_text_are_refused() {
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt;
+            let odd = OsString::from_vec(vec![0xff, 0xfe]);
+            for line in [vec!["camshaft".into(), odd.clone()], vec!["camshaft".into(), "explain".into(), odd]]
+            {
+                assert_eq!(run(line), Exit::Refused);
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The verbs that change what runs: install, upgrade, rollback, make-permanent; and `try`, which
+//! does all of it but the switch.
+
+use std::path::PathBuf;
+
+use camshaft_agent::api::{Report, TryReport};
+
+use super::{look, show};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::http::{Effect, Node};
+use crate::project::{open_bundle, read_bundle};
+use crate::talk::Talk;
+
+/// Arguments of the verbs that take a bundle and nothing else.
+#[derive(Debug, clap::Args)]
+pub struct Bundle {
+    /// The bundle: NAME-VERSION.tar.gz
+    bundle: PathBuf,
+}
+
+/// Arguments of `upgrade`.
+#[derive(Debug, clap::Args)]
+pub struct Upgrade {
+    /// The bundle: NAME-VERSION.tar.gz
+    bundle: PathBuf,
+
+    /// Do nothing, and succeed, when exactly this release runs already
+    #[arg(long)]
+    if_needed: bool,
+}
+
+/// Installs the first release.
+pub fn install(
+    args: &Bundle,
+    node: impl Fn() -> Result<Node, Failure>,
+    talk: &mut Talk,
+) -> Result<(), Failure> {
+    let bytes = read_bundle(&args.bundle)?;
+    change("install", bytes, &node()?, talk)
+}
+
+/// Upgrades.
+pub fn upgrade(
+    args: &Upgrade,
+    node: impl Fn() -> Result<Node, Failure>,
+    talk: &mut Talk,
+) -> Result<(), Failure> {
+    let bytes = read_bundle(&args.bundle)?;
+    let node = node()?;
+    if args.if_needed {
+        let wanted = open_bundle(&args.bundle)?.1.digest;
+        let status = look::ask_status(&node)?;
+        if let Some(running) = status.running.as_ref().filter(|running| running.digest == wanted) {
+            let line = format!("{} {} runs already; nothing to do", running.name, running.version);
+            talk.result(&serde_json::json!({ "what": "nothing", "running": running }), line);
+            return Ok(());
+        }
+    }
+    change("upgrade", bytes, &node, talk)
+}
+
+/// Tries an upgrade on the live state.
+pub fn try_upgrade(
+    args: &Bundle,
+    node: impl Fn() -> Result<Node, Failure>,
+    talk: &mut Talk,
+) -> Result<(), Failure> {
+    let bytes = read_bundle(&args.bundle)?;
+    let node = node()?;
+    let answer = talk.while_waiting("trying on the live state", || {
+        node.post(&["v1", "node", "try"], &[], bytes, None, Effect::Looks)
+    })?;
+    let report: TryReport = answer.read()?;
+    if report.passed {
+        talk.result(&report, show::trial(&report));
+        return Ok(());
+    }
+    let message = format!(
+        "{} {} does not pass on the live state\n{}",
+        report.to.name,
+        report.to.version,
+        show::trial(&report)
+    );
+    Err(Failure::refused(message, "nothing was changed; mend the migration and build again").details(&report))
+}
+
+/// Goes back, or settles.
+pub fn without_bundle(verb: &str, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    change(verb, Vec::new(), node, talk)
+}
+
+fn change(verb: &str, bytes: Vec<u8>, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    let answer = talk.while_waiting(&format!("{verb} at {}", node.address()), || {
+        node.post(&["v1", "node", verb], &[], bytes, None, Effect::Changes)
+    })?;
+    let report: Report = answer.read()?;
+    if let Some(undone) = &report.undone {
+        let message = format!("the upgrade was undone: {}", undone.reason);
+        let failure =
+            Failure::refused(message, "the release before runs as before; see: camshaft node history");
+        return Err(failure.exit(Exit::Undone).details(&report));
+    }
+    talk.result(&report, show::report(&report));
+    Ok(())
+}

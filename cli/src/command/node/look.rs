@@ -1,0 +1,76 @@
+//! The verbs that only look: status, history, instances.
+
+use std::time::Duration;
+
+use camshaft_agent::api;
+use camshaft_manifests::InstanceAddress;
+
+use super::show;
+use crate::failure::Failure;
+use crate::http::Node;
+use crate::talk::Talk;
+
+/// How long a node may take to say how it is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many instances the agent gives at once.
+const PAGE: usize = 1_000;
+
+/// Arguments of `instances`.
+#[derive(Debug, clap::Args)]
+pub struct Instances {
+    /// Show at most so many
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    limit: usize,
+
+    /// Begin after this address
+    #[arg(long, value_name = "ADDRESS")]
+    after: Option<String>,
+}
+
+/// Asks a node how it is.
+pub fn ask_status(node: &Node) -> Result<api::NodeStatus, Failure> {
+    node.get(&["v1", "node"], &[], PATIENCE)?.read()
+}
+
+/// Prints how the node is.
+pub fn status(node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    let status = ask_status(node)?;
+    talk.result(&status, show::status(&status, node.address()));
+    Ok(())
+}
+
+/// Prints what was done to the node.
+pub fn history(node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    let history: api::History = node.get(&["v1", "node", "history"], &[], PATIENCE)?.read()?;
+    talk.result(&history, show::history(&history));
+    Ok(())
+}
+
+/// Prints the instances of the node, page by page.
+pub fn instances(args: &Instances, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    if let Some(after) = &args.after {
+        after.parse::<InstanceAddress>().map_err(|error| {
+            Failure::refused(
+                format!("`{after}` is no address: {error}"),
+                "an address is app/machine or app/machine/key",
+            )
+        })?;
+    }
+    let mut all = api::Instances { instances: Vec::new(), next: args.after.clone() };
+    loop {
+        let limit = args.limit.saturating_sub(all.instances.len()).min(PAGE).to_string();
+        let mut query = vec![("limit", limit.as_str())];
+        query.extend(all.next.as_deref().map(|next| ("after", next)));
+        let page: api::Instances = node.get(&["v1", "node", "instances"], &query, PATIENCE)?.read()?;
+        let empty = page.instances.is_empty();
+        all.instances.extend(page.instances);
+        all.next = page.next;
+        // A node that gives a next page without a row would keep this going for ever.
+        if all.next.is_none() || empty || all.instances.len() >= args.limit {
+            break;
+        }
+    }
+    talk.result(&all, show::instances(&all));
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! `camshaft node ...`: talking to a running node.
+
+mod change;
+mod look;
+mod send;
+pub mod show;
+
+pub use look::ask_status;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+use crate::http::Node;
+use crate::talk::Talk;
+
+/// Arguments of `node`.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+
+    /// The node, as http://HOST:PORT
+    #[arg(long, value_name = "URL", env = "CAMSHAFT_NODE", global = true)]
+    node: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// How the node is: release, machines, counts
+    Status,
+    /// Send an input to an instance and print its answer
+    Send(send::Args),
+    /// Install the first release on an empty node
+    Install(change::Bundle),
+    /// Try an upgrade on the live state; nothing changes
+    Try(change::Bundle),
+    /// Upgrade to the release of a bundle
+    Upgrade(change::Upgrade),
+    /// Go back to the release before the last upgrade
+    Rollback,
+    /// Keep the running release: no rollback after this
+    MakePermanent,
+    /// What was done to the node
+    History,
+    /// The instances of the node
+    Instances(look::Instances),
+}
+
+/// Runs a verb against the node.
+pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    let node = || Node::at(args.node.as_deref());
+    match &args.verb {
+        Verb::Status => look::status(&node()?, talk),
+        Verb::History => look::history(&node()?, talk),
+        Verb::Instances(args) => look::instances(args, &node()?, talk),
+        // What can be judged without a node is judged first.
+        Verb::Send(args) => send::run(args, node, talk),
+        Verb::Install(bundle) => change::install(bundle, node, talk),
+        Verb::Try(bundle) => change::try_upgrade(bundle, node, talk),
+        Verb::Upgrade(upgrade) => change::upgrade(upgrade, node, talk),
+        Verb::Rollback => change::without_bundle("rollback", &node()?, talk),
+        Verb::MakePermanent => change::without_bundle("make-permanent", &node()?, talk),
+    }
+}

@@ -1,0 +1,290 @@
+//! What a node says, in lines for people.
+
+use std::fmt::Write;
+
+use camshaft_agent::api::{
+    Counts, History, HistoryKind, InstanceState, Instances, NodeStatus, ReleaseRef, ReleaseState, Report,
+    TryReport,
+};
+
+/// Returns rows as columns that line up.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns a length of time in the unit that reads best.
+pub fn duration(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} us"),
+        1_000..1_000_000 => format!("{}.{} ms", us / 1_000, us % 1_000 / 100),
+        _ => format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000),
+    }
+}
+
+fn release(release: &ReleaseRef) -> String {
+    format!("{} {} ({})", release.name, release.version, release.digest.short())
+}
+
+fn label(release: Option<&ReleaseRef>) -> String {
+    release.map_or_else(|| "-".to_owned(), |release| format!("{} {}", release.name, release.version))
+}
+
+fn state(state: ReleaseState) -> &'static str {
+    match state {
+        ReleaseState::Staged => "staged",
+        ReleaseState::Provisional => "provisional",
+        ReleaseState::Permanent => "permanent",
+        ReleaseState::Old => "old",
+    }
+}
+
+/// Returns how a node is.
+pub fn status(status: &NodeStatus, address: &str) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = match (&status.running, status.state) {
+        (Some(running), Some(stands)) => {
+            writeln!(text, "{address} runs {}, {}", release(running), state(stands))
+        }
+        _ => writeln!(text, "{address} is empty: no release is installed"),
+    };
+    if let Some(back) = &status.rollback_to {
+        let _ = writeln!(text, "a rollback goes to {}", release(back));
+    }
+    if status.switch > 0 {
+        let pause =
+            status.last_pause_us.map(|us| format!(", inputs waited {}", duration(us))).unwrap_or_default();
+        let _ = writeln!(text, "switch {}{pause}", status.switch);
+    }
+    let _ = writeln!(text, "{}", counts(&status.counts));
+    if !status.machines.is_empty() {
+        let mut rows =
+            vec![["machine", "version", "digest", "instances", "applied"].map(str::to_owned).to_vec()];
+        rows.extend(status.machines.iter().map(|machine| {
+            vec![
+                machine.machine.clone(),
+                machine.version.clone(),
+                machine.digest.short(),
+                machine.counts.instances.to_string(),
+                machine.counts.applied.to_string(),
+            ]
+        }));
+        text.push('\n');
+        text += &table(&rows);
+    }
+    text
+}
+
+fn counts(counts: &Counts) -> String {
+    let Counts { instances, held, archived, queued, parked, timers, applied } = counts;
+    format!(
+        "{instances} instances, {applied} inputs applied; {queued} queued, {timers} timers, {held} held, \
+         {parked} parked, {archived} archived"
+    )
+}
+
+fn kind(kind: HistoryKind) -> &'static str {
+    match kind {
+        HistoryKind::Installed => "installed",
+        HistoryKind::Upgraded => "upgraded",
+        HistoryKind::Refused => "refused",
+        HistoryKind::Undone => "undone",
+        HistoryKind::RolledBack => "rolled back",
+        HistoryKind::MadePermanent => "made permanent",
+        HistoryKind::Held => "held",
+    }
+}
+
+/// Returns what was done to a node, a line an entry.
+pub fn history(history: &History) -> String {
+    if history.entries.is_empty() {
+        return "nothing was done to this node yet".to_owned();
+    }
+    let mut rows =
+        vec![["", "when", "who", "what", "from", "to", "switch", "why"].map(str::to_owned).to_vec()];
+    rows.extend(history.entries.iter().map(|entry| {
+        vec![
+            entry.number.to_string(),
+            time(entry.at_ms),
+            entry.who.clone(),
+            kind(entry.what).to_owned(),
+            label(entry.from.as_ref()),
+            label(entry.to.as_ref()),
+            entry.switch.map(|switch| switch.to_string()).unwrap_or_default(),
+            entry.why.clone(),
+        ]
+    }));
+    table(&rows)
+}
+
+/// Returns the instances, a line each.
+pub fn instances(instances: &Instances) -> String {
+    if instances.instances.is_empty() {
+        return "no instances".to_owned();
+    }
+    let head = ["address", "state", "inputs", "bytes", "queued", "parked", "timers", "why"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(instances.instances.iter().map(|instance| {
+        let state = match instance.state {
+            InstanceState::Live => "live",
+            InstanceState::Held => "held",
+            InstanceState::Archived => "archived",
+            InstanceState::Stopped => "stopped",
+        };
+        vec![
+            instance.address.clone(),
+            state.to_owned(),
+            instance.seq.to_string(),
+            instance.state_bytes.to_string(),
+            instance.queued.to_string(),
+            instance.parked.to_string(),
+            instance.timers.len().to_string(),
+            instance.why.clone().unwrap_or_default(),
+        ]
+    }));
+    let mut text = table(&rows);
+    if let Some(next) = &instances.next {
+        let _ = writeln!(text, "more: --after {next}");
+    }
+    text
+}
+
+/// Returns what a trial found.
+pub fn trial(report: &TryReport) -> String {
+    let verdict = if report.passed { "would pass" } else { "would not pass" };
+    let mut text = format!("{} to {}: {verdict}\n", release(&report.from), release(&report.to));
+    for machine in &report.machines {
+        let change = match (&machine.from, &machine.to) {
+            (Some(from), Some(to)) => format!("{} to {}", from.short(), to.short()),
+            (None, Some(to)) => format!("added, {}", to.short()),
+            (Some(from), None) => format!("removed, {}", from.short()),
+            (None, None) => String::new(),
+        };
+        let _ = writeln!(
+            text,
+            "  {}: {change}; {} states and {} messages migrated, {} bytes to {}, the longest took {}",
+            machine.machine,
+            machine.states,
+            machine.messages,
+            machine.bytes_before,
+            machine.bytes_after,
+            duration(machine.worst_us),
+        );
+    }
+    for start in &report.starts {
+        let _ = writeln!(text, "  would start {start}");
+    }
+    let TryReport { archives, moved, parks, failure_count, downgrade_lossy, .. } = report;
+    for (count, what) in [
+        (archives, "instances would be archived"),
+        (moved, "queued messages and timers carried over"),
+        (parks, "queued messages and timers that no arrow accepts"),
+        (downgrade_lossy, "states that the way back does not give back exactly"),
+    ] {
+        if *count > 0 {
+            let _ = writeln!(text, "  {count} {what}");
+        }
+    }
+    for failure in &report.failures {
+        let _ = writeln!(
+            text,
+            "  {} at {}: {} (on {}{})",
+            failure.instance,
+            failure.step,
+            failure.reason,
+            failure.capsule.value,
+            if failure.capsule.cut { "..." } else { "" },
+        );
+    }
+    let shown = report.failures.len() as u64;
+    if *failure_count > shown {
+        let _ = writeln!(text, "  and {} more failures", failure_count - shown);
+    }
+    let _ = write!(text, "  inputs would wait {}; nothing was changed", duration(report.pause_us));
+    text
+}
+
+/// Returns what was done.
+pub fn report(report: &Report) -> String {
+    let mut text =
+        format!("{}: {} runs, {}", kind(report.what), release(&report.running), state(report.state));
+    if let Some(switch) = report.switch {
+        let _ = write!(text, "; switch {switch}");
+    }
+    if let Some(us) = report.pause_us {
+        let _ = write!(text, "; inputs waited {}", duration(us));
+    }
+    if let Some(back) = &report.rollback {
+        let _ = write!(
+            text,
+            "\n  {} instances untouched, {} took the state from before, {} went down with later writes; {} held, \
+             {} archived, {} restored; {} messages carried back, {} parked",
+            back.untouched,
+            back.before_image,
+            back.down,
+            back.held,
+            back.archived,
+            back.restored,
+            back.moved,
+            back.parked,
+        );
+    }
+    text
+}
+
+/// Returns a time as `YYYY-MM-DDTHH:MM:SSZ`.
+fn time(ms: i64) -> String {
+    let seconds = ms.div_euclid(1_000);
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // The civil calendar from days since 1970-01-01, counted in eras of 400 years that begin on 1 March.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3_600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (ms, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (1_795_219_199_999, "2026-11-20T23:59:59Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(time(ms), expected);
+        }
+        // Whatever a node says.
+        let _ = (time(i64::MIN), time(i64::MAX));
+    }
+
+    #[test]
+    fn lengths_of_time_take_the_unit_that_reads_best() {
+        assert_eq!([999, 1_500, 2_340_000].map(duration), ["999 us", "1.5 ms", "2.3 s"]);
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [vec!["a".into(), "b".into()], vec!["long".into(), "c".into()]];
+        assert_eq!(table(&rows), "a     b\nlong  c\n");
+    }
+}

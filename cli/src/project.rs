@@ -1,0 +1,120 @@
+//! A project and what lies around it: its files, and the bundles of its predecessors.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use camshaft_cam::diagnostic::Diagnostic;
+use camshaft_manifests::{ReleaseName, Version};
+use camshaft_releases::bundle::{self, Limits};
+use camshaft_releases::project::{self, Built, Files, Locking};
+use camshaft_releases::{OpenedRelease, open};
+
+use crate::failure::{Failure, chain};
+use crate::files;
+
+/// A project that was read.
+#[derive(Debug)]
+pub struct Project {
+    files: Files,
+    predecessors: BTreeMap<(ReleaseName, Version), OpenedRelease>,
+    /// What was looked for and not found, for the hint.
+    missing: Vec<String>,
+}
+
+impl Project {
+    /// Reads a project, and looks for the bundles of its predecessors: in `out` first, then where
+    /// the project's lock is, then in the project's `dist`.
+    ///
+    /// # Errors
+    ///
+    /// When something cannot be read, the release document is faulty, or what lies where a
+    /// predecessor is looked for is no bundle.
+    pub fn read(root: &Path, out: &Path) -> Result<Project, Failure> {
+        let mut texts = Files::new();
+        for (path, bytes) in files::read_project(root)? {
+            let text = String::from_utf8(bytes).map_err(|error| {
+                let message = format!("{}/{path} is not UTF-8: {}", root.display(), error.utf8_error());
+                Failure::refused(message, "save the file as UTF-8")
+            })?;
+            texts.insert(path, text);
+        }
+        if !texts.contains_key(project::RELEASE_PATH) {
+            let message = format!("{} is no project: it has no {}", root.display(), project::RELEASE_PATH);
+            return Err(Failure::refused(message, "name the folder that holds release.toml"));
+        }
+        let wanted = project::predecessors(&texts).map_err(|faults| faulty(root, faults))?;
+        let mut project = Project { files: texts, predecessors: BTreeMap::new(), missing: Vec::new() };
+        let places = [out.to_owned(), root.to_owned(), root.join("dist")];
+        for (name, version) in wanted {
+            let file = bundle::file_name(&name, &version);
+            match places.iter().map(|place| place.join(&file)).find(|path| path.exists()) {
+                Some(path) => {
+                    let (_, release) = open_bundle(&path)?;
+                    project.predecessors.insert((name, version), release);
+                }
+                None => project.missing.push(file),
+            }
+        }
+        Ok(project)
+    }
+
+    /// Builds the project; nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// All faults of the first stage that has any.
+    pub fn build(&self, root: &Path, out: &Path, locking: Locking) -> Result<Built, Failure> {
+        let find = |name: &ReleaseName, version: &Version| {
+            self.predecessors.get(&(name.clone(), version.clone())).cloned()
+        };
+        project::build(&self.files, &find, locking).map_err(|faults| {
+            let mut failure = faulty(root, faults);
+            if !self.missing.is_empty() {
+                let [missing, out, root] =
+                    [self.missing.join(", "), out.display().to_string(), root.display().to_string()];
+                failure.hint =
+                    format!("{missing} was looked for in {out}, {root} and {root}/dist; build it first");
+            }
+            failure
+        })
+    }
+
+    /// Returns the text of the lock as it stands in the project.
+    pub fn lock(&self) -> Option<&str> {
+        self.files.get(project::LOCK_PATH).map(String::as_str)
+    }
+}
+
+/// Reads and opens a bundle: every digest, every piece of code and every relup is checked.
+///
+/// # Errors
+///
+/// When it cannot be read, or the first thing that is wrong with it.
+pub fn open_bundle(path: &Path) -> Result<(Vec<u8>, OpenedRelease), Failure> {
+    let bytes = read_bundle(path)?;
+    let release = open::read(&bytes).map_err(|error| {
+        let message = format!("{} is refused: {}", path.display(), chain(&error));
+        Failure::refused(message, "get the bundle again, or build it again")
+    })?;
+    Ok((bytes, release))
+}
+
+/// Reads the bytes of a bundle, at most as many as a bundle may have.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
+    files::read(path, Limits::DEFAULT.compressed_bytes_max as u64)
+}
+
+/// Returns where bundles of a project are written when nobody says otherwise.
+pub fn default_out(root: &Path) -> PathBuf {
+    root.join("dist")
+}
+
+fn faulty(root: &Path, faults: Vec<Diagnostic>) -> Failure {
+    let count = faults.len();
+    let plural = if count == 1 { "" } else { "s" };
+    Failure::diagnostics(format!("{}: {count} fault{plural}", root.display()), faults)
+}
