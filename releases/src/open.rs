@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_cam::code::decode::{DecodeError, decode};
+use camshaft_cam::code::{EffectKind, Op};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
 use camshaft_cam::value::Value;
@@ -145,7 +146,7 @@ pub fn open(bundle: &Bundle) -> Result<OpenedRelease, OpenError> {
     }
     let machines = opener.machines(&resolved)?;
     let links = opener.links(&resolved, &machines)?;
-    let edges = opener.edges(&resolved)?;
+    let edges = opener.edges(&resolved, &machines)?;
     let relups = opener.relups(&resolved)?;
     if let Some(path) = bundle.files().keys().find(|path| !opener.used.contains(path.as_str())) {
         return Err(OpenError::Surplus { path: path.to_string() });
@@ -201,8 +202,13 @@ impl<'b> Opener<'b> {
                 let reason = "release and code do not agree on whether it is keyed".to_owned();
                 return Err(OpenError::Unfit { subject: address.to_string(), reason });
             }
-            if let Err(error) = Value::from_json(&resolved.config, machine.config()) {
-                let reason = format!("its configuration is not of its type: {error}");
+            let config = Value::from_json(&resolved.config, machine.config());
+            let reason = match config.map(|config| config.to_json(machine.config())) {
+                Ok(canonical) if canonical == resolved.config => None,
+                Ok(_) => Some("its configuration is not written canonically".to_owned()),
+                Err(error) => Some(format!("its configuration is not of its type: {error}")),
+            };
+            if let Some(reason) = reason {
                 return Err(OpenError::Unfit { subject: address.to_string(), reason });
             }
             machines.insert(resolved.digest, machine);
@@ -240,6 +246,14 @@ impl<'b> Opener<'b> {
             {
                 return Err(unfit("the link is not that of the channel".to_owned()));
             }
+            if sends_without_key(sender, resolved.channel.as_str()) && receiver.machine().keyed {
+                return Err(unfit(format!("it sends without a key, and {} has keys", resolved.receiver)));
+            }
+            let (from, to) = (&resolved.sender.app, &resolved.receiver.app);
+            let depends = release.apps.iter().any(|app| app.name == *from && app.depends.contains_key(to));
+            if from != to && !depends {
+                return Err(unfit(format!("it sends to {to}, and {from} does not depend on it")));
+            }
             if !linked.insert((resolved.sender.clone(), resolved.channel.clone())) {
                 return Err(unfit("it has two links".to_owned()));
             }
@@ -259,7 +273,11 @@ impl<'b> Opener<'b> {
         Ok(links)
     }
 
-    fn edges(&mut self, release: &ResolvedRelease) -> Result<BTreeMap<Digest, VerifiedEdge>, OpenError> {
+    fn edges(
+        &mut self,
+        release: &ResolvedRelease,
+        machines: &BTreeMap<Digest, VerifiedMachine>,
+    ) -> Result<BTreeMap<Digest, VerifiedEdge>, OpenError> {
         let mut edges = BTreeMap::new();
         for resolved in &release.edges {
             let path = edge_path(resolved.digest);
@@ -273,6 +291,10 @@ impl<'b> Opener<'b> {
             {
                 let subject = format!("an edge of {}", resolved.machine);
                 let reason = "it does not lead where the release says".to_owned();
+                return Err(OpenError::Unfit { subject, reason });
+            }
+            if let Some(reason) = reason_not_leading_to(&edge, &machines[&resolved.to]) {
+                let subject = format!("an edge of {}", resolved.machine);
                 return Err(OpenError::Unfit { subject, reason });
             }
             edges.insert(resolved.digest, edge);
@@ -294,6 +316,35 @@ impl<'b> Opener<'b> {
     }
 }
 
+/// Returns why an edge does not lead to a machine, by types; that its arrows agree among
+/// themselves was verified.
+fn reason_not_leading_to(edge: &VerifiedEdge, machine: &VerifiedMachine) -> Option<String> {
+    let module = edge.module();
+    let result = |function| module.ty(module.function(function).result);
+    [
+        ("up", result(edge.edge().up), machine.state()),
+        ("lift", result(edge.edge().lift), machine.input()),
+        ("raise", result(edge.edge().raise), machine.output()),
+    ]
+    .into_iter()
+    .find(|(_, leads_to, takes)| leads_to != takes)
+    .map(|(arrow, ..)| format!("its arrow `{arrow}` leads to another type than the machine has"))
+}
+
+/// Returns true when a machine sends on a channel without naming a key. A channel that is declared
+/// and never used does not.
+pub(crate) fn sends_without_key(sender: &VerifiedMachine, channel: &str) -> bool {
+    let declared = sender.channels().iter().position(|declared| *declared.name == *channel);
+    let Some(index) = declared.filter(|index| !sender.channels()[*index].keyed) else { return false };
+    let mut sends = false;
+    for function in &sender.module().functions {
+        function.body.each_op(&mut |op| {
+            sends |= matches!(op, Op::Emit { effect: EffectKind::Send(found) } if *found as usize == index);
+        });
+    }
+    sends
+}
+
 /// Returns where a machine's code stands in a bundle.
 pub fn code_path(digest: Digest) -> String {
     format!("code/{}.cam2", digest.hex())
@@ -313,3 +364,6 @@ pub fn link_path(digest: Digest) -> String {
 pub fn relup_path(from: &Version) -> String {
     format!("relup/{from}.toml")
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,6 +144,11 @@ fn every_fault_of_a_project_says_what_and_where() {
     let configured = with(&two, "release.toml", "[apps]", "[config.counter.counter]\nlimit = 3\n\n[apps]");
     let other = with(&two, "release.toml", "[apps]", "[config.counter.other]\nlimit = 3\n\n[apps]");
     let typed = with(&configured, MACHINE, "init =", "config { limit: Text = \"x\" }\ninit =");
+    let mut unchanged = two.clone();
+    unchanged.insert(MACHINE.to_owned(), example("counter/v1")[MACHINE].clone());
+    unchanged.insert(MIGRATION.to_owned(), "migration counter from \"1.0.0\"\n\nup (old) = old\n".to_owned());
+    let mut renamed = with(&unchanged, APPUP, "machines.counter", "machines.clock");
+    renamed.insert(MIGRATION.to_owned(), "migration clock from \"1.0.0\"\n\nup (old) = old\n".to_owned());
     let cases: Vec<(&str, Files, &[&Built], &str)> = vec![
         ("R0101", Files::new(), found, "there is no release.toml here"),
         ("R0101", without(&two, APP), found, "there is no apps/counter/app.toml"),
@@ -228,7 +233,12 @@ fn every_fault_of_a_project_says_what_and_where() {
         ),
         ("R0113", configured, found, "takes no configuration"),
         ("R0113", other, found, "has no machine other to configure"),
-        ("R0113", typed, found, "$.limit: expected Text, found 3"),
+        (
+            "R0113",
+            typed,
+            found,
+            "release.toml:6:9: the configuration of counter/counter: $.limit: expected Text, found 3",
+        ),
         (
             "R0114",
             with(&two, MIGRATION, "from \"1.0.0\"", "from \"1.0.1\""),
@@ -242,6 +252,8 @@ fn every_fault_of_a_project_says_what_and_where() {
             &[],
             "no predecessor has counter 1.0.0",
         ),
+        ("R0115", unchanged, found, "counter/counter is the same as in 1.0.0"),
+        ("R0115", renamed, found, "counter has no machine clock"),
         (
             "E0401",
             without(&without(&two, APPUP), MIGRATION),

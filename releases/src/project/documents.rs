@@ -4,9 +4,9 @@ use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_manifests::app::AppManifest;
 use camshaft_manifests::appup::Appup;
 use camshaft_manifests::release::{AppOrigin, ReleaseManifest};
-use camshaft_manifests::{RelativePath, app, appup, release};
+use camshaft_manifests::{RelativePath, Step, app, appup, release};
 
-use super::{Files, RELEASE_PATH, at};
+use super::{Files, RELEASE_PATH, at_value};
 
 /// An application of the project.
 #[derive(Debug)]
@@ -51,14 +51,26 @@ pub(super) fn apps(
     for (name, origin) in &manifest.apps {
         let AppOrigin::Path(folder) = origin else {
             let message = format!("{name} comes from a registry, and registries are not there yet");
-            let fault = at(source, "R0105", name.as_str(), message, "by version");
+            let fault = at_value(
+                source,
+                "R0105",
+                &[Step::Key("apps"), Step::Key(name.as_str())],
+                message,
+                "by version",
+            );
             faults.push(fault.help(format!("give its folder: {name} = {{ path = \"apps/{name}\" }}")));
             continue;
         };
         let path = format!("{folder}/app.toml");
         let Some(text) = files.get(&path) else {
             let message = format!("there is no {path}");
-            faults.push(at(source, "R0101", folder.as_str(), message, "the folder of an application"));
+            faults.push(at_value(
+                source,
+                "R0101",
+                &[Step::Key("apps"), Step::Key(name.as_str())],
+                message,
+                "the folder of an application",
+            ));
             continue;
         };
         let app_source = Source::new(path, text.as_str());
@@ -70,7 +82,13 @@ pub(super) fn apps(
             (Ok(app), Ok(appup)) => {
                 if app.name != *name {
                     let message = format!("the release calls this application {name}");
-                    faults.push(at(&app_source, "R0108", app.name.as_str(), message, "another name"));
+                    faults.push(at_value(
+                        &app_source,
+                        "R0108",
+                        &[Step::Key("name")],
+                        message,
+                        "another name",
+                    ));
                 }
                 apps.push(App {
                     folder: folder.clone(),

@@ -14,7 +14,7 @@ use camshaft_manifests::{AppName, ChannelName, MachineAddress, MachineName, Vers
 use super::documents::App;
 use super::machines::Compiled;
 use super::{Files, at};
-use crate::open::OpenedRelease;
+use crate::open::{OpenedRelease, sends_without_key};
 
 /// A compiled link.
 #[derive(Debug)]
@@ -65,6 +65,12 @@ pub(super) fn links(apps: &[App], compiled: &Machines) -> Result<Vec<LinkOf>, Ve
                 let message = format!("{app} sends to {receiver} and does not depend on {}", receiver.app);
                 let help = format!("add {} to `depends` in the app.toml of {app}", receiver.app);
                 faults.push(fault("R0110", message, "to another application").help(help));
+                continue;
+            }
+            if sends_without_key(&machine.verified, &channel.name) && target.verified.machine().keyed {
+                let message = format!("`{}` sends without a key, and {receiver} has keys", channel.name);
+                let help = format!("name the instance: `send {}[key] ...`", channel.name);
+                faults.push(fault("R0111", message, "to a machine with keys").help(help));
                 continue;
             }
             match derive::link(&machine.verified, &channel.name, &target.verified) {
@@ -133,6 +139,7 @@ pub(super) fn edges(
             }
         }
         faults.extend(migrations.unused(files, app, found));
+        faults.extend(migrations.needless(app, compiled, found));
     }
     edges.sort_by(|a, b| (&a.resolved.machine, a.resolved.from).cmp(&(&b.resolved.machine, b.resolved.from)));
     if faults.is_empty() { Ok(edges) } else { Err(faults) }
@@ -258,6 +265,43 @@ impl Migrations {
                     fault.help("add the release that has it to `from` in release.toml, or delete the entry"),
                 );
             }
+        }
+        faults
+    }
+
+    /// Returns a fault for every migration of a machine that did not change, or is not there on
+    /// both sides: its author believes that something is migrated, and nothing is.
+    fn needless(&self, app: &App, compiled: &Machines, found: &[OpenedRelease]) -> Vec<Diagnostic> {
+        let mut faults = Vec::new();
+        for ((machine, version), migration) in &self.named {
+            let address = MachineAddress { app: app.manifest.name.clone(), machine: machine.clone() };
+            let new = compiled.get(&(address.app.clone(), machine.clone()));
+            let released: Vec<&OpenedRelease> = found
+                .iter()
+                .filter(|release| {
+                    let mut apps = release.resolved.apps.iter();
+                    apps.any(|other| other.name == address.app && other.version == *version)
+                })
+                .collect();
+            if released.is_empty() {
+                // Said already: the whole entry is for nothing.
+                continue;
+            }
+            let old: Vec<Digest> = released
+                .iter()
+                .filter_map(|release| release.resolved.machine(&address))
+                .map(|machine| machine.digest)
+                .collect();
+            let reason = match new {
+                None => format!("{} has no machine {machine}", address.app),
+                Some(_) if old.is_empty() => format!("{} {version} has no machine {machine}", address.app),
+                Some(new) if old.iter().all(|old| *old == new.verified.digest()) => {
+                    format!("{address} is the same as in {version}")
+                }
+                Some(_) => continue,
+            };
+            let fault = at(migration, "R0115", "migration", reason, "nothing is migrated");
+            faults.push(fault.help(format!("delete the file, and its entry in {}", app.appup_source.name)));
         }
         faults
     }

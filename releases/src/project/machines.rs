@@ -7,10 +7,11 @@ use camshaft_cam::code::encode::encode;
 use camshaft_cam::compile;
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::verify::{Verified, VerifiedMachine, verify};
-use camshaft_manifests::{AppName, MachineAddress, MachineName};
+use camshaft_manifests::resolved::ResolvedApp;
+use camshaft_manifests::{AppName, MachineAddress, MachineName, Step};
 
 use super::documents::App;
-use super::{Files, at};
+use super::{Files, at, at_value};
 use crate::open::OpenedRelease;
 
 /// A compiled machine, and the text that it was compiled from.
@@ -73,7 +74,38 @@ pub(super) fn compile(
     for app in apps {
         faults.extend(unbumped(app, &compiled, found));
     }
-    if faults.is_empty() { Ok(compiled) } else { Err(faults) }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    for app in apps {
+        take_released(app, &mut compiled, found);
+    }
+    Ok(compiled)
+}
+
+/// Puts the released code of an application whose version was released in place of the compiled,
+/// which has the same digests: what digests leave out, names for people, stays byte for byte too.
+fn take_released(
+    app: &App,
+    compiled: &mut BTreeMap<(AppName, MachineName), Compiled>,
+    found: &[OpenedRelease],
+) {
+    let is_it =
+        |other: &ResolvedApp| other.name == app.manifest.name && other.version == app.manifest.version;
+    // The newest predecessor that has it, whatever the order in which they are named.
+    let newest = found
+        .iter()
+        .filter(|release| release.resolved.apps.iter().any(is_it))
+        .max_by(|a, b| a.resolved.version.cmp(&b.resolved.version));
+    let Some(newest) = newest else { return };
+    for name in &app.manifest.machines {
+        let key = (app.manifest.name.clone(), name.clone());
+        if let Some(machine) = compiled.get_mut(&key)
+            && let Some(released) = newest.machines.get(&machine.verified.digest())
+        {
+            machine.verified = released.clone();
+        }
+    }
 }
 
 /// Takes a module through the door that a node has, too.
@@ -115,7 +147,7 @@ fn unbumped(
         let version = &app.manifest.version;
         let message = format!("{name} {version} is released, bump it");
         let fault =
-            at(&app.source, "R0109", &format!("\"{version}\""), message, "its machines are others now");
+            at_value(&app.source, "R0109", &[Step::Key("version")], message, "its machines are others now");
         fault.help("a released version never changes: raise `version`")
     })
 }

@@ -21,7 +21,7 @@ use camshaft_manifests::lock::{self, Lock, LockedRelease};
 use camshaft_manifests::release::ReleaseManifest;
 use camshaft_manifests::resolved::{self, Predecessor, ResolvedApp, ResolvedMachine, ResolvedRelease};
 use camshaft_manifests::setting::to_json;
-use camshaft_manifests::{AppName, MachineName, RelativePath, ReleaseName, Version, relup};
+use camshaft_manifests::{AppName, MachineName, RelativePath, ReleaseName, Step, Version, locate, relup};
 
 use crate::bundle::{self, Packed};
 use crate::open::{self, OpenedRelease};
@@ -219,37 +219,32 @@ fn locked(
     };
     let mut faults = Vec::new();
     let mut found: Vec<OpenedRelease> = Vec::new();
-    for version in &manifest.from {
+    for (index, version) in manifest.from.iter().enumerate() {
+        let place = [Step::Key("from"), Step::Item(index)];
         let file = bundle::file_name(&manifest.name, version);
         let Some(release) = find(&manifest.name, version) else {
             let message = format!("the predecessor {version} was not found");
-            let fault = at(source, "R0102", &format!("\"{version}\""), message, "named here");
+            let fault = at_value(source, "R0102", &place, message, "named here");
             faults.push(fault.help(format!("build it first, so that {file} is in the output folder")));
             continue;
         };
         let is = (&release.resolved.name, &release.resolved.version);
         if is != (&manifest.name, version) {
             let message = format!("{file} holds {} {}", is.0, is.1);
-            faults.push(at(source, "R0117", &format!("\"{version}\""), message, "asked for here"));
+            faults.push(at_value(source, "R0117", &place, message, "asked for here"));
             continue;
         }
         match lock.digest(&manifest.name, version) {
             Some(digest) if digest != release.digest => {
                 let message = format!("{file} is {}, and the lock pins {digest}", release.digest);
-                let fault = at(
-                    source,
-                    "R0103",
-                    &format!("\"{version}\""),
-                    message,
-                    "another release of this version",
-                );
+                let fault = at_value(source, "R0103", &place, message, "another release of this version");
                 faults.push(fault.help(format!(
                     "put the released {file} into the output folder; or, if {version} was never released, delete its entry from {LOCK_PATH}"
                 )));
             }
             None if locking == Locking::Locked => {
                 let message = format!("the lock has no entry for {version}");
-                let fault = at(source, "R0104", &format!("\"{version}\""), message, "not pinned");
+                let fault = at_value(source, "R0104", &place, message, "not pinned");
                 faults.push(fault.help("build once without `--locked`, and commit the lock"));
             }
             _ => found.push(release),
@@ -278,10 +273,10 @@ fn configs(
         for machine in machines.keys() {
             if !compiled.contains_key(&(app.clone(), machine.clone())) {
                 let message = format!("{app} has no machine {machine} to configure");
-                faults.push(at(
+                faults.push(at_value(
                     source,
                     "R0113",
-                    &format!("[config.{app}.{machine}]"),
+                    &[Step::Key("config"), Step::Key(app.as_str()), Step::Key(machine.as_str())],
                     message,
                     "for no machine",
                 ));
@@ -291,19 +286,14 @@ fn configs(
     let mut configs = BTreeMap::new();
     for (key, machine) in compiled {
         let ty = machine.verified.config();
+        let place = [Step::Key("config"), Step::Key(key.0.as_str()), Step::Key(key.1.as_str())];
         let settings = manifest.config.get(&key.0).and_then(|machines| machines.get(&key.1));
         let json = match (settings, ty.as_record()) {
             (Some(settings), Some(_)) => to_json(settings),
             (None, Some(_)) => "{}".to_owned(),
             (Some(_), None) => {
                 let message = format!("{}/{} takes no configuration", key.0, key.1);
-                faults.push(at(
-                    source,
-                    "R0113",
-                    &format!("[config.{}.{}]", key.0, key.1),
-                    message,
-                    "not taken",
-                ));
+                faults.push(at_value(source, "R0113", &place, message, "not taken"));
                 continue;
             }
             (None, None) => "[]".to_owned(),
@@ -314,12 +304,26 @@ fn configs(
             }
             Err(error) => {
                 let message = format!("the configuration of {}/{}: {error}", key.0, key.1);
-                let fault = at(source, "R0113", &format!("[config.{}.{}]", key.0, key.1), message, "here");
+                let inner = error.path.trim_start_matches('$').split('.').skip(1);
+                let place: Vec<Step<'_>> = place.into_iter().chain(inner.map(Step::Key)).collect();
+                let fault = at_value(source, "R0113", &place, message, "here");
                 faults.push(fault.help(format!("its type is {ty}")));
             }
         }
     }
     if faults.is_empty() { Ok(configs) } else { Err(faults) }
+}
+
+/// Returns a diagnostic at a value of a document, or at the deepest part of the way to it that
+/// is there.
+fn at_value(
+    source: &Source,
+    code: &'static str,
+    path: &[Step<'_>],
+    message: impl Into<String>,
+    label: &str,
+) -> Diagnostic {
+    Diagnostic::new(code, source, locate(source, path), message, label)
 }
 
 /// Returns a diagnostic at the first place where a text stands in a source.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use camshaft_cam::diagnostic::{Diagnostic, Source};
-use camshaft_manifests::AppName;
+use camshaft_manifests::{AppName, Step};
 
-use super::at;
+use super::at_value;
 use super::documents::App;
 
 /// Sorts applications so that each stands after what it depends on; among those that are free
@@ -23,7 +23,13 @@ pub(super) fn sorted(release: &Source, apps: Vec<App>) -> Result<Vec<App>, Vec<D
                 ),
                 Some(_) => continue,
             };
-            let fault = at(&app.source, "R0106", needed.as_str(), message, "needed here");
+            let fault = at_value(
+                &app.source,
+                "R0106",
+                &[Step::Key("depends"), Step::Key(needed.as_str())],
+                message,
+                "needed here",
+            );
             faults.push(fault.help(format!("add {needed} to [apps] of release.toml, or change the range")));
         }
     }
@@ -60,7 +66,13 @@ fn circle(release: &Source, waiting: &[App]) -> Diagnostic {
         if let Some(start) = way.iter().position(|name| *name == next) {
             let names: Vec<&str> = way[start..].iter().chain([&next]).map(|name| name.as_str()).collect();
             let message = format!("these applications depend on each other: {}", names.join(" -> "));
-            let fault = at(release, "R0107", next.as_str(), message, "in a circle");
+            let fault = at_value(
+                release,
+                "R0107",
+                &[Step::Key("apps"), Step::Key(next.as_str())],
+                message,
+                "in a circle",
+            );
             return fault.help("put what both need into an application of its own");
         }
         way.push(next);
