@@ -20,6 +20,10 @@ use crate::writer::Writer;
 /// The format of resolved releases that this version writes and reads.
 pub const FORMAT: u64 = 1;
 
+/// The most entries of one list: far above any real release, and low enough that looking each of
+/// them up among the others ends soon on a hostile one.
+const ENTRIES_MAX: usize = 2048;
+
 /// The greatest length of one machine's configuration in bytes of JSON.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
 
@@ -256,8 +260,17 @@ fn read_list<'r, 'i: 'r, T>(
     read: impl Fn(&Table<'r, 'i>) -> Option<T>,
 ) -> Option<Vec<T>> {
     let Some(field) = field else { return Some(Vec::new()) };
-    let read: Vec<Option<T>> = field.items()?.iter().map(|item| item.table_with(&read)).collect();
+    let read: Vec<Option<T>> = items(&field)?.iter().map(|item| item.table_with(&read)).collect();
     read.into_iter().collect()
+}
+
+fn items<'r, 'i>(field: &Field<'r, 'i>) -> Option<Vec<Field<'r, 'i>>> {
+    let items = field.items()?;
+    if items.len() > ENTRIES_MAX {
+        field.refuse("M0113", format!("`{}` has at most {ENTRIES_MAX} entries", field.path));
+        return None;
+    }
+    Some(items)
 }
 
 /// Like [`read_list`], for entries with a name that may stand once only.
@@ -268,8 +281,7 @@ fn read_named<'r, 'i: 'r, T, N: Ord + Clone + std::fmt::Display>(
 ) -> Option<Vec<T>> {
     let field = field?;
     let mut seen = Seen::default();
-    let read: Vec<Option<T>> = field
-        .items()?
+    let read: Vec<Option<T>> = items(&field)?
         .iter()
         .map(|item| {
             let value = item.table_with(&read)?;
@@ -576,6 +588,15 @@ mod tests {
     fn a_resolved_release_reads_back_what_it_writes() {
         let text = write(&example());
         assert_eq!(read(&Source::new("release.toml", text)), Ok(example()));
+    }
+
+    #[test]
+    fn a_list_has_a_limit() {
+        let mut release = example();
+        release.links = vec![release.links[0].clone(); ENTRIES_MAX + 1];
+        let source = Source::new("release.toml", write(&release));
+        let faults = read(&source).expect_err("to be refused");
+        assert_eq!(faults[0].message, "`link` has at most 2048 entries");
     }
 
     #[test]
