@@ -43,12 +43,13 @@ impl Engine {
 
     /// Goes over to the plan's release. What was tried and did not change since is taken over
     /// from the trial.
-    pub fn switch(&mut self, plan: &Plan, number: u64, mut trial: Option<&mut Trial>) -> Switched {
+    pub fn switch(&mut self, plan: &Plan, number: u64, trial: Option<&mut Trial>) -> Switched {
         debug_assert_eq!(self.outside, 0, "requests from outside are answered before a switch");
         let mut switched = Switched::default();
-        let mut instances = std::mem::take(&mut self.instances);
-        let mut over = std::collections::BTreeMap::new();
-        while let Some((address, instance)) = instances.pop_first() {
+        let mut tried = trial.map(Trial::take_all).unwrap_or_default();
+        // In the order of the addresses: then the new map is built in one go.
+        let mut over = vec![];
+        for (address, instance) in std::mem::take(&mut self.instances) {
             let change = plan.pairs.get(&address.machine_address());
             match change.expect("a plan says what becomes of every machine") {
                 Change::Removed { .. } => {
@@ -56,8 +57,9 @@ impl Engine {
                     switched.counts.archived += 1;
                 }
                 change => {
-                    let tried = trial.as_deref_mut().and_then(|trial| trial.take(&address, instance.version));
-                    let carried = tried.unwrap_or_else(|| carry(plan, change, &address, &instance, number));
+                    let carried = tried
+                        .take(&address, instance.version)
+                        .unwrap_or_else(|| carry(plan, change, &address, &instance, number));
                     match carried.passage {
                         Passage::Untouched => switched.counts.untouched += 1,
                         Passage::BeforeImage => switched.counts.before_image += 1,
@@ -73,11 +75,11 @@ impl Engine {
                     let mut instance = carried.instance;
                     instance.version = self.next_version();
                     instance.queued = false;
-                    over.insert(address, instance);
+                    over.push((address, instance));
                 }
             }
         }
-        self.instances = over;
+        self.instances = over.into_iter().collect();
         self.switch = number;
         self.config = number;
         self.release = Some(plan.to.clone());

@@ -4,6 +4,8 @@
 //! the switch is made, only the instances that changed since are carried once more.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::IntoIter;
+use std::iter::Peekable;
 use std::time::Instant;
 
 use camshaft_manifests::{InstanceAddress, MachineAddress};
@@ -36,6 +38,28 @@ pub struct Trial {
     start_failures: Vec<TryFailure>,
     /// How long the last round took, in microseconds.
     round_us: u64,
+}
+
+/// What was tried, by rising address.
+#[derive(Debug)]
+pub(super) struct TriedInOrder {
+    rest: Peekable<IntoIter<InstanceAddress, (u64, Tried)>>,
+}
+
+impl Default for TriedInOrder {
+    fn default() -> TriedInOrder {
+        TriedInOrder { rest: BTreeMap::new().into_iter().peekable() }
+    }
+}
+
+impl TriedInOrder {
+    /// Returns what an instance was carried over to, when it is still the one that was tried.
+    /// Addresses are asked for in rising order.
+    pub(super) fn take(&mut self, address: &InstanceAddress, version: u64) -> Option<Carried> {
+        while self.rest.next_if(|(tried, _)| tried < address).is_some() {}
+        let (_, (tried, found)) = self.rest.next_if(|(tried, _)| tried == address)?;
+        (tried == version).then_some(found.carried)
+    }
 }
 
 #[derive(Debug)]
@@ -146,13 +170,9 @@ impl Trial {
         &self.plan
     }
 
-    /// Returns what was carried over, when the instance is still the one that was tried.
-    pub(super) fn take(&mut self, address: &InstanceAddress, version: u64) -> Option<Carried> {
-        let (tried, _) = self.tried.get(address)?;
-        if *tried != version {
-            return None;
-        }
-        self.tried.remove(address).map(|(_, tried)| tried.carried)
+    /// Gives everything that was tried away, to be taken in the order of the addresses.
+    pub(super) fn take_all(&mut self) -> TriedInOrder {
+        TriedInOrder { rest: std::mem::take(&mut self.tried).into_iter().peekable() }
     }
 
     /// Returns the instances that would be held.

@@ -1,5 +1,7 @@
 //! Going back to the release before.
 
+use std::time::Instant;
+
 use camshaft_store::Direction;
 
 use super::{Asked, Node, NodeError};
@@ -31,13 +33,15 @@ impl Node {
         mut trial: Trial,
         holding: Holding,
     ) -> Result<Report, NodeError> {
+        let start = Instant::now();
         failpoint::pass("rollback.tried");
         if let Err(problem) = self.reason_stale(&trial) {
             let to = trial.plan().to.entry.clone();
             return Err(self.refuse(asked, Some(&to), problem));
         }
-        let done = self
-            .switch(asked, &mut trial, Direction::Down, |report| report.passed || holding == Holding::Hold)?;
+        let done = self.switch(asked, start, &mut trial, Direction::Down, |report| {
+            report.passed || holding == Holding::Hold
+        })?;
         failpoint::pass("rollback.switched");
         Ok(Report {
             from: Some(done.from),

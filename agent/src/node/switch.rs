@@ -29,14 +29,15 @@ impl Node {
     }
 
     /// Makes a switch, if what `passes` says of the trial holds for what changed since as well.
+    /// Inputs wait since `start`.
     pub(super) fn switch(
         &mut self,
         asked: &Asked,
+        start: Instant,
         trial: &mut Trial,
         direction: Direction,
         passes: impl Fn(&TryReport) -> bool,
     ) -> Result<Done, NodeError> {
-        let start = Instant::now();
         self.engine.advance(asked.now_ms);
         // What is acknowledged belongs to the old release; the switch comes after it.
         self.engine.settle_outside();

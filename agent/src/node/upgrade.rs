@@ -4,6 +4,9 @@
 //! copies wherever the host wants, so that the service goes on.
 
 use std::sync::Arc;
+use std::time::Instant;
+
+use camshaft_store::Direction;
 
 use super::{Asked, Node, NodeError};
 use crate::api::{HistoryKind, Problem, Report};
@@ -56,16 +59,15 @@ impl Node {
     ///
     /// When an instance does not pass: then nothing is changed.
     pub fn upgrade(&mut self, asked: &Asked, mut trial: Trial, bundle: &[u8]) -> Result<Report, NodeError> {
+        let start = Instant::now();
         failpoint::pass("upgrade.tried");
         let to = trial.plan().to.entry.clone();
         if let Err(problem) = self.reason_stale(&trial) {
             return Err(self.refuse(asked, Some(&to), problem));
         }
         failpoint::pass("upgrade.before-blob");
-        // Before the pause: writing the bundle takes longer than the switch.
         self.journal.put_blob(bundle)?;
-        let switched =
-            self.switch(asked, &mut trial, camshaft_store::Direction::Up, |report| report.passed)?;
+        let switched = self.switch(asked, start, &mut trial, Direction::Up, |report| report.passed)?;
         failpoint::pass("upgrade.switched");
         Ok(Report {
             what: HistoryKind::Upgraded,
