@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod demo;
 mod explain;
+mod fmt;
 mod inspect;
 mod node;
 
@@ -42,6 +43,8 @@ enum Command {
     Build(build::Args),
     /// Check a project; nothing is written
     Check(check::Args),
+    /// Format machine and migration files
+    Fmt(fmt::Args),
     /// Show what a bundle holds, after checking everything in it
     Inspect(inspect::Args),
     /// Run a node
@@ -87,6 +90,7 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
     match command {
         Command::Build(args) => build::run(args, talk),
         Command::Check(args) => check::run(args, talk),
+        Command::Fmt(args) => fmt::run(args, talk),
         Command::Inspect(args) => inspect::run(args, talk),
         Command::Agent(args) => agent::run(args, talk),
         Command::Demo(args) => demo::run(args, talk),
