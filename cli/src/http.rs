@@ -167,11 +167,7 @@ impl Node {
     ///
     /// When no whole answer comes.
     pub fn get(&self, path: &[&str], query: &[(&str, &str)], patience: Duration) -> Result<Answer, Failure> {
-        let mut url = self.url(path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let request = self.client.request(Method::GET, url).timeout(patience);
+        let request = self.client.request(Method::GET, self.asking(path, query)?).timeout(patience);
         self.run(request, Effect::Looks)
     }
 
@@ -183,12 +179,13 @@ impl Node {
     pub fn post(
         &self,
         path: &[&str],
+        query: &[(&str, &str)],
         headers: &[(&str, &str)],
         body: Vec<u8>,
         patience: Option<Duration>,
         effect: Effect,
     ) -> Result<Answer, Failure> {
-        let mut request = self.client.request(Method::POST, self.url(path)?).body(body);
+        let mut request = self.client.request(Method::POST, self.asking(path, query)?).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -196,6 +193,14 @@ impl Node {
             request = request.timeout(patience);
         }
         self.run(request, effect)
+    }
+
+    fn asking(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, Failure> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
     }
 
     fn url(&self, path: &[&str]) -> Result<Url, Failure> {

@@ -107,9 +107,11 @@ fn not_understood(error: &clap::Error, arguments: &[OsString]) -> Exit {
     let json = arguments.iter().skip(1).take_while(|argument| *argument != "--").any(|word| word == "--json");
     if !asked && json {
         let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // The first paragraph says what is wrong; usage follows.
+        let said: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+        let said = said.join(" ").trim_start_matches("error: ").to_owned();
         let mut talk = Talk::new(true, false);
-        let failure = Failure::refused(first, "camshaft --help lists the commands and their arguments");
+        let failure = Failure::refused(said, "camshaft --help lists the commands and their arguments");
         talk.failure(&failure.code("usage"));
         return Exit::Refused;
     }

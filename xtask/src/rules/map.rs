@@ -50,6 +50,10 @@ fn folders_to_name(files: &[TextFile]) -> BTreeSet<String> {
     for file in files.iter().filter(|file| !file.path.starts_with('.')) {
         let parts: Vec<&str> = file.path.split('/').collect();
         match parts[..] {
+            // A file's tests may lie in a folder of its name; that needs no word.
+            [top, "src", _, "tests.rs"] => {
+                folders.insert(format!("{top}/"));
+            }
             [top, "src", module, _, ..] => {
                 folders.insert(format!("{top}/"));
                 folders.insert(format!("{top}/src/{module}/"));

@@ -367,7 +367,7 @@ fn post(agent: &Agent, verb: &str, bundle: Option<&Path>) -> Result<Answer, Fail
         Some(bundle) => read_bundle(bundle)?,
         None => Vec::new(),
     };
-    agent.node().post(&["v1", "node", verb], &[], body, Some(PATIENCE), Effect::Changes)
+    agent.node().post(&["v1", "node", verb], &[], &[], body, Some(PATIENCE), Effect::Changes)
 }
 
 fn status(agent: &Agent) -> Result<NodeStatus, Failure> {
@@ -376,8 +376,14 @@ fn status(agent: &Agent) -> Result<NodeStatus, Failure> {
 
 fn count(agent: &Agent) -> Result<u64, Failure> {
     let body = b"\"Read\"".to_vec();
-    let answer =
-        agent.node().post(&["v1", "apps", "counter", "counter"], &[], body, Some(PATIENCE), Effect::Looks)?;
+    let answer = agent.node().post(
+        &["v1", "apps", "counter", "counter"],
+        &[],
+        &[],
+        body,
+        Some(PATIENCE),
+        Effect::Looks,
+    )?;
     let value: serde_json::Value = answer.read()?;
     value["Count"].as_u64().ok_or_else(|| {
         Failure::fault(

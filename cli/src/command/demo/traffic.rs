@@ -136,7 +136,7 @@ fn send(shared: &Shared) -> Result<(), Failure> {
         let id = format!("demo/{number}");
         let body = b"\"Incr\"".to_vec();
         let path = ["v1", "apps", "counter", "counter"];
-        let answer = node.post(&path, &[(MESSAGE_HEADER, &id)], body, Some(PATIENCE), Effect::Changes);
+        let answer = node.post(&path, &[], &[(MESSAGE_HEADER, &id)], body, Some(PATIENCE), Effect::Changes);
         sent = true;
         match answer {
             Ok(answer) if answer.status == 200 => {

@@ -12,6 +12,9 @@ use crate::http::{Effect, Node};
 use crate::project::{open_bundle, read_bundle};
 use crate::talk::Talk;
 
+/// The header in which an operator says who it is.
+const OPERATOR_HEADER: &str = "camshaft-operator";
+
 /// Arguments of the verbs that take a bundle and nothing else.
 #[derive(Debug, clap::Args)]
 pub struct Bundle {
@@ -28,6 +31,14 @@ pub struct Upgrade {
     /// Do nothing, and succeed, when exactly this release runs already
     #[arg(long)]
     if_needed: bool,
+}
+
+/// Arguments of `rollback`.
+#[derive(Debug, clap::Args)]
+pub struct Rollback {
+    /// Go back although some instances cannot, and hold those
+    #[arg(long)]
+    force: bool,
 }
 
 /// Installs the first release.
@@ -69,7 +80,7 @@ pub fn try_upgrade(
     let bytes = read_bundle(&args.bundle)?;
     let node = node()?;
     let answer = talk.while_waiting("trying on the live state", || {
-        node.post(&["v1", "node", "try"], &[], bytes, None, Effect::Looks)
+        node.post(&["v1", "node", "try"], &[], &[], bytes, None, Effect::Looks)
     })?;
     let report: TryReport = answer.read()?;
     if report.passed {
@@ -85,14 +96,32 @@ pub fn try_upgrade(
     Err(Failure::refused(message, "nothing was changed; mend the migration and build again").details(&report))
 }
 
-/// Goes back, or settles.
-pub fn without_bundle(verb: &str, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
-    change(verb, Vec::new(), node, talk)
+/// Goes back to the release before.
+pub fn rollback(args: &Rollback, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    let query: &[(&str, &str)] = if args.force { &[("force", "true")] } else { &[] };
+    ask("rollback", query, Vec::new(), node, talk)
+}
+
+/// Settles on the running release.
+pub fn make_permanent(node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    change("make-permanent", Vec::new(), node, talk)
 }
 
 fn change(verb: &str, bytes: Vec<u8>, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    ask(verb, &[], bytes, node, talk)
+}
+
+fn ask(
+    verb: &str,
+    query: &[(&str, &str)],
+    bytes: Vec<u8>,
+    node: &Node,
+    talk: &mut Talk,
+) -> Result<(), Failure> {
+    let who = who();
+    let headers: Vec<(&str, &str)> = who.iter().map(|who| (OPERATOR_HEADER, who.as_str())).collect();
     let answer = talk.while_waiting(&format!("{verb} at {}", node.address()), || {
-        node.post(&["v1", "node", verb], &[], bytes, None, Effect::Changes)
+        node.post(&["v1", "node", verb], query, &headers, bytes, None, Effect::Changes)
     })?;
     let report: Report = answer.read()?;
     if let Some(undone) = &report.undone {
@@ -103,4 +132,11 @@ fn change(verb: &str, bytes: Vec<u8>, node: &Node, talk: &mut Talk) -> Result<()
     }
     talk.result(&report, show::report(&report));
     Ok(())
+}
+
+/// Returns the name that the node's history remembers: that of the account, if it has one.
+fn who() -> Option<String> {
+    let name = std::env::var("LOGNAME").or_else(|_| std::env::var("USER")).ok()?;
+    let plain = (1..=200).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+    plain.then_some(name)
 }

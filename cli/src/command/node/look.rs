@@ -14,14 +14,14 @@ use crate::talk::Talk;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many instances the agent gives at once.
-const PAGE: usize = 1_000;
+const PAGE: u64 = 1_000;
 
 /// Arguments of `instances`.
 #[derive(Debug, clap::Args)]
 pub struct Instances {
     /// Show at most so many
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
-    limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
 
     /// Begin after this address
     #[arg(long, value_name = "ADDRESS")]
@@ -59,7 +59,7 @@ pub fn instances(args: &Instances, node: &Node, talk: &mut Talk) -> Result<(), F
     }
     let mut all = api::Instances { instances: Vec::new(), next: args.after.clone() };
     loop {
-        let limit = args.limit.saturating_sub(all.instances.len()).min(PAGE).to_string();
+        let limit = args.limit.saturating_sub(all.instances.len() as u64).min(PAGE).to_string();
         let mut query = vec![("limit", limit.as_str())];
         query.extend(all.next.as_deref().map(|next| ("after", next)));
         let page: api::Instances = node.get(&["v1", "node", "instances"], &query, PATIENCE)?.read()?;
@@ -67,7 +67,7 @@ pub fn instances(args: &Instances, node: &Node, talk: &mut Talk) -> Result<(), F
         all.instances.extend(page.instances);
         all.next = page.next;
         // A node that gives a next page without a row would keep this going for ever.
-        if all.next.is_none() || empty || all.instances.len() >= args.limit {
+        if all.next.is_none() || empty || all.instances.len() as u64 >= args.limit {
             break;
         }
     }

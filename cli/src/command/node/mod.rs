@@ -38,8 +38,8 @@ enum Verb {
     /// Upgrade to the release of a bundle
     Upgrade(change::Upgrade),
     /// Go back to the release before the last upgrade
-    Rollback,
-    /// Keep the running release: no rollback after this
+    Rollback(change::Rollback),
+    /// Keep the running release; only then can the next upgrade come
     MakePermanent,
     /// What was done to the node
     History,
@@ -59,7 +59,7 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         Verb::Install(bundle) => change::install(bundle, node, talk),
         Verb::Try(bundle) => change::try_upgrade(bundle, node, talk),
         Verb::Upgrade(upgrade) => change::upgrade(upgrade, node, talk),
-        Verb::Rollback => change::without_bundle("rollback", &node()?, talk),
-        Verb::MakePermanent => change::without_bundle("make-permanent", &node()?, talk),
+        Verb::Rollback(args) => change::rollback(args, &node()?, talk),
+        Verb::MakePermanent => change::make_permanent(&node()?, talk),
     }
 }

@@ -49,7 +49,7 @@ pub fn run(args: &Args, node: impl Fn() -> Result<Node, Failure>, talk: &mut Tal
     let mut path = vec!["v1", "apps", address.app.as_str(), address.machine.as_str()];
     path.extend(address.key.as_ref().map(camshaft_manifests::address::Key::as_str));
     let node = node()?;
-    let answer = node.post(&path, &headers, input, None, Effect::Changes)?;
+    let answer = node.post(&path, &[], &headers, input, None, Effect::Changes)?;
     // The output is data in both forms.
     talk.out(&answer.text()?);
     Ok(())
