@@ -306,3 +306,27 @@ fn copy_in_order(from: &Path, to: &Path, reverse: bool) {
         }
     }
 }
+
+/// The examples of the repository pin their predecessors, and the pins are right: what is built
+/// today is what was built when they were made.
+#[test]
+fn the_examples_build_as_their_locks_say() {
+    let world = world();
+    let examples = [
+        ("counter/v1", "dist"),
+        ("counter/v2", "dist"),
+        ("counter/v3", "dist"),
+        ("counter/bad-migration", "dist"),
+        ("counter/bad-invariant", "dist"),
+        ("counter/wrong-base/base", "wrong"),
+        ("counter/wrong-base/v2", "wrong"),
+        ("pingpong/v1", "dist"),
+        ("pingpong/v2", "dist"),
+        ("pingpong/v3", "dist"),
+    ];
+    for (example, out) in examples {
+        let project = repository().join("examples").join(example).display().to_string();
+        let built = world.run(&["build", &project, "-o", out, "--locked"]);
+        assert_eq!(built.code, Some(0), "run `cargo xtask lock` if this is as meant: {}", built.stderr);
+    }
+}

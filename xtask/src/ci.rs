@@ -60,7 +60,7 @@ fn has_nextest(root: &Path) -> bool {
     probe.status().is_ok_and(|status| status.success())
 }
 
-fn cargo(root: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<bool> {
+pub fn cargo(root: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<bool> {
     eprintln!("$ cargo {}", arguments.join(" "));
     let mut command = Command::new(cargo_program());
     command.current_dir(root).args(arguments).envs(environment.iter().copied());

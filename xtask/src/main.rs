@@ -7,6 +7,7 @@
 mod ci;
 mod deps;
 mod fault;
+mod lock;
 mod rules;
 mod tidy;
 mod tree;
@@ -21,6 +22,7 @@ usage: cargo xtask TASK
   ci           everything that must be green: fmt, clippy, tests, doc tests, tidy, check-deps
   tidy         house rules: code map, machine paths, purity, forgotten files, lengths, links
   check-deps   who imports whom, against the table in docs/architecture.md
+  lock         the locks of the examples, made anew after a change of what is compiled
   long [N]     the crash and ping-pong tests in their long form, N times the short one (default 20)
 ";
 
@@ -41,6 +43,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     match words.as_slice() {
         ["ci"] => ci::run(&root),
         ["tidy"] => Ok(fault::report("tidy", &tidy::check(&root)?)),
+        ["lock"] => lock::run(&root),
         ["check-deps"] => Ok(fault::report("check-deps", &deps::check(&root)?)),
         ["long"] => ci::long(&root, 20),
         ["long", times] => match times.parse() {
