@@ -11,13 +11,13 @@ use camshaft_tests::{Agent, Client, Death, Random, World, times, until};
 use serde_json::Value;
 
 /// Upgrades and ways back in the short form.
-const MOVES: u32 = 150;
+const MOVES: u32 = 2_000;
 
 /// One `kill -9` in so many moves.
-const KILLS_ONE_IN: u64 = 12;
+const KILLS_ONE_IN: u64 = 40;
 
 /// Pings are ordered in portions of so many, so that some are always in flight.
-const PORTION: u32 = 2_000;
+const PORTION: u32 = 1_500;
 
 const WINDOW: u32 = 16;
 
