@@ -30,6 +30,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["agent", "--data", "d", "--listen", "127.0.0.1:99999"], "99999"),
     (&["agent", "--data", "d", "--listen", "0.0.0.0:0"], "loopback"),
     (&["agent"], "--data"),
+    (&["agent", "--data", "file", "--listen", "127.0.0.1:0"], "it is no folder"),
     (&["node", "status"], "--node is missing"),
     (&["node", "status", "--node", "nonsense"], "`nonsense` is no address of a node"),
     (&["node", "status", "--node", "https://localhost"], "TLS is not supported yet"),

@@ -25,6 +25,10 @@ pub struct Args {
 
 /// Runs an agent. The line with its address is printed once it has recovered and listens.
 pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    if args.data.exists() && !args.data.is_dir() {
+        let message = format!("cannot keep a node in {}: it is no folder", args.data.display());
+        return Err(Failure::refused(message, "name a folder; it is made when it is not there"));
+    }
     log_to_stderr();
     let options = Options { data: args.data.clone(), listen: args.listen };
     let ready = |address: SocketAddr| {
