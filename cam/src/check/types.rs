@@ -82,6 +82,27 @@ impl Types {
     }
 }
 
+/// Hands out ordinals: kept where the predecessor has the member, else after its last one.
+struct Ordinals {
+    next: u32,
+}
+
+impl Ordinals {
+    fn after(last: Option<u32>) -> Ordinals {
+        Ordinals { next: last.map_or(0, |last| last.saturating_add(1)) }
+    }
+
+    /// Past the greatest number ordinals repeat, and the type is refused for it: a predecessor is
+    /// a file that somebody else may have made.
+    fn of(&mut self, kept: Option<u32>) -> u32 {
+        kept.unwrap_or_else(|| {
+            let ordinal = self.next;
+            self.next = self.next.saturating_add(1);
+            ordinal
+        })
+    }
+}
+
 impl Checker<'_> {
     /// Takes the declarations of a file, then resolves them all.
     pub(crate) fn declare_types<'t>(&mut self, declarations: impl Iterator<Item = &'t TypeDecl>) {
@@ -281,7 +302,7 @@ impl Checker<'_> {
     pub(crate) fn record(&mut self, fields: &[FieldDecl], span: &Span, old: Option<&Ty>) -> Checked<Ty> {
         let old = old.and_then(Ty::as_record);
         let kept = |label: &str| old.and_then(|old| old.index(label).map(|index| &old.fields[index]));
-        let mut next = old.and_then(|old| old.fields.last()).map_or(0, |last| last.ordinal + 1);
+        let mut ordinals = Ordinals::after(old.and_then(|old| old.fields.last()).map(|last| last.ordinal));
         let mut built: Vec<Field> = Vec::new();
         let mut faulty = false;
         for field in fields {
@@ -311,13 +332,7 @@ impl Checker<'_> {
                     }
                 },
             };
-            let ordinal = before.map_or_else(
-                || {
-                    next += 1;
-                    next - 1
-                },
-                |field| field.ordinal,
-            );
+            let ordinal = ordinals.of(before.map(|field| field.ordinal));
             built.push(Field { label: label.clone(), ordinal, ty, default });
         }
         if faulty {
@@ -335,7 +350,7 @@ impl Checker<'_> {
 
     fn variant(&mut self, cases: &[CaseDecl], span: &Span, old: Option<&Ty>) -> Checked<Ty> {
         let old = old.and_then(Ty::as_variant);
-        let mut next = old.and_then(|old| old.cases.last()).map_or(0, |last| last.ordinal + 1);
+        let mut ordinals = Ordinals::after(old.and_then(|old| old.cases.last()).map(|last| last.ordinal));
         let mut built: Vec<Case> = Vec::new();
         let mut faulty = false;
         for case in cases {
@@ -359,13 +374,7 @@ impl Checker<'_> {
                 faulty = true;
                 continue;
             };
-            let ordinal = before.map_or_else(
-                || {
-                    next += 1;
-                    next - 1
-                },
-                |case| case.ordinal,
-            );
+            let ordinal = ordinals.of(before.map(|case| case.ordinal));
             built.push(Case { label: label.clone(), ordinal, payload });
         }
         if faulty {
