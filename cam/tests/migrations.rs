@@ -226,3 +226,19 @@ fn every_fault_of_a_migration_says_what_is_open() {
         .expect("a header");
     assert_eq!((&*header.machine, &*header.from), ("stock", "1.3.0"));
 }
+
+/// A predecessor's bundle may come from anybody.
+#[test]
+fn ordinals_past_the_greatest_number_are_refused() {
+    use camshaft_cam::code::TypeIx;
+    use camshaft_cam::ty::{Field, Kind, Record};
+    let mut old = machine("type State = { a: Int }", "{ a: 1 }", None).module().clone();
+    let last = Field { label: "a".into(), ordinal: u32::MAX, ty: Ty::int(), default: None };
+    let state = Ty::new(Kind::Record(Record { fields: vec![last], declared: vec![0] })).expect("a record");
+    let index = TypeIx(u32::try_from(old.types.len()).expect("few types"));
+    old.types.push(state);
+    old.debug.types = vec![("State".into(), index)];
+    let text = "machine m\ntype State = { a: Int, b: Int }\ntype Input = | Go\ninit = { a: 1, b: 2 }\non Go => (state, ())\n";
+    let errors = compile::machine(&Source::new("m.cam", text), Some(&old)).expect_err("no ordinal is left");
+    assert!(said(&errors).starts_with("E0204") && said(&errors).contains("ordinals"), "{}", said(&errors));
+}
