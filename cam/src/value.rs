@@ -5,19 +5,25 @@
 
 pub mod binary;
 pub mod json;
+mod payload;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use rpds::{RedBlackTreeMapSync, VectorSync};
+use triomphe::Arc as Node;
 
 use crate::ty::{Kind, Ty};
+pub use payload::Payload;
 
 /// A value. It does not know its type; whoever holds one holds the type beside it.
 ///
 /// The order is the canonical one: Int by value, Text by UTF-8 bytes, variants by ordinal,
 /// products left to right.
+///
+/// Parts are shared between clones. Whoever owns a value alone may change it in place; the counts
+/// of `triomphe` tell that with one load.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
     /// `()`, and the payload of a case without one.
@@ -31,10 +37,10 @@ pub enum Value {
     /// Bytes.
     Bytes(Arc<[u8]>),
     /// A tuple, or a record: the fields in the order of [`crate::ty::Record::fields`].
-    Product(Arc<[Value]>),
+    Product(Node<[Value]>),
     /// A case of a variant: its index in [`crate::ty::Variant::cases`], and its payload. An
     /// Option is [`Value::NONE_INDEX`] with `Unit`, or [`Value::SOME_INDEX`] with its value.
-    Sum(u32, Arc<Value>),
+    Sum(u32, Payload),
     /// A List.
     List(VectorSync<Value>),
     /// A Map.
@@ -54,12 +60,12 @@ impl Value {
 
     /// Returns `None`.
     pub fn none() -> Value {
-        Value::Sum(Value::NONE_INDEX, Arc::new(Value::Unit))
+        Value::Sum(Value::NONE_INDEX, Payload::UNIT)
     }
 
     /// Returns `Some(value)`.
     pub fn some(value: Value) -> Value {
-        Value::Sum(Value::SOME_INDEX, Arc::new(value))
+        Value::Sum(Value::SOME_INDEX, Payload::new(value))
     }
 
     /// Returns a tuple or record of these fields.
@@ -69,7 +75,10 @@ impl Value {
 
     /// Returns case `index` with this payload.
     pub fn sum(index: usize, payload: Value) -> Value {
-        Value::Sum(u32::try_from(index).expect("a variant has at most MEMBERS_MAX cases"), Arc::new(payload))
+        Value::Sum(
+            u32::try_from(index).expect("a variant has at most MEMBERS_MAX cases"),
+            Payload::new(payload),
+        )
     }
 
     /// Returns a list of these items.

@@ -7,7 +7,7 @@ use crate::diagnostic::{Span, did_you_mean};
 use crate::hir::{Binary, Decision, Expr, ExprKind, Match, Step, Unary};
 use crate::syntax::ast::{self, ExprKind as Ast, Name, Stmt, StmtKind, TextPiece};
 use crate::ty::{Kind, Ty};
-use crate::value::Value;
+use crate::value::{Payload, Value};
 
 impl Checker<'_> {
     /// Checks an expression. With `expected`, the result has exactly that type.
@@ -591,7 +591,7 @@ impl Checker<'_> {
 pub(super) fn inject(index: u32, payload: Expr, ty: Ty, span: &Span) -> Expr {
     let diverges = payload.diverges;
     let kind = match payload.as_const() {
-        Some(value) => ExprKind::Const(Value::Sum(index, Arc::new(value.clone()))),
+        Some(value) => ExprKind::Const(Value::Sum(index, Payload::new(value.clone()))),
         None => ExprKind::Inject(index, Box::new(payload)),
     };
     Expr { kind, ty, span: span.clone(), diverges }

@@ -3,13 +3,15 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use triomphe::Arc as Node;
+
 use super::meter::{ENTRY, ITEM, LIST_LEVEL, MAP_LEVEL, SLOT, digits};
 use super::t0::{Frame, Run};
 use super::{Effect, Trap};
 use crate::code::{EffectKind, Op};
 use crate::digest::Digest;
 use crate::ty::{Kind, Ty};
-use crate::value::Value;
+use crate::value::{Payload, Value};
 
 impl Run<'_> {
     /// Does one instruction that has no block and calls nothing.
@@ -56,12 +58,15 @@ impl Run<'_> {
             Op::Upd { index } => {
                 let Value::Product(mut members) = frame.pop() else { unreachable!("UPD changes a product") };
                 self.meter.product(members.len())?;
-                Arc::make_mut(&mut members)[*index as usize] = v;
+                match Node::get_mut(&mut members) {
+                    Some(own) => own[*index as usize] = v,
+                    None => members = replaced(&members, *index as usize, v),
+                }
                 Value::Product(members)
             }
             Op::Inj { ty: _, case } => {
                 self.meter.sum()?;
-                Value::Sum(*case, Arc::new(v))
+                Value::Sum(*case, Payload::new(v))
             }
             Op::Add {} => frame.pop_int().checked_add(int(&v)).map(Value::Int).ok_or(Trap::Overflow)?,
             Op::Sub {} => frame.pop_int().checked_sub(int(&v)).map(Value::Int).ok_or(Trap::Overflow)?,
@@ -276,6 +281,13 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// Returns the members with one of them replaced.
+fn replaced(members: &[Value], index: usize, by: Value) -> Node<[Value]> {
+    let mut by = Some(by);
+    let all = members.iter().enumerate();
+    all.map(|(at, member)| by.take_if(|_| at == index).unwrap_or_else(|| member.clone())).collect()
 }
 
 fn member(value: &Value, index: usize) -> Value {

@@ -119,7 +119,7 @@ impl<'r> Run<'r> {
         match op {
             Op::Case { blocks } => {
                 let Value::Sum(case, payload) = v else { unreachable!("CASE takes a variant or option") };
-                frame.value = std::sync::Arc::unwrap_or_clone(payload);
+                frame.value = payload.into_value();
                 self.block(frame, &blocks[case as usize])?;
             }
             Op::If { yes, no } => self.block(frame, if bool(&v) { yes } else { no })?,
