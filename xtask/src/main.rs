@@ -4,6 +4,7 @@
 //! checks are functions from the root of a source tree to a list of [`fault::Fault`]s; their
 //! tests plant a fault in a small tree and expect it to be found.
 
+mod bench;
 mod ci;
 mod deps;
 mod fault;
@@ -23,6 +24,8 @@ usage: cargo xtask TASK
   tidy         house rules: code map, machine paths, purity, forgotten files, lengths, links
   check-deps   who imports whom, against the table in docs/architecture.md
   lock         the locks of the examples, made anew after a change of what is compiled
+  bench steps [--json] [--rounds N]
+               ours beside Erlang and native Rust, in one run; writes the table of docs/benchmarks.md
   long [N]     the crash and ping-pong tests in their long form, N times the short one (default 20)
 ";
 
@@ -45,6 +48,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["tidy"] => Ok(fault::report("tidy", &tidy::check(&root)?)),
         ["lock"] => lock::run(&root),
         ["check-deps"] => Ok(fault::report("check-deps", &deps::check(&root)?)),
+        ["bench", rest @ ..] => bench::run(&root, rest),
         ["long"] => ci::long(&root, 20),
         ["long", times] => match times.parse() {
             Ok(times) => ci::long(&root, times),

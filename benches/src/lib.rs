@@ -1,0 +1,17 @@
+//! Benchmarks: ours beside what others do with the same work.
+//!
+//! `cargo xtask bench steps` runs [`workload`] on the [`engine`]s, on [`native`] Rust and, where it is
+//! installed, on Erlang ([`erlang`]), all in one run and in alternating rounds, and writes the
+//! table of `docs/benchmarks.md`. `cargo bench -p camshaft-benches` runs ours alone under
+//! criterion, for comparing one change with another.
+//!
+//! What must stay true: whatever is timed also proves that it did the work. The ledger ends in
+//! [`workload::CHECK`] on every engine, or the run fails.
+
+pub mod engine;
+pub mod erlang;
+pub mod measure;
+pub mod native;
+pub mod program;
+pub mod report;
+pub mod workload;
