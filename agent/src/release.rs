@@ -33,6 +33,14 @@ pub enum ReleaseError {
         /// The reason.
         reason: String,
     },
+    /// A port that nothing is bound to: a call would go nowhere, so the machine does not run.
+    #[error("{machine} calls the port {port}, and this agent binds none")]
+    UnboundPort {
+        /// The machine.
+        machine: MachineAddress,
+        /// The first of its ports.
+        port: String,
+    },
     /// A channel without a link, or with one that does not fit.
     #[error("channel {channel} of {machine}: {reason}")]
     Channel {
@@ -143,6 +151,10 @@ impl Release {
                 let config = Value::from_json(&machine.config, verified.config()).map_err(|error| {
                     ReleaseError::Config { machine: address.clone(), reason: error.to_string() }
                 })?;
+                if let Some(port) = verified.ports().first() {
+                    let port = port.name.to_string();
+                    return Err(ReleaseError::UnboundPort { machine: address, port });
+                }
                 let channels = bind_channels(&opened, &address)?;
                 let version = app.version.to_string();
                 let code = MachineCode {

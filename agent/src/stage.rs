@@ -53,6 +53,7 @@ pub fn stage_kept(bytes: &[u8], entry: &ReleaseEntry) -> Result<Release, StageEr
 pub fn of_stage_error(error: &StageError) -> Box<Problem> {
     let code = match error {
         StageError::Open(OpenError::Relup { .. }) => problem::BAD_RELUP,
+        StageError::Release(ReleaseError::UnboundPort { .. }) => problem::UNBOUND_PORT,
         _ => problem::BAD_BUNDLE,
     };
     let mut problem = code.problem(error.to_string());

@@ -28,13 +28,17 @@ fn build(path: &str, found: &[&Built]) -> Built {
     let mut files = Files::new();
     walk(&root, &root, &mut files);
     files.remove(project::LOCK_PATH);
+    build_files(&files, path, found)
+}
+
+fn build_files(files: &Files, path: &str, found: &[&Built]) -> Built {
     let find = |name: &camshaft_manifests::ReleaseName, version: &camshaft_manifests::Version| {
         let named = |built: &&&Built| {
             (&built.release.resolved.name, &built.release.resolved.version) == (name, version)
         };
         found.iter().find(named).map(|built| built.release.clone())
     };
-    project::build(&files, &find, Locking::Update).unwrap_or_else(|faults| panic!("{path}: {faults:?}"))
+    project::build(files, &find, Locking::Update).unwrap_or_else(|faults| panic!("{path}: {faults:?}"))
 }
 
 struct Agent {
@@ -218,6 +222,52 @@ fn what_is_no_request_is_refused_with_a_problem() {
     assert_eq!(agent.ask("POST", path, message, incr), (200, "\"Ok\"".to_owned()));
     assert_eq!(agent.ask("POST", path, message, incr), (200, "\"Ok\"".to_owned()));
     refused("POST", path, message, b"\"Read\"", 409, "conflict");
+    assert_eq!(agent.send("counter/counter", "\"Read\""), "{\"Count\":1}");
+    agent.stop();
+}
+
+/// A release of the counter that calls a port, as an upgrade from `found` where there is one.
+fn with_port(version: &str, found: &[&Built]) -> Built {
+    let from: Vec<String> =
+        found.iter().map(|built| format!("{:?}", built.release.resolved.version.to_string())).collect();
+    let machine = "machine counter\ntype State = Int\ntype Input = Incr | Read\ntype Output = Ok | Count(Int)\n\
+                   type Mail = Letter { count: Int }\nport mail(Mail)\ninit = 0\n\
+                   on Incr { call mail Letter { count: state }; (state + 1, Ok) }\non Read => (state, Count(state))\n";
+    let release = format!(
+        "name = \"counter\"\nversion = \"{version}\"\nfrom = [{}]\n\n[apps]\ncounter = {{ path = \"apps/counter\" }}\n",
+        from.join(", ")
+    );
+    let app = format!("name = \"counter\"\nversion = \"{version}\"\nmachines = [\"counter\"]\n");
+    let files = [
+        ("release.toml", release),
+        ("apps/counter/app.toml", app),
+        ("apps/counter/machines/counter.cam", machine.to_owned()),
+    ];
+    let files = files.into_iter().map(|(path, text)| (path.to_owned(), text)).collect();
+    build_files(&files, version, found)
+}
+
+#[test]
+fn a_release_that_calls_a_port_is_refused_before_anything_changes() {
+    let one = build("counter/v1", &[]);
+    let data = TempDir::new().expect("a folder");
+    let agent = Agent::start(data.path());
+    let reason = "counter/counter calls the port mail, and this agent binds none";
+    let unbound = (409, "unbound-port".to_owned(), reason.to_owned());
+    let first = with_port("1.0.0", &[]);
+    assert_eq!(agent.refused("POST", "/v1/node/install", "", &first.packed.bytes), unbound);
+    let status: NodeStatus = agent.get("/v1/node");
+    assert_eq!((status.running, status.switch), (None, 0), "nothing was installed");
+
+    let _: Report = agent.post("/v1/node/install", &one.packed.bytes);
+    agent.send("counter/counter", "\"Incr\"");
+    let next = with_port("2.0.0", &[&one]);
+    for command in ["try", "upgrade"] {
+        let path = format!("/v1/node/{command}");
+        assert_eq!(agent.refused("POST", &path, "", &next.packed.bytes), unbound);
+    }
+    let status: NodeStatus = agent.get("/v1/node");
+    assert_eq!((status.running.map(|running| running.version), status.switch), (Some("1.0.0".to_owned()), 1));
     assert_eq!(agent.send("counter/counter", "\"Read\""), "{\"Count\":1}");
     agent.stop();
 }

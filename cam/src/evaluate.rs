@@ -324,13 +324,17 @@ impl<'m> Evaluation<'m> {
                 let [name, after, input] = members(timer) else { unreachable!("a timer has three parts") };
                 Effect::Timer { name: text(name), after_ms: int(after), input: input.clone() }
             }
-            // Whether there is a key is seen in the channel's type: a message is a variant.
+            // Whether there is a key is seen in the type: a message is a variant.
             (EffectKind::Send(channel), Value::Product(pair)) => {
                 Effect::Send { channel, key: Some(text(&pair[0])), message: pair[1].clone() }
             }
             (EffectKind::Send(channel), message) => {
                 Effect::Send { channel, key: None, message: message.clone() }
             }
+            (EffectKind::Call(port), Value::Product(pair)) => {
+                Effect::Call { port, key: Some(text(&pair[0])), message: pair[1].clone() }
+            }
+            (EffectKind::Call(port), message) => Effect::Call { port, key: None, message: message.clone() },
         });
     }
 }

@@ -165,6 +165,15 @@ pub enum Effect {
         /// The message, of the channel's message type.
         message: Value,
     },
+    /// Calls something outside of the node.
+    Call {
+        /// Index of the port in [`crate::code::Machine::ports`].
+        port: u32,
+        /// What comes back with the answer, if the port is keyed.
+        key: Option<Arc<str>>,
+        /// The message, of the port's message type.
+        message: Value,
+    },
 }
 
 /// Which of the six arrows of an edge.

@@ -5,7 +5,7 @@
 //!
 //! | rule | what must hold |
 //! |---|---|
-//! | V01 | every index names something: types, constants, functions, bindings, members, cases, channels, context fields |
+//! | V01 | every index names something: types, constants, functions, bindings, members, cases, channels, ports, context fields |
 //! | V02 | the limits: [`TYPES_MAX`] types, [`OPS_MAX`] instructions, [`NESTING_MAX`] nested blocks in a function and [`crate::run::NESTING_MAX`] through calls, [`DEPTH_MAX`] bindings and as many operands |
 //! | V03 | the module is in canonical form, see [`crate::code::canonical`] |
 //! | V04 | every constant is of its type |
@@ -23,12 +23,12 @@
 //! | V16 | a step function is not called, and no other entry point |
 //! | V17 | entry points have the types of the machine; the arrows of an edge agree among themselves |
 //! | V18 | the input of a machine is a variant; `internal` and `step` have one item per case |
-//! | V19 | channels have different names |
+//! | V19 | channels and ports have different names, those of an edge too |
 //! | V20 | answers come back as an internal case with the fields `answer: Option(T)` and at most `from: Text` |
 //! | V21 | the module comes back from its bytes, so it keeps the decoder's limits: what verifies can be shipped |
 //!
 //! What EMIT takes is part of V06: `()` to stop, Text to log and to cancel, `(Text, Duration, Input)` for
-//! a timer, the channel's message to send, or `(Text, message)` on a keyed channel.
+//! a timer, the message of the channel to send and of the port to call, or `(Text, message)` where it is keyed.
 //!
 //! Beside the verdict it finds out per function which traps are possible, see
 //! [`FunctionFacts::may_trap`].

@@ -99,6 +99,7 @@ fn codes() -> Vec<&'static str> {
         include_str!("../src/check/machine.rs"),
         include_str!("../src/check/mod.rs"),
         include_str!("../src/check/operator.rs"),
+        include_str!("../src/check/outlet.rs"),
         include_str!("../src/check/pattern.rs"),
         include_str!("../src/check/record.rs"),
         include_str!("../src/check/types.rs"),

@@ -184,6 +184,9 @@ fn applied(
                 mail.push((to, sent));
                 recorded
             }
+            run::Effect::Call { .. } => {
+                unreachable!("a machine with a port is in no release that is ready to run")
+            }
         });
     }
     if let Some(sent) = task.cause.sent() {

@@ -1,10 +1,11 @@
 //! Statements: what a handler asks of the world.
 
+use super::outlet::OutletKind;
 use super::{Checked, Checker, Reported};
 use crate::code::EffectKind;
-use crate::diagnostic::{Span, did_you_mean};
+use crate::diagnostic::Span;
 use crate::hir::{Expr, ExprKind};
-use crate::syntax::ast::{self, Name, Stmt, StmtKind};
+use crate::syntax::ast::{self, Stmt, StmtKind};
 use crate::ty::{Kind, Ty};
 use crate::value::Value;
 
@@ -14,18 +15,17 @@ impl Checker<'_> {
         let span = &statement.span;
         match &statement.kind {
             StmtKind::Let(..) => unreachable!("a block takes its `let`s itself"),
-            StmtKind::Send(channel, key, message) => self.send(channel, key.as_ref(), message, span),
+            StmtKind::Send(channel, key, message) => {
+                self.emit_on(OutletKind::Channel, channel, key.as_ref(), message, span)
+            }
             StmtKind::Timer(name, after, input) => self.timer(name, after, input, span),
             StmtKind::Cancel(name) => {
                 self.allowed(span)?;
                 let name = self.expr(name, Some(&Ty::text()))?;
                 Ok(emit(EffectKind::Cancel, name, span))
             }
-            StmtKind::CallPort(port, _) => {
-                let diagnostic = self
-                    .diagnostic("E0233", &port.span, "ports are not there yet", "not supported")
-                    .help("let a client outside fetch what is to be called, and send the answer as an input");
-                Err(self.fault(diagnostic))
+            StmtKind::Call(port, key, message) => {
+                self.emit_on(OutletKind::Port, port, key.as_ref(), message, span)
             }
             StmtKind::Log(text) => {
                 self.allowed(span)?;
@@ -58,7 +58,7 @@ impl Checker<'_> {
     }
 
     /// Refuses effects outside handlers.
-    fn allowed(&mut self, span: &Span) -> Checked<Ty> {
+    pub(super) fn allowed(&mut self, span: &Span) -> Checked<Ty> {
         match &self.effects {
             Some(input) => Ok(input.clone()),
             None => {
@@ -68,58 +68,6 @@ impl Checker<'_> {
                 Err(self.fault(diagnostic))
             }
         }
-    }
-
-    fn send(
-        &mut self,
-        channel: &Name,
-        key: Option<&ast::Expr>,
-        message: &ast::Expr,
-        span: &Span,
-    ) -> Checked<Expr> {
-        self.allowed(span)?;
-        let Some(found) = self.channels.get(&channel.text).cloned() else {
-            let near = did_you_mean(&channel.text, self.channels.keys().map(|name| &**name));
-            let mut diagnostic = self.diagnostic(
-                "E0217",
-                &channel.span,
-                format!("there is no channel `{}`", channel.text),
-                "not declared",
-            );
-            diagnostic.help = Some(near.map_or_else(
-                || format!("declare it: `channel {} = app/machine(Message)`", channel.text),
-                |near| format!("did you mean `{near}`?"),
-            ));
-            return Err(self.fault(diagnostic));
-        };
-        if let Some((keyed, first)) = &found.keyed {
-            if *keyed != key.is_some() {
-                let diagnostic = self
-                    .diagnostic(
-                        "E0227",
-                        span,
-                        format!("`{}` is used with a key in one place and without in another", channel.text),
-                        if key.is_some() { "with a key here" } else { "without a key here" },
-                    )
-                    .related(first.clone(), "and the other way here");
-                return Err(self.fault(diagnostic));
-            }
-        } else if let Some(channel) = self.channels.get_mut(&channel.text) {
-            channel.keyed = Some((key.is_some(), span.clone()));
-        }
-        let index = self.channels.keys().position(|name| *name == channel.text);
-        let index =
-            u32::try_from(index.expect("it was found above")).expect("fewer channels than bytes of source");
-        let key = key.map(|key| self.expr(key, Some(&Ty::text()))).transpose();
-        let message = self.expr(message, Some(&found.message));
-        let payload = match (key?, message?) {
-            (None, message) => message,
-            (Some(key), message) => {
-                let ty = self.build(Kind::Tuple(vec![Ty::text(), message.ty.clone()]), span)?;
-                super::expr::product(vec![key, message], ty, span)
-            }
-        };
-        Ok(emit(EffectKind::Send(index), payload, span))
     }
 
     fn timer(
@@ -201,7 +149,8 @@ impl Checker<'_> {
     }
 }
 
-fn emit(effect: EffectKind, payload: Expr, span: &Span) -> Expr {
+/// Makes an effect.
+pub(super) fn emit(effect: EffectKind, payload: Expr, span: &Span) -> Expr {
     let diverges = payload.diverges;
     Expr { kind: ExprKind::Emit(effect, Box::new(payload)), ty: Ty::unit(), span: span.clone(), diverges }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::outlet::{CheckedChannel, CheckedPort};
 use super::{Bound, Checked, Checker, Reported, Signature, listed};
 use crate::code::Module;
 use crate::diagnostic::{Diagnostic, Source, Span, did_you_mean};
@@ -37,23 +38,10 @@ pub struct CheckedMachine {
     pub invariants: Vec<(Arc<str>, Function)>,
     /// The channels, in the order of their indices.
     pub channels: Vec<CheckedChannel>,
+    /// The ports, in the order of their indices.
+    pub ports: Vec<CheckedPort>,
     /// The declared types, for the debug section.
     pub types: Vec<(Arc<str>, Ty)>,
-}
-
-/// A checked channel.
-#[derive(Debug)]
-pub struct CheckedChannel {
-    /// The name.
-    pub name: Arc<str>,
-    /// `app/machine`
-    pub target: Arc<str>,
-    /// True when sends name a key.
-    pub keyed: bool,
-    /// The type of the messages.
-    pub message: Ty,
-    /// The input case that takes answers, and the type of an answer.
-    pub answer: Option<(u32, Ty)>,
 }
 
 /// The name under which the type of `config` is known to the next version.
@@ -104,7 +92,7 @@ impl Checker<'_> {
         let internal = input.as_ref().map(|input| internal_cases(file, input)).unwrap_or_default();
         let declared_functions = self.declare_functions(functions_of(file));
         self.constants(file);
-        let channels = input.as_ref().ok().map(|input| self.declare_channels(file, input, &internal));
+        let outlets = input.as_ref().ok().map(|input| self.declare_outlets(file, input, &internal));
         let functions = self.check_functions(functions_of(file), declared_functions);
         let init = self.init(file, &config, &state);
         let invariants = self.invariants(file, &state);
@@ -114,15 +102,7 @@ impl Checker<'_> {
             }
             _ => Err(Reported),
         };
-        let channels = channels.ok_or(Reported)??;
-        let used = channels
-            .into_iter()
-            .map(|mut channel| {
-                let used = self.channels.get(&channel.name).and_then(|channel| channel.keyed.as_ref());
-                channel.keyed = used.is_some_and(|(keyed, _)| *keyed);
-                channel
-            })
-            .collect();
+        let (channels, ports) = self.used_outlets(outlets.ok_or(Reported)??);
         let mut types = self.types.named().to_vec();
         let config = config?;
         if config.as_record().is_some() {
@@ -140,7 +120,8 @@ impl Checker<'_> {
             init: init?,
             handlers: handlers?,
             invariants: invariants?,
-            channels: used,
+            channels,
+            ports,
             types,
         })
     }
@@ -218,99 +199,6 @@ impl Checker<'_> {
                 self.plain("E0229", &name.span, format!("`{}` is declared twice", name.text), "here again");
             }
             self.scopes.push((name.text.clone(), bound));
-        }
-    }
-
-    fn declare_channels(
-        &mut self,
-        file: &MachineFile,
-        input: &Ty,
-        internal: &[bool],
-    ) -> Checked<Vec<CheckedChannel>> {
-        let mut found: BTreeMap<Arc<str>, CheckedChannel> = BTreeMap::new();
-        let mut faulty = false;
-        for item in &file.items {
-            let Item::Channel(channel) = item else { continue };
-            let name = &channel.name;
-            if found.contains_key(&name.text) {
-                self.plain(
-                    "E0229",
-                    &name.span,
-                    format!("the channel `{}` stands twice", name.text),
-                    "here again",
-                );
-                faulty = true;
-                continue;
-            }
-            let message = self.resolve(&channel.message);
-            let answer =
-                channel.answer.as_ref().map(|case| self.answer_case(case, input, internal)).transpose();
-            let (Ok(message), Ok(answer)) = (message, answer) else {
-                faulty = true;
-                continue;
-            };
-            if message.as_variant().is_none() {
-                let diagnostic = self
-                    .diagnostic("E0226", &name.span, "the messages of a channel are a variant", "not a variant")
-                    .help("declare the inputs of the receiver that are sent: `type Bill = Charge { cents: Int }`");
-                self.fault(diagnostic);
-                faulty = true;
-                continue;
-            }
-            let target = format!("{}/{}", channel.app.text, channel.machine.text).into();
-            self.channels
-                .insert(name.text.clone(), super::ChannelUse { message: message.clone(), keyed: None });
-            found.insert(
-                name.text.clone(),
-                CheckedChannel { name: name.text.clone(), target, keyed: false, message, answer },
-            );
-        }
-        if faulty { Err(Reported) } else { Ok(found.into_values().collect()) }
-    }
-
-    /// Returns the case that takes answers and the type of an answer.
-    fn answer_case(&mut self, name: &ast::Name, input: &Ty, internal: &[bool]) -> Checked<(u32, Ty)> {
-        let (case, payload) = self.case_of(input, name)?;
-        let help = format!(
-            "declare it so: `internal {} {{ from: Text, answer: Option(...) }}`; None says that there is no answer",
-            name.text
-        );
-        if !internal.get(case as usize).copied().unwrap_or(false) {
-            let diagnostic = self
-                .diagnostic(
-                    "E0226",
-                    &name.span,
-                    format!("`{}` is not internal", name.text),
-                    "answers come from inside",
-                )
-                .help(help);
-            return Err(self.fault(diagnostic));
-        }
-        let answer = payload.as_record().and_then(|record| {
-            let answer = &record.fields[record.index("answer")?].ty;
-            let only = record.fields.iter().all(|field| match &*field.label {
-                "answer" => true,
-                "from" => field.ty == Ty::text(),
-                _ => false,
-            });
-            match answer.kind() {
-                Kind::Option(answer) if only => Some(answer.clone()),
-                _ => None,
-            }
-        });
-        match answer {
-            Some(answer) => Ok((case, answer)),
-            None => {
-                let diagnostic = self
-                    .diagnostic(
-                        "E0226",
-                        &name.span,
-                        format!("`{}` cannot take answers", name.text),
-                        "not the right fields",
-                    )
-                    .help(help);
-                Err(self.fault(diagnostic))
-            }
         }
     }
 

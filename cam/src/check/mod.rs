@@ -14,6 +14,7 @@ mod expr;
 pub mod machine;
 pub mod migration;
 mod operator;
+mod outlet;
 mod pattern;
 mod record;
 mod types;
@@ -28,6 +29,7 @@ use crate::ty::{Kind, Ty, TyError};
 use crate::value::Value;
 
 pub(crate) use operator::widened;
+pub use outlet::{CheckedChannel, CheckedPort};
 pub(crate) use types::Types;
 
 /// A fault that stands in the list of diagnostics already.
@@ -56,14 +58,6 @@ pub(crate) struct Signature {
     result: Ty,
 }
 
-/// A channel that may be sent on.
-#[derive(Debug, Clone)]
-pub(crate) struct ChannelUse {
-    pub(crate) message: Ty,
-    /// Known from the first `send`.
-    pub(crate) keyed: Option<(bool, Span)>,
-}
-
 /// The state of checking one file.
 pub(crate) struct Checker<'a> {
     source: &'a Source,
@@ -72,7 +66,8 @@ pub(crate) struct Checker<'a> {
     functions: BTreeMap<Arc<str>, Signature>,
     /// Functions whose signature or body is faulty.
     faulty_functions: Vec<Arc<str>>,
-    pub(crate) channels: BTreeMap<Arc<str>, ChannelUse>,
+    /// The channels and ports; None where the declaration is faulty.
+    outlets: BTreeMap<Arc<str>, Option<outlet::Outlet>>,
     scopes: Vec<(Arc<str>, Bound)>,
     next_local: u32,
     /// The functions called since the start of the current function.
@@ -89,7 +84,7 @@ impl<'a> Checker<'a> {
             types: Types::default(),
             functions: BTreeMap::new(),
             faulty_functions: Vec::new(),
-            channels: BTreeMap::new(),
+            outlets: BTreeMap::new(),
             scopes: Vec::new(),
             next_local: 0,
             calls: Vec::new(),

@@ -193,9 +193,12 @@ impl Renumber<'_> {
                 for (_, function) in &mut machine.invariants {
                     *function = self.func(*function)?;
                 }
-                for channel in &mut machine.channels {
-                    channel.message = self.ty(channel.message)?;
-                    if let Some(Answer { ty, .. }) = &mut channel.answer {
+                let channels =
+                    machine.channels.iter_mut().map(|channel| (&mut channel.message, &mut channel.answer));
+                let ports = machine.ports.iter_mut().map(|port| (&mut port.message, &mut port.answer));
+                for (message, answer) in channels.chain(ports) {
+                    *message = self.ty(*message)?;
+                    if let Some(Answer { ty, .. }) = answer {
                         *ty = self.ty(*ty)?;
                     }
                 }

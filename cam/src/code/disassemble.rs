@@ -6,7 +6,9 @@
 use std::fmt::{self, Write as _};
 
 use super::operand::Operand;
-use super::{Block, ConstIx, EffectKind, Entry, FuncIx, Function, Module, Op, TypeIx, decode::NESTING_MAX};
+use super::{
+    Answer, Block, ConstIx, EffectKind, Entry, FuncIx, Function, Module, Op, TypeIx, decode::NESTING_MAX,
+};
 use crate::ty::{Kind, Ty};
 use crate::value::Value;
 
@@ -63,22 +65,21 @@ impl Listing<'_> {
                 for (text, function) in &machine.invariants {
                     self.line(1, &format!("invariant {text:?} = {}", self.function_name(*function)));
                 }
+                let answer = |listing: &Self, answer: Option<Answer>| {
+                    let Some(answer) = answer else { return String::new() };
+                    let case = input.and_then(|input| input.cases.get(answer.case as usize));
+                    format!(" -> {}({})", case.map_or("?", |case| &case.label), listing.ty(answer.ty))
+                };
+                let keyed = |keyed| if keyed { " keyed" } else { "" };
                 for (index, channel) in machine.channels.iter().enumerate() {
-                    let keyed = if channel.keyed { " keyed" } else { "" };
-                    let answer = channel.answer.map(|answer| {
-                        let case = input.and_then(|input| input.cases.get(answer.case as usize));
-                        format!(" -> {}({})", case.map_or("?", |case| &case.label), self.ty(answer.ty))
-                    });
-                    self.line(
-                        1,
-                        &format!(
-                            "channel {index} {} = {}{keyed}({}){}",
-                            channel.name,
-                            channel.target,
-                            self.ty(channel.message),
-                            answer.unwrap_or_default(),
-                        ),
-                    );
+                    let (name, target, keyed) = (&channel.name, &channel.target, keyed(channel.keyed));
+                    let (message, answer) = (self.ty(channel.message), answer(self, channel.answer));
+                    self.line(1, &format!("channel {index} {name} = {target}{keyed}({message}){answer}"));
+                }
+                for (index, port) in machine.ports.iter().enumerate() {
+                    let (name, keyed) = (&port.name, keyed(port.keyed));
+                    let (message, answer) = (self.ty(port.message), answer(self, port.answer));
+                    self.line(1, &format!("port {index} {name}{keyed}({message}){answer}"));
                 }
             }
             Entry::Edge(edge) => {
@@ -242,6 +243,13 @@ impl Listing<'_> {
                     _ => None,
                 };
                 format!("send {}", channel.map_or("?", |channel| &channel.name))
+            }
+            EffectKind::Call(index) => {
+                let port = match &self.module.entry {
+                    Entry::Machine(machine) => machine.ports.get(index as usize),
+                    _ => None,
+                };
+                format!("call {}", port.map_or("?", |port| &port.name))
             }
         }
     }

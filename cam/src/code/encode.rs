@@ -18,7 +18,7 @@
 use std::collections::HashMap;
 
 use super::operand::Operand;
-use super::{Block, Debug, EffectKind, Entry, Module, SEMANTICS, TypeIx};
+use super::{Answer, Block, Debug, EffectKind, Entry, Module, SEMANTICS, TypeIx};
 use crate::digest::Digest;
 use crate::ty::{Kind, Ty};
 use crate::value::binary::{write_number, zigzag};
@@ -101,6 +101,10 @@ fn code_types(module: &Module) -> usize {
             for channel in &machine.channels {
                 see(channel.message);
                 channel.answer.iter().for_each(|answer| see(answer.ty));
+            }
+            for port in &machine.ports {
+                see(port.message);
+                port.answer.iter().for_each(|answer| see(answer.ty));
             }
         }
         Entry::Edge(_) | Entry::Link(_) => {}
@@ -235,6 +239,10 @@ fn block(out: &mut Vec<u8>, Block(ops): &Block) {
                     out.push(4);
                     index(out, channel);
                 }
+                EffectKind::Call(port) => {
+                    out.push(5);
+                    index(out, port);
+                }
             },
             Operand::Block(inner) => block(out, inner),
             Operand::Blocks(blocks) => {
@@ -269,13 +277,17 @@ fn entry(out: &mut Vec<u8>, entry: &Entry) {
                 text(out, &channel.target);
                 out.push(channel.keyed.into());
                 index(out, channel.message.0);
-                match channel.answer {
-                    None => out.push(0),
-                    Some(answer) => {
-                        out.push(1);
-                        index(out, answer.case);
-                        index(out, answer.ty.0);
-                    }
+                self::answer(out, channel.answer);
+            }
+            // Left out where there are none: a machine without ports keeps the bytes it had
+            // before there were any.
+            if !machine.ports.is_empty() {
+                count(out, machine.ports.len());
+                for port in &machine.ports {
+                    text(out, &port.name);
+                    out.push(port.keyed.into());
+                    index(out, port.message.0);
+                    self::answer(out, port.answer);
                 }
             }
         }
@@ -306,6 +318,17 @@ fn entry(out: &mut Vec<u8>, entry: &Entry) {
                     index(out, function.0);
                 }
             }
+        }
+    }
+}
+
+fn answer(out: &mut Vec<u8>, answer: Option<Answer>) {
+    match answer {
+        None => out.push(0),
+        Some(answer) => {
+            out.push(1);
+            index(out, answer.case);
+            index(out, answer.ty.0);
         }
     }
 }

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::op::{Block, Count, EffectKind, Op};
 use super::{
-    Answer, Channel, ChannelEdge, ConstIx, Edge, Entry, FuncIx, Link, Machine, Module, ModuleBuilder, TypeIx,
+    Answer, Channel, ChannelEdge, ConstIx, Edge, Entry, FuncIx, Link, Machine, Module, ModuleBuilder, Port,
+    TypeIx,
 };
 use crate::digest::Digest;
 use crate::for_each_op;
@@ -53,6 +54,7 @@ pub(crate) fn small_machine() -> Module {
         ],
         invariants: vec![("no debt".into(), builder.function("", &[Ty::int()], &Ty::bool(), positive))],
         channels: vec![],
+        ports: vec![],
     };
     builder.finish(Entry::Machine(entry)).expect("it uses what the builder gave out")
 }
@@ -114,6 +116,13 @@ fn module(constants: &[(Ty, Value)], choices: &[u8], names: &[String], kind: u8)
                 message: ty,
                 answer: Some(Answer { case: 7, ty: other }),
             }],
+            ports: match choices.len() % 3 {
+                0 => vec![],
+                more => {
+                    let answer = (more == 1).then_some(Answer { case: 0, ty: other });
+                    vec![Port { name: names[2].as_str().into(), keyed: more == 2, message: ty, answer }]
+                }
+            },
         }),
         1 => Entry::Edge(Edge {
             from: digest,
@@ -180,12 +189,13 @@ choose! {
     FuncIx: chooser => FuncIx(chooser.choose(chooser.counts[2]));
     Block: chooser => chooser.block();
     Vec<Block>: chooser => (0..chooser.choose(4)).map(|_| chooser.block()).collect();
-    EffectKind: chooser => match chooser.choose(5) {
+    EffectKind: chooser => match chooser.choose(6) {
         0 => EffectKind::Stop,
         1 => EffectKind::Log,
         2 => EffectKind::Cancel,
         3 => EffectKind::Timer,
-        _ => EffectKind::Send(chooser.choose(3)),
+        4 => EffectKind::Send(chooser.choose(3)),
+        _ => EffectKind::Call(chooser.choose(3)),
     };
 }
 

@@ -101,6 +101,8 @@ pub struct Machine {
     pub invariants: Vec<(Arc<str>, FuncIx)>,
     /// Where the machine sends to.
     pub channels: Vec<Channel>,
+    /// What it calls outside of the node.
+    pub ports: Vec<Port>,
 }
 
 /// A channel to another machine, in the sender's own types.
@@ -118,11 +120,26 @@ pub struct Channel {
     pub answer: Option<Answer>,
 }
 
-/// How the answers of a channel come back.
+/// A port to something outside of the node, in the machine's own types. What stands behind it is
+/// no part of a release: the node binds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The name that `call` uses, and that the node binds.
+    pub name: Arc<str>,
+    /// True when a call names a key, which comes back with its answer.
+    pub keyed: bool,
+    /// The type of the messages, as this machine emits them.
+    pub message: TypeIx,
+    /// How answers come back, if they do.
+    pub answer: Option<Answer>,
+}
+
+/// How the answers of a channel or port come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
     /// The internal input case that takes them. Its payload is a record with the field
-    /// `answer: Option(T)` and at most one other, `from: Text`, the receiver's key (empty if it has none).
+    /// `answer: Option(T)` and at most one other, `from: Text`: the key that the send or call
+    /// named (empty if it named none).
     pub case: u32,
     /// The type `T`.
     pub ty: TypeIx,
@@ -147,15 +164,15 @@ pub struct Edge {
     pub lower: FuncIx,
     /// `Output -> Output'`, partial: recorded answers for new clients.
     pub raise: FuncIx,
-    /// The channels that both machines have and that wait for an answer, by name:
-    /// owed answers move by `Answer -> Answer'` and back.
+    /// The channels and ports that both machines have, by name: messages on their way move by
+    /// `Message -> Message'` and back.
     pub channels: Vec<ChannelEdge>,
 }
 
-/// The arrows of one channel of an edge.
+/// The arrows of one channel or port of an edge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelEdge {
-    /// The channel's name in both machines.
+    /// The name of the channel or port in both machines.
     pub name: Arc<str>,
     /// `Message -> Message'`, partial.
     pub up: FuncIx,

@@ -27,6 +27,8 @@ pub enum EffectKind {
     Timer,
     /// Sends on the channel of this index. Takes the message, or `(Text, message)` when keyed.
     Send(u32),
+    /// Calls the port of this index. Takes the message, or `(Text, message)` when keyed.
+    Call(u32),
 }
 
 /// Calls `$use!` with the table of instructions.

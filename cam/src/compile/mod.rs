@@ -9,7 +9,7 @@ use crate::check::machine::CheckedMachine;
 use crate::check::migration::CheckedMigration;
 use crate::check::{machine as check_machine, migration as check_migration};
 use crate::code::build::ModuleBuilder;
-use crate::code::{Answer, Channel, ChannelEdge, Edge, Entry, FuncIx, Machine, Module};
+use crate::code::{Answer, Channel, ChannelEdge, Edge, Entry, FuncIx, Machine, Module, Port};
 use crate::derive::{Edits, arrow, judge};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::hir::{Function, FunctionId};
@@ -72,6 +72,16 @@ fn emit_machine(checked: &CheckedMachine) -> Module {
             answer: channel.answer.as_ref().map(|(case, ty)| Answer { case: *case, ty: builder.ty(ty) }),
         })
         .collect();
+    let ports = checked
+        .ports
+        .iter()
+        .map(|port| Port {
+            name: port.name.clone(),
+            keyed: port.keyed,
+            message: builder.ty(&port.message),
+            answer: port.answer.as_ref().map(|(case, ty)| Answer { case: *case, ty: builder.ty(ty) }),
+        })
+        .collect();
     let entry = Machine {
         keyed: checked.keyed,
         config: builder.ty(&checked.config),
@@ -83,6 +93,7 @@ fn emit_machine(checked: &CheckedMachine) -> Module {
         step,
         invariants,
         channels,
+        ports,
     };
     for (name, ty) in &checked.types {
         builder.declare(name.clone(), ty);
@@ -148,14 +159,17 @@ pub fn edge(
     let lower = arrow_of("lower", &written.lower, to.output(), from.output(), back);
     let raise = arrow_of("raise", &written.raise, from.output(), to.output(), forth);
     let mut channels = Vec::new();
-    for channel in &from.machine().channels {
-        let Some(other) = to.machine().channels.iter().find(|other| other.name == channel.name) else {
-            continue;
-        };
-        let (old, new) = (from.module().ty(channel.message), to.module().ty(other.message));
-        let up = arrow(&mut builder, &format!("{} up", channel.name), old, new, forth);
-        let down = arrow(&mut builder, &format!("{} down", channel.name), new, old, back);
-        channels.push(ChannelEdge { name: channel.name.clone(), up, down });
+    let kept = from
+        .channels()
+        .iter()
+        .filter_map(|channel| Some((&channel.name, channel.message, to.channel(&channel.name)?.message)));
+    let kept_ports =
+        from.ports().iter().filter_map(|port| Some((&port.name, port.message, to.port(&port.name)?.message)));
+    for (name, old, new) in kept.chain(kept_ports) {
+        let (old, new) = (from.module().ty(old), to.module().ty(new));
+        let up = arrow(&mut builder, &format!("{name} up"), old, new, forth);
+        let down = arrow(&mut builder, &format!("{name} down"), new, old, back);
+        channels.push(ChannelEdge { name: name.clone(), up, down });
     }
     let (from, to) = (from.digest(), to.digest());
     Ok(finish(builder, Entry::Edge(Edge { from, to, up, down, lift, unlift, lower, raise, channels })))

@@ -272,12 +272,12 @@ impl Run<'_> {
                 input: member(value, 2),
             },
             EffectKind::Send(channel) => {
-                let keyed = self.channels()[channel as usize].keyed;
-                let (key, message) = match keyed {
-                    true => (Some(text(&member(value, 0)).clone()), member(value, 1)),
-                    false => (None, value.clone()),
-                };
+                let (key, message) = addressed(self.machine().channels[channel as usize].keyed, value);
                 Effect::Send { channel, key, message }
+            }
+            EffectKind::Call(port) => {
+                let (key, message) = addressed(self.machine().ports[port as usize].keyed, value);
+                Effect::Call { port, key, message }
             }
         }
     }
@@ -288,6 +288,14 @@ fn replaced(members: &[Value], index: usize, by: Value) -> Node<[Value]> {
     let mut by = Some(by);
     let all = members.iter().enumerate();
     all.map(|(at, member)| by.take_if(|_| at == index).unwrap_or_else(|| member.clone())).collect()
+}
+
+/// Takes what is emitted apart: the key, if there is one, and the message.
+fn addressed(keyed: bool, value: &Value) -> (Option<Arc<str>>, Value) {
+    match keyed {
+        true => (Some(text(&member(value, 0)).clone()), member(value, 1)),
+        false => (None, value.clone()),
+    }
 }
 
 fn member(value: &Value, index: usize) -> Value {

@@ -7,7 +7,7 @@
 use super::meter::{ENTRY, ITEM, Meter};
 use super::ops::bool;
 use super::{Ctx, Effect, Limits, NESTING_MAX, Trap};
-use crate::code::{Block, Channel, Entry, FuncIx, Module, Op};
+use crate::code::{Block, Entry, FuncIx, Machine, Module, Op};
 use crate::value::Value;
 
 /// One run from outside: a call of an entry point and all that it calls.
@@ -54,9 +54,9 @@ impl<'r> Run<'r> {
         Run { module, ctx, meter: Meter::new(limits), effects: vec![], nesting: 0 }
     }
 
-    pub(super) fn channels(&self) -> &'r [Channel] {
+    pub(super) fn machine(&self) -> &'r Machine {
         match &self.module.entry {
-            Entry::Machine(machine) => &machine.channels,
+            Entry::Machine(machine) => machine,
             _ => unreachable!("the verifier lets step functions of machines alone emit"),
         }
     }

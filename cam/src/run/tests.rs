@@ -3,7 +3,7 @@
 use super::t0::Run;
 use super::*;
 use crate::code::{
-    Block, Channel, ChannelEdge, Edge, EffectKind, Entry, Link, Machine, Module, ModuleBuilder, Op,
+    Block, Channel, ChannelEdge, Edge, EffectKind, Entry, Link, Machine, Module, ModuleBuilder, Op, Port,
 };
 use crate::digest::Digest;
 use crate::ty::{Case, Field, Record, Variant};

@@ -53,6 +53,8 @@ pub enum Item {
     Type(TypeDecl),
     /// `channel billing = payments/account(Bill) -> Answered`
     Channel(ChannelDecl),
+    /// `port mail(Mail) -> Answered`
+    Port(PortDecl),
     /// `invariant "text" = expr`
     Invariant(Text, Expr),
     /// `init = expr` (may name `config`)
@@ -138,6 +140,17 @@ pub struct ChannelDecl {
     pub app: Name,
     /// The target's machine.
     pub machine: Name,
+    /// The type of the messages.
+    pub message: TypeExpr,
+    /// The internal input case that takes the answers.
+    pub answer: Option<Name>,
+}
+
+/// A port declaration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PortDecl {
+    /// The name.
+    pub name: Name,
     /// The type of the messages.
     pub message: TypeExpr,
     /// The internal input case that takes the answers.
@@ -346,8 +359,8 @@ pub enum StmtKind {
     Timer(Expr, Expr, Expr),
     /// `cancel name`
     Cancel(Expr),
-    /// `call port value`
-    CallPort(Name, Expr),
+    /// `call port[key] message`
+    Call(Name, Option<Expr>, Expr),
     /// `log text`
     Log(Expr),
     /// `stop`

@@ -46,10 +46,10 @@ pub enum EdgeEndsError {
         /// Where it should lead.
         expected_to: String,
     },
-    /// Arrows of a channel that one of the machines lacks.
-    #[error("the edge has arrows for the channel `{name}`, which the {side} machine does not have")]
+    /// Arrows of a channel or port that one of the machines lacks.
+    #[error("the edge has arrows for the channel or port `{name}`, which the {side} machine does not have")]
     UnknownChannel {
-        /// The channel.
+        /// The channel or port.
         name: Arc<str>,
         /// Which machine.
         side: ChannelSide,
@@ -58,6 +58,12 @@ pub enum EdgeEndsError {
     #[error("the edge has no arrows for the channel `{name}`, which both machines have")]
     MissingChannel {
         /// The channel.
+        name: Arc<str>,
+    },
+    /// No arrows for a port that both machines have: calls wait in the old type.
+    #[error("the edge has no arrows for the port `{name}`, which both machines have")]
+    MissingPort {
+        /// The port.
         name: Arc<str>,
     },
 }
@@ -154,10 +160,18 @@ impl VerifiedEdge {
         self.check_arrow("raise", edge.raise, from.output(), to.output())?;
         for arrows in &edge.channels {
             let unknown = |side| EdgeEndsError::UnknownChannel { name: arrows.name.clone(), side };
-            let old = from.channel(&arrows.name).ok_or_else(|| unknown(ChannelSide::Old))?;
-            let new = to.channel(&arrows.name).ok_or_else(|| unknown(ChannelSide::New))?;
-            let (old, new) = (from.module().ty(old.message), to.module().ty(new.message));
+            let (is_port, old) = message_of(from, &arrows.name).ok_or_else(|| unknown(ChannelSide::Old))?;
+            // A port of the name of an old channel is something new.
+            let (_, new) = message_of(to, &arrows.name)
+                .filter(|(other, _)| *other == is_port)
+                .ok_or_else(|| unknown(ChannelSide::New))?;
             self.check_arrow(&format!("`{}` up", arrows.name), arrows.up, old, new)?;
+        }
+        let kept = from.ports().iter().find(|port| {
+            to.port(&port.name).is_some() && !edge.channels.iter().any(|arrows| arrows.name == port.name)
+        });
+        if let Some(port) = kept {
+            return Err(EdgeEndsError::MissingPort { name: port.name.clone() });
         }
         for channel in from.channels().iter().filter(|channel| channel.answer.is_some()) {
             let kept = to.channel(&channel.name).is_some_and(|channel| channel.answer.is_some());
@@ -268,6 +282,13 @@ impl VerifiedLink {
             }),
         }
     }
+}
+
+/// Returns the message type of a channel or port, and whether it is a port.
+fn message_of<'m>(machine: &'m VerifiedMachine, name: &str) -> Option<(bool, &'m Ty)> {
+    let channel = machine.channel(name).map(|channel| (false, channel.message));
+    let port = || machine.port(name).map(|port| (true, port.message));
+    channel.or_else(port).map(|(is_port, message)| (is_port, machine.module().ty(message)))
 }
 
 /// Returns a digest of a function and all that it calls, the same in whichever module it stands:

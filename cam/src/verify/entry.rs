@@ -1,4 +1,4 @@
-//! The rules of entry points: signatures, step functions, channels.
+//! The rules of entry points: signatures, step functions, channels and ports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use super::cost::{Cost, UNBOUNDED, Weights};
 use super::fault::{Fault, Place, VerifyError, short};
 use super::{FunctionFacts, TrapKind};
 use crate::code::operand::Operand;
-use crate::code::{Channel, Edge, Entry, FuncIx, Link, Machine, Module, TypeIx};
+use crate::code::{Answer, Edge, Entry, FuncIx, Link, Machine, Module, TypeIx};
 use crate::ty::{Kind, Ty};
 
 fn refuse(fault: Fault) -> VerifyError {
@@ -69,20 +69,21 @@ fn check_machine(module: &Module, machine: &Machine) -> Result<(), VerifyError> 
         check_signature(module, &what, *function, &[&case.payload, state, config], result)?;
     }
     let mut names = BTreeSet::new();
-    for channel in &machine.channels {
-        if !names.insert(&channel.name) {
-            return Err(refuse(Fault::DoubledChannel { name: channel.name.clone() }));
+    let channels = machine.channels.iter().map(|channel| (&channel.name, channel.answer));
+    for (name, answer) in channels.chain(machine.ports.iter().map(|port| (&port.name, port.answer))) {
+        if !names.insert(name) {
+            return Err(refuse(Fault::DoubledChannel { name: name.clone() }));
         }
-        if let Some(why) = reason_unanswerable(module, machine, channel) {
-            return Err(refuse(Fault::Answer { name: channel.name.clone(), why }));
+        if let Some(why) = reason_unanswerable(module, machine, answer) {
+            return Err(refuse(Fault::Answer { name: name.clone(), why }));
         }
     }
     Ok(())
 }
 
-/// Returns why the answers of a channel cannot come back, if they are to.
-fn reason_unanswerable(module: &Module, machine: &Machine, channel: &Channel) -> Option<&'static str> {
-    let answer = channel.answer?;
+/// Returns why the answers of a channel or port cannot come back, if they are to.
+fn reason_unanswerable(module: &Module, machine: &Machine, answer: Option<Answer>) -> Option<&'static str> {
+    let answer = answer?;
     let case = module.ty(machine.input).as_variant()?.cases.get(answer.case as usize);
     let Some(case) = case else { return Some("the input has no such case") };
     if !machine.internal[answer.case as usize] {

@@ -213,16 +213,16 @@ faults! {
         /// What does not.
         what: &'static str
     };
-    /// Two channels of the same name.
-    #[error("the channel `{name}` stands twice")]
+    /// Two channels or ports of the same name.
+    #[error("a channel or port of the name `{name}` stands twice")]
     "V19" DoubledChannel {
         /// The name.
         name: Arc<str>
     };
-    /// A channel whose answers cannot come back.
-    #[error("the answers of the channel `{name}` cannot come back: {why}")]
+    /// A channel or port whose answers cannot come back.
+    #[error("the answers of `{name}` cannot come back: {why}")]
     "V20" Answer {
-        /// The channel.
+        /// The channel or port.
         name: Arc<str>,
         /// Why not.
         why: &'static str

@@ -322,13 +322,23 @@ impl Pass<'_> {
             }
             EffectKind::Send(index) => {
                 let channel = self.indexed("channel", index, &machine.channels)?;
-                let message = self.module.ty(channel.message);
-                match (channel.keyed, parts) {
-                    (false, _) => self.demand(op, message, v),
-                    (true, [key, sent]) if is_text(key) && sent == message => Ok(()),
-                    (true, _) => Err(self.mistyped(op, format!("(Text, {})", short(message)), v)),
-                }
+                self.addressed(op, channel.keyed, self.module.ty(channel.message), v)
             }
+            EffectKind::Call(index) => {
+                let port = self.indexed("port", index, &machine.ports)?;
+                self.addressed(op, port.keyed, self.module.ty(port.message), v)
+            }
+        }
+    }
+
+    /// Checks what a send or a call takes: the message, or key and message.
+    fn addressed(&self, op: &Op, keyed: bool, message: &Ty, v: &Ty) -> Result<(), VerifyError> {
+        match (keyed, v.kind()) {
+            (false, _) => self.demand(op, message, v),
+            (true, Kind::Tuple(parts)) if matches!(&parts[..], [key, sent] if is_text(key) && sent == message) => {
+                Ok(())
+            }
+            (true, _) => Err(self.mistyped(op, format!("(Text, {})", short(message)), v)),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::code::decode::{DecodeError, VALUE_BYTES_MAX};
 use crate::code::{
-    Answer, Block, Channel, ConstIx, Edge, EffectKind, Link, Machine, ModuleBuilder, Op, TypeIx,
+    Answer, Block, Channel, ConstIx, Edge, EffectKind, Link, Machine, ModuleBuilder, Op, Port, TypeIx,
 };
 use crate::digest::Digest;
 use crate::ty::{Case, Field, Kind, MEMBERS_MAX, Record, Ty, Variant};
@@ -143,6 +143,7 @@ fn machine_parts(builder: &mut ModuleBuilder, go: impl FnOnce(&mut ModuleBuilder
         ],
         invariants: vec![],
         channels: vec![],
+        ports: vec![],
     }
 }
 
@@ -161,6 +162,11 @@ fn channel(builder: &mut ModuleBuilder, name: &str, answer: Option<u32>) -> Chan
         message: ty,
         answer: answer.map(|case| Answer { case, ty }),
     }
+}
+
+fn port(builder: &mut ModuleBuilder, name: &str, answer: Option<u32>) -> Port {
+    let ty = builder.ty(&Ty::bool());
+    Port { name: name.into(), keyed: true, message: ty, answer: answer.map(|case| Answer { case, ty }) }
 }
 
 fn operand(op: &str, expected: &str, found: &str) -> Fault {
@@ -208,6 +214,10 @@ fn refused() -> Vec<(Module, Fault)> {
         (
             stepping(|_| vec![Op::Emit { effect: EffectKind::Send(0) }]),
             Fault::Index { what: "channel", index: 0, count: 0 },
+        ),
+        (
+            stepping(|_| vec![Op::Emit { effect: EffectKind::Call(0) }]),
+            Fault::Index { what: "port", index: 0, count: 0 },
         ),
         (wrong_type, Fault::Index { what: "type", index: 7, count: 1 }),
         // V02
@@ -284,6 +294,15 @@ fn refused() -> Vec<(Module, Fault)> {
             machine(|machine, builder| {
                 machine.channels = vec![channel(builder, "c", None)];
                 let body = block(&[Op::Emit { effect: EffectKind::Send(0) }]);
+                let result = pair(Ty::int(), Ty::bool());
+                machine.step[0] = builder.function("go", &[Ty::int(), Ty::int(), Ty::unit()], &result, body);
+            }),
+            operand("EMIT", "(Text, Bool)", "()"),
+        ),
+        (
+            machine(|machine, builder| {
+                machine.ports = vec![port(builder, "p", None)];
+                let body = block(&[Op::Emit { effect: EffectKind::Call(0) }]);
                 let result = pair(Ty::int(), Ty::bool());
                 machine.step[0] = builder.function("go", &[Ty::int(), Ty::int(), Ty::unit()], &result, body);
             }),
@@ -438,7 +457,18 @@ fn refused() -> Vec<(Module, Fault)> {
             }),
             Fault::DoubledChannel { name: "c".into() },
         ),
+        (
+            machine(|machine, builder| {
+                machine.channels = vec![channel(builder, "c", None)];
+                machine.ports = vec![port(builder, "c", None)];
+            }),
+            Fault::DoubledChannel { name: "c".into() },
+        ),
         // V20
+        (
+            machine(|machine, builder| machine.ports = vec![port(builder, "p", Some(0))]),
+            Fault::Answer { name: "p".into(), why: "the case is not internal" },
+        ),
         (
             machine(|machine, builder| machine.channels = vec![channel(builder, "c", Some(2))]),
             Fault::Answer { name: "c".into(), why: "the input has no such case" },

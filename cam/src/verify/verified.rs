@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::FunctionFacts;
-use crate::code::{Channel, Edge, Entry, FuncIx, Link, Machine, Module};
+use crate::code::{Channel, Edge, Entry, FuncIx, Link, Machine, Module, Port};
 use crate::digest::Digest;
 use crate::ty::Ty;
 
@@ -202,6 +202,16 @@ impl VerifiedMachine {
     /// Returns the channel of this name.
     pub fn channel(&self, name: &str) -> Option<&Channel> {
         self.channels().iter().find(|channel| &*channel.name == name)
+    }
+
+    /// Returns the ports, in the order of their indices.
+    pub fn ports(&self) -> &[Port] {
+        &self.machine().ports
+    }
+
+    /// Returns the port of this name.
+    pub fn port(&self, name: &str) -> Option<&Port> {
+        self.ports().iter().find(|port| &*port.name == name)
     }
 }
 

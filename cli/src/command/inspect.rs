@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use camshaft_cam::code::Module;
 use camshaft_cam::code::disassemble::disassemble;
+use camshaft_cam::digest::Digest;
+use camshaft_cam::verify::VerifiedMachine;
 use camshaft_manifests::relup::{Instruction, Relup};
 use camshaft_releases::OpenedRelease;
 use serde_json::{Value, json};
@@ -65,6 +67,7 @@ fn document(release: &OpenedRelease, bytes: usize, code: Option<&[(&str, String,
         let machines = app.machines.iter().map(|machine| {
             json!({
                 "name": machine.name.to_string(), "digest": machine.digest, "keyed": machine.keyed,
+                "ports": ports(release, machine.digest),
                 "config": serde_json::from_str::<Value>(&machine.config).unwrap_or(Value::Null),
             })
         });
@@ -108,6 +111,12 @@ fn document(release: &OpenedRelease, bytes: usize, code: Option<&[(&str, String,
     document
 }
 
+/// Returns the names of the ports of a machine: what a node has to bind before it can run it.
+fn ports(release: &OpenedRelease, machine: Digest) -> Vec<&str> {
+    let machine = release.machines.get(&machine);
+    machine.map_or(&[][..], VerifiedMachine::ports).iter().map(|port| &*port.name).collect()
+}
+
 /// Returns what a release is made of, for people. Writing to a String cannot fail.
 fn describe(release: &OpenedRelease, bytes: usize) -> String {
     let resolved = &release.resolved;
@@ -120,6 +129,9 @@ fn describe(release: &OpenedRelease, bytes: usize) -> String {
         for machine in &app.machines {
             let keyed = if machine.keyed { ", keyed" } else { "" };
             let _ = writeln!(text, "  machine {} {}{keyed}", machine.name, machine.digest.short());
+            for port in ports(release, machine.digest) {
+                let _ = writeln!(text, "    calls port {port}");
+            }
         }
     }
     for link in &resolved.links {

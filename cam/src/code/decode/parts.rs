@@ -5,7 +5,7 @@ use super::{DecodeError, MEMBERS_IN_ALL_MAX, NESTING_MAX, OPS_MAX, TYPES_MAX, VA
 use crate::code::op::Count;
 use crate::code::{
     Answer, Block, Channel, ChannelEdge, ConstIx, Debug, Edge, EffectKind, Entry, FuncIx, Function, Link,
-    Machine, Op, TypeIx,
+    Machine, Op, Port, TypeIx,
 };
 use crate::digest::Digest;
 use crate::for_each_op;
@@ -189,7 +189,36 @@ impl Parts {
             .collect::<Result<_, DecodeError>>()?;
         let count = reader.count("channels", MEMBERS_MAX)?;
         let channels = (0..count).map(|_| self.channel(reader)).collect::<Result<_, _>>()?;
-        Ok(Machine { keyed, config, state, input, internal, output, init, step, invariants, channels })
+        let ports = self.ports(reader)?;
+        Ok(Machine { keyed, config, state, input, internal, output, init, step, invariants, channels, ports })
+    }
+
+    /// Reads the ports, which are left out where there are none.
+    fn ports(&mut self, reader: &mut Reader<'_>) -> Result<Vec<Port>, DecodeError> {
+        if reader.left() == 0 {
+            return Ok(vec![]);
+        }
+        let count = reader.count("ports", MEMBERS_MAX)?;
+        if count == 0 {
+            return Err(DecodeError::NotCanonical { what: "the ports are written though there are none" });
+        }
+        (0..count).map(|_| self.port(reader)).collect()
+    }
+
+    fn port(&mut self, reader: &mut Reader<'_>) -> Result<Port, DecodeError> {
+        Ok(Port {
+            name: reader.text()?,
+            keyed: reader.flag("flag")?,
+            message: self.ty(reader)?,
+            answer: self.answer(reader)?,
+        })
+    }
+
+    fn answer(&mut self, reader: &mut Reader<'_>) -> Result<Option<Answer>, DecodeError> {
+        match reader.flag("answer")? {
+            false => Ok(None),
+            true => Ok(Some(Answer { case: reader.number32()?, ty: self.ty(reader)? })),
+        }
     }
 
     fn channel(&mut self, reader: &mut Reader<'_>) -> Result<Channel, DecodeError> {
@@ -198,10 +227,7 @@ impl Parts {
             target: reader.text()?,
             keyed: reader.flag("flag")?,
             message: self.ty(reader)?,
-            answer: match reader.flag("answer")? {
-                false => None,
-                true => Some(Answer { case: reader.number32()?, ty: self.ty(reader)? }),
-            },
+            answer: self.answer(reader)?,
         })
     }
 
@@ -277,6 +303,7 @@ fn effect(reader: &mut Reader<'_>) -> Result<EffectKind, DecodeError> {
         2 => Ok(EffectKind::Cancel),
         3 => Ok(EffectKind::Timer),
         4 => Ok(EffectKind::Send(reader.number32()?)),
+        5 => Ok(EffectKind::Call(reader.number32()?)),
         found => Err(DecodeError::Tag { offset, expected: "effect", found }),
     }
 }

@@ -141,7 +141,7 @@ fn instructions_are_known_and_name_what_there_is() {
         body(&[1, 0x0B, 2]),
         DecodeError::Index { offset: code + 1, what: "type", index: 2, count: 2 }
     );
-    assert_eq!(body(&[1, 0x2C, 5]), DecodeError::Tag { offset: code + 1, expected: "effect", found: 5 });
+    assert_eq!(body(&[1, 0x2C, 6]), DecodeError::Tag { offset: code + 1, expected: "effect", found: 6 });
     assert_eq!(
         body(&[2, 0x01]),
         DecodeError::Count { offset: code - 1, what: "instructions", count: 2, max: 1 }
@@ -224,6 +224,27 @@ fn empty_blocks_and_members_count_too() {
         matches!(error, DecodeError::Count { what: "members", count, max, .. } if max < count as usize),
         "{error}"
     );
+}
+
+#[test]
+fn ports_stand_at_the_end_of_a_machine_and_are_left_out_where_there_are_none() {
+    let bytes = encode(&small_machine());
+    let (start, length) = content(&bytes, Section::Entry);
+    assert_eq!(bytes.len(), start + length, "the entry is the last section");
+    let with = |more: &[u8]| {
+        let mut changed = bytes.clone();
+        changed.extend(more);
+        changed[start - 1] += u8::try_from(more.len()).expect("a few bytes");
+        decode(&changed)
+    };
+    let none = DecodeError::NotCanonical { what: "the ports are written though there are none" };
+    assert_eq!(with(&[0]), Err(none));
+    let offset = start + length;
+    assert_eq!(with(&[2, 0]), Err(DecodeError::Count { offset, what: "ports", count: 2, max: 1 }));
+    let Ok(Module { entry: Entry::Machine(machine), .. }) = with(&[1, 1, b'p', 0, 0, 0]) else {
+        panic!("a port with a message of type 0 and no answers")
+    };
+    assert_eq!((&*machine.ports[0].name, machine.ports[0].answer), ("p", None));
 }
 
 #[test]

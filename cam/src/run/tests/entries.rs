@@ -41,6 +41,13 @@ fn counter() -> VerifiedMachine {
         acc(1),
         Op::Cons {},
         emit(EffectKind::Send(1)),
+        acc(0),
+        Op::Push {},
+        acc(1),
+        Op::Cons {},
+        emit(EffectKind::Call(1)),
+        acc(1),
+        emit(EffectKind::Call(0)),
         emit(EffectKind::Stop),
         // The step traps after its effects when the state is zero.
         acc(2),
@@ -78,6 +85,8 @@ fn counter() -> VerifiedMachine {
     };
     let channels = vec![channel(&mut b, "plain", false, None), channel(&mut b, "keyed", true, None)];
     let number = b.ty(&int_ty);
+    let port = |name: &str, keyed| Port { name: name.into(), keyed, message: number, answer: None };
+    let ports = vec![port("bare", false), port("named", true)];
     let module = b
         .finish(Entry::Machine(Machine {
             keyed: false,
@@ -90,6 +99,7 @@ fn counter() -> VerifiedMachine {
             step: vec![add, send, tick],
             invariants: vec![("not below -10".into(), invariant)],
             channels,
+            ports,
         }))
         .expect("the test names what the builder gave out");
     verified(module).into_machine().expect("it was built as a machine")
@@ -133,6 +143,8 @@ fn effects_are_data_in_order() {
             Effect::Timer { name: "x".into(), after_ms: 1500, input: Value::sum(2, Value::Unit) },
             Effect::Send { channel: 0, key: None, message: int(3) },
             Effect::Send { channel: 1, key: Some("x".into()), message: int(3) },
+            Effect::Call { port: 1, key: Some("x".into()), message: int(3) },
+            Effect::Call { port: 0, key: None, message: int(3) },
             Effect::Stop,
         ]
     );

@@ -2,12 +2,12 @@
 
 use super::{Failed, Parsed, Parser, advice};
 use crate::syntax::ast::{
-    ChannelDecl, File, FunctionDecl, Item, MachineFile, Name, OnDecl, TypeDecl, TypeExpr,
+    ChannelDecl, File, FunctionDecl, Item, MachineFile, Name, OnDecl, PortDecl, TypeDecl, TypeExpr,
 };
 use crate::syntax::kind::Kind;
 
-const ITEMS: [&str; 10] =
-    ["config", "type", "const", "channel", "invariant", "init", "fn", "on", "test", "property"];
+const ITEMS: [&str; 11] =
+    ["config", "type", "const", "channel", "port", "invariant", "init", "fn", "on", "test", "property"];
 
 impl Parser<'_> {
     /// Parses the whole text.
@@ -96,6 +96,7 @@ impl Parser<'_> {
                 Ok(Item::Const(name, ty, self.expr()?))
             }
             "channel" => Ok(Item::Channel(self.channel()?)),
+            "port" => Ok(Item::Port(self.port()?)),
             "invariant" => {
                 self.bump();
                 let text = self.plain_text("what holds, as a text in quotes")?;
@@ -153,6 +154,19 @@ impl Parser<'_> {
         let app = self.plain_name("the app of the receiver: `app/machine`")?;
         self.expect(Kind::Slash, "`/` and the machine of the receiver")?;
         let machine = self.plain_name("the machine of the receiver")?;
+        let (message, answer) = self.message_and_answer()?;
+        Ok(ChannelDecl { name, app, machine, message, answer })
+    }
+
+    fn port(&mut self) -> Parsed<PortDecl> {
+        self.bump();
+        let name = self.plain_name("the name of the port")?;
+        let (message, answer) = self.message_and_answer()?;
+        Ok(PortDecl { name, message, answer })
+    }
+
+    /// Takes `(Message) -> Answered`.
+    fn message_and_answer(&mut self) -> Parsed<(TypeExpr, Option<Name>)> {
         let open = self.expect(Kind::LParen, "`(` and the type of the messages")?;
         let message = self.with(false, false, Parser::type_expr)?;
         self.close(open, Kind::RParen, false)?;
@@ -161,7 +175,7 @@ impl Parser<'_> {
         } else {
             None
         };
-        Ok(ChannelDecl { name, app, machine, message, answer })
+        Ok((message, answer))
     }
 
     pub(super) fn function(&mut self) -> Parsed<FunctionDecl> {

@@ -142,7 +142,8 @@ impl Parser<'_> {
             "cancel" => StmtKind::Cancel(self.expr()?),
             "call" => {
                 let port = self.ident("the name of a port")?;
-                StmtKind::CallPort(port, self.expr()?)
+                let key = if self.at(Kind::LBracket) { Some(self.index_expr()?) } else { None };
+                StmtKind::Call(port, key, self.expr()?)
             }
             "log" => StmtKind::Log(self.expr()?),
             "stop" => StmtKind::Stop,

@@ -34,6 +34,10 @@ pub(super) fn item(item: &Item) -> String {
             let (name, app, machine) = (&channel.name.text, &channel.app.text, &channel.machine.text);
             format!("channel {name} = {app}/{machine}({}){answer}", ty(&channel.message))
         }
+        Item::Port(port) => {
+            let answer = port.answer.as_ref().map_or(String::new(), |answer| format!(" -> {}", answer.text));
+            format!("port {}({}){answer}", port.name.text, ty(&port.message))
+        }
         Item::Invariant(text, body) => format!("invariant {:?} = {}", text.text, expr(body)),
         Item::Init(body, _) => format!("init = {}", expr(body)),
         Item::Const(name, of, body) => {
@@ -192,7 +196,10 @@ fn stmt(statement: &Stmt) -> String {
             format!("timer {} after {} => {}", expr(name), expr(after), expr(input))
         }
         StmtKind::Cancel(name) => format!("cancel {}", expr(name)),
-        StmtKind::CallPort(port, value) => format!("call {} {}", port.text, expr(value)),
+        StmtKind::Call(port, None, message) => format!("call {} {}", port.text, expr(message)),
+        StmtKind::Call(port, Some(key), message) => {
+            format!("call {}[{}] {}", port.text, expr(key), expr(message))
+        }
         StmtKind::Log(text) => format!("log {}", expr(text)),
         StmtKind::Stop => "stop".to_owned(),
         StmtKind::For(of, over, body) => {

@@ -6,6 +6,15 @@ use crate::code::ChannelEdge;
 /// A machine with this state, Bool as output, `On(Int)` as input, a channel `c` with answers, and
 /// an invariant for each text.
 fn machine_of(state: &Ty, invariants: &[&str]) -> VerifiedMachine {
+    machine_with(state, invariants, |_| vec![])
+}
+
+/// The same with ports.
+fn machine_with(
+    state: &Ty,
+    invariants: &[&str],
+    ports: impl FnOnce(&mut ModuleBuilder) -> Vec<Port>,
+) -> VerifiedMachine {
     let mut builder = ModuleBuilder::new("test");
     let config = Ty::unit();
     let input = variant(&[("On", Ty::int()), ("Back", back())]);
@@ -27,6 +36,7 @@ fn machine_of(state: &Ty, invariants: &[&str]) -> VerifiedMachine {
         ],
         invariants: invariants.iter().map(|text| ((*text).into(), invariant)).collect(),
         channels: vec![channel(&mut builder, "c", Some(1))],
+        ports: ports(&mut builder),
     };
     let module = builder.finish(Entry::Machine(entry)).expect("the test uses what the builder gave out");
     verify(module)
@@ -127,6 +137,33 @@ fn the_channels_of_an_edge_are_those_of_the_machines() {
     });
     let error = mistyped.check_ends(&old, &new);
     assert!(matches!(error, Err(EdgeEndsError::Arrow { arrow, .. }) if arrow == "`c` up"));
+}
+
+#[test]
+fn an_edge_moves_the_calls_of_the_ports_that_both_machines_have() {
+    let with_port = |invariants: &[&str], name: &'static str| {
+        machine_with(&Ty::int(), invariants, |builder| vec![port(builder, name, None)])
+    };
+    let (old, new) = (with_port(&[], "p"), with_port(&["new"], "p"));
+    let missing = edge_between(&old, &new, keep, |_, _| ());
+    assert_eq!(missing.check_ends(&old, &new), Err(EdgeEndsError::MissingPort { name: "p".into() }));
+    let and_port = |edge: &mut Edge, _: &mut ModuleBuilder| {
+        let arrows = &edge.channels[0];
+        let port = ChannelEdge { name: "p".into(), up: arrows.up, down: arrows.down };
+        edge.channels.push(port);
+    };
+    let whole = edge_between(&old, &new, keep, and_port);
+    assert_eq!(whole.check_ends(&old, &new), Ok(()));
+
+    let renamed = with_port(&["new"], "q");
+    let dropped = edge_between(&old, &renamed, keep, |_, _| ());
+    assert_eq!(dropped.check_ends(&old, &renamed), Ok(()), "a port that is gone leaves nothing to move");
+    let unknown = |side| Err(EdgeEndsError::UnknownChannel { name: "p".into(), side });
+    let kept = edge_between(&old, &renamed, keep, and_port);
+    assert_eq!(kept.check_ends(&old, &renamed), unknown(ChannelSide::New));
+    let channel_instead = machine_with(&Ty::int(), &["c is a port"], |_| vec![]);
+    let was_channel = edge_between(&channel_instead, &new, keep, and_port);
+    assert_eq!(was_channel.check_ends(&channel_instead, &new), unknown(ChannelSide::Old));
 }
 
 #[test]
