@@ -4,17 +4,18 @@
 //! neither environment levels nor stacks nor fuel: what it says a program does is what the text
 //! says. Tests hold bytecode against it.
 
+mod operations;
+
 use std::collections::BTreeMap;
 
 use crate::check::machine::CheckedMachine;
 use crate::code::EffectKind;
 use crate::derive::Edits;
-use crate::hir::{
-    Binary, Decision, Each, Expr, ExprKind, Function, FunctionId, Local, Match, Step, Unary, Update,
-};
+use crate::hir::{Decision, Each, Expr, ExprKind, Function, FunctionId, Local, Match, Step, Update};
 use crate::run::{Ctx, Effect, Trap};
 use crate::ty::{Kind, Ty};
 use crate::value::Value;
+use operations::{binary, slice, unary};
 
 /// What a step did, as the text says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +147,16 @@ impl<'m> Evaluation<'m> {
             }
             ExprKind::Put(map, key, value) => {
                 let (map, key, value) = (self.expr(map)?, self.expr(key)?, self.expr(value)?);
-                Value::map(entries(&map).into_iter().chain([(key, value)]))
+                match &map {
+                    Value::List(items) => Value::list(items.iter().enumerate().map(|(index, item)| {
+                        if key == Value::Int(index as i64) { value.clone() } else { item.clone() }
+                    })),
+                    map => Value::map(entries(map).into_iter().chain([(key, value)])),
+                }
+            }
+            ExprKind::Slice(whole, from, to) => {
+                let (whole, from, to) = (self.expr(whole)?, self.expr(from)?, self.expr(to)?);
+                slice(&whole, int(&from), int(&to))
             }
             ExprKind::List(items) => match expr.ty.kind() {
                 Kind::Map { .. } => Value::map([]),
@@ -167,6 +177,24 @@ impl<'m> Evaluation<'m> {
                     folded = self.expr(body)?;
                 }
                 folded
+            }
+            ExprKind::Loop { start, times, so_far, test, body } => {
+                let (mut value, times) = (self.expr(start)?, int(&self.expr(times)?));
+                let mut rounds = 0;
+                while rounds < times {
+                    // A loop beyond any step's fuel ends in the same trap there.
+                    if rounds > 1_000_000 {
+                        return Err(Trap::Fuel);
+                    }
+                    self.names.insert(*so_far, value.clone());
+                    if self.expr(test)? != Value::Bool(true) {
+                        break;
+                    }
+                    self.names.insert(*so_far, value);
+                    value = self.expr(body)?;
+                    rounds += 1;
+                }
+                value
             }
             ExprKind::Each { each: which, over, item, body } => self.each(*which, over, item, body)?,
             ExprKind::Call(id, args) => {
@@ -366,76 +394,6 @@ fn each(over: &Value) -> Vec<Vec<Value>> {
         Value::List(items) => items.iter().map(|item| vec![item.clone()]).collect(),
         map => entries(map).into_iter().map(|(key, value)| vec![key, value]).collect(),
     }
-}
-
-fn unary(op: Unary, value: &Value, from: &Ty, to: &Ty) -> Result<Value, Trap> {
-    Ok(match (op, value) {
-        (Unary::Neg, _) => Value::Int(int(value).checked_neg().ok_or(Trap::Overflow)?),
-        (Unary::Not, _) => Value::Bool(*value != Value::Bool(true)),
-        (Unary::Len, Value::Text(text)) => Value::Int(text.chars().count() as i64),
-        (Unary::Len, Value::Bytes(bytes)) => Value::Int(bytes.len() as i64),
-        (Unary::Len, over) => Value::Int(each(over).len() as i64),
-        (Unary::Show, Value::Bool(bool)) => Value::text(if *bool { "true" } else { "false" }),
-        (Unary::Show, Value::Int(int)) => Value::text(&int.to_string()),
-        (Unary::Show, text) => text.clone(),
-        (Unary::Parse, Value::Text(text)) => match text.parse::<i64>() {
-            // Exactly what `show` writes: no sign, zero or blank too many.
-            Ok(int) if int.to_string() == **text => Value::some(Value::Int(int)),
-            _ => Value::none(),
-        },
-        (Unary::Parse, _) => unreachable!("`parse` takes a Text"),
-        (Unary::Entries, map) => {
-            Value::list(entries(map).into_iter().map(|(key, value)| Value::product([key, value])))
-        }
-        (Unary::Hash, value) => {
-            Value::Bytes(crate::digest::Digest::of(&value.to_binary(from)).as_bytes().as_slice().into())
-        }
-        (Unary::Fit, value) if value.has_type(to) => value.clone(),
-        (Unary::Fit, _) => return Err(Trap::Range),
-    })
-}
-
-fn binary(op: Binary, left: Value, right: Value) -> Result<Value, Trap> {
-    let checked = |result: Option<i64>| result.map(Value::Int).ok_or(Trap::Overflow);
-    let count = |value: &Value| usize::try_from(int(value)).unwrap_or(0);
-    Ok(match op {
-        Binary::Add => checked(int(&left).checked_add(int(&right)))?,
-        Binary::Sub => checked(int(&left).checked_sub(int(&right)))?,
-        Binary::Mul => checked(int(&left).checked_mul(int(&right)))?,
-        Binary::Div | Binary::Mod if int(&right) == 0 => return Err(Trap::DivisionByZero),
-        Binary::Div => checked(int(&left).checked_div_euclid(int(&right)))?,
-        Binary::Mod => Value::Int(int(&left).checked_rem_euclid(int(&right)).unwrap_or(0)),
-        Binary::Lt => Value::Bool(left < right),
-        Binary::Le => Value::Bool(left <= right),
-        Binary::Eq => Value::Bool(left == right),
-        Binary::Cat => match (&left, &right) {
-            (Value::Text(a), Value::Text(b)) => Value::text(&format!("{a}{b}")),
-            (Value::Bytes(a), Value::Bytes(b)) => Value::Bytes([&**a, &**b].concat().into()),
-            (Value::List(a), Value::List(b)) => Value::list(a.iter().chain(b.iter()).cloned()),
-            _ => unreachable!("`++` joins two of a kind"),
-        },
-        Binary::Get => {
-            let found = match &left {
-                Value::List(items) => {
-                    usize::try_from(int(&right)).ok().and_then(|index| items.get(index)).cloned()
-                }
-                map => entries(map).into_iter().find(|(key, _)| *key == right).map(|(_, value)| value),
-            };
-            found.map_or(Value::none(), Value::some)
-        }
-        Binary::Del => Value::map(entries(&left).into_iter().filter(|(key, _)| *key != right)),
-        Binary::Append => Value::list(each(&left).into_iter().flatten().chain([right])),
-        Binary::Take => Value::list(each(&left).into_iter().flatten().take(count(&right))),
-        Binary::Drop => Value::list(each(&left).into_iter().flatten().skip(count(&right))),
-        Binary::Range => {
-            // A range beyond any step's fuel ends in the same trap there.
-            let (low, high) = (int(&left), int(&right));
-            if high.saturating_sub(low) > 1_000_000 {
-                return Err(Trap::Fuel);
-            }
-            Value::list((low..high).map(Value::Int))
-        }
-    })
 }
 
 /// Converts a value along the judgement `A ~> B`, by label.

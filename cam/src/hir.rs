@@ -58,8 +58,10 @@ pub enum ExprKind {
     Unary(Unary, Box<Expr>),
     /// An operation on two values, evaluated left to right.
     Binary(Binary, Box<Expr>, Box<Expr>),
-    /// A map with a key set: map, key, value.
+    /// A map with a key set, or a list with an item replaced: map or list, key or index, value.
     Put(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// A part of a Text, Bytes or List: the whole, from which index, up to which.
+    Slice(Box<Expr>, Box<Expr>, Box<Expr>),
     /// A list of items; without items the empty list or map.
     List(Vec<Expr>),
     /// A map of entries.
@@ -86,6 +88,19 @@ pub enum ExprKind {
         /// The item, or key and value.
         item: Vec<Local>,
         /// What is computed for each.
+        body: Box<Expr>,
+    },
+    /// The same again and again, as long as a test holds.
+    Loop {
+        /// What it starts from.
+        start: Box<Expr>,
+        /// How many times at most.
+        times: Box<Expr>,
+        /// The name of what was made so far.
+        so_far: Local,
+        /// Whether it goes on.
+        test: Box<Expr>,
+        /// The next.
         body: Box<Expr>,
     },
     /// A call of a function of the file.
@@ -120,6 +135,14 @@ pub enum Unary {
     Parse,
     Entries,
     Hash,
+    /// The number is the operand of the instruction.
+    Edit(u32),
+    Encode,
+    Decode,
+    Octets,
+    Pack,
+    /// The number is the operand of the instruction.
+    Outer(u32),
     /// Into the limits of the expression's type.
     Fit,
 }
@@ -143,6 +166,11 @@ pub enum Binary {
     Take,
     Drop,
     Range,
+    Search,
+    Split,
+    Join,
+    /// The number is the operand of the instruction.
+    Bits(u32),
 }
 
 /// The operations with a body per item.

@@ -14,12 +14,18 @@
 //! | instruction | fuel |
 //! |---|---|
 //! | FOLD MAP FILTER FIND | per item looked at: 1 and the body's block |
-//! | ENTRIES RANGE TAKE DROP | 1 per item of the result |
+//! | LOOP | per round: 1, the test's block, and the body's where the test leaves true |
+//! | ENTRIES RANGE TAKE DROP OCTETS; SLICE of a List | 1 per item of the result |
 //! | CAT | lists: 1 per item on the right; else 1 per 8 bytes of the result |
 //! | LT LE EQ | 1 per pair of parts compared until the first difference, and 1 per 8 bytes of the shorter of two texts |
 //! | GET PUT DEL on a map | binary digits of its size, times weight of the key / 8 |
 //! | HASH | weight / 8 |
-//! | LEN of a Text, FIT of a Text to a limit | 1 per 8 bytes |
+//! | LEN EDIT ENCODE of a Text, FIT of a Text to a limit, DECODE | 1 per 8 bytes |
+//! | SLICE of a Text | 1 per 8 bytes up to its end, each scalar value counted as 4, and no more than there are |
+//! | SLICE of Bytes | 1 per 8 bytes of the result |
+//! | SEARCH | 1 per 8 bytes of both |
+//! | SPLIT | 1 per 8 bytes of both, and 1 per item of the result |
+//! | JOIN PACK | 1 per item, and 1 per 8 bytes of the result |
 //!
 //! **Memory** counts what is built up, in bytes of a model (a value in a product takes 32, an
 //! item of a list 64, an entry of a map 128), and is never given back within a run:
@@ -27,11 +33,15 @@
 //! | instruction | memory |
 //! |---|---|
 //! | CONS REC UPD | 16 + 32 per member |
-//! | INJ, PARSE, GET, FIND | 48 |
-//! | SHOW, CAT of Text and Bytes | 16 + bytes of the result |
-//! | APPEND | 64 + 16 per binary digit of the length |
+//! | INJ, PARSE, GET, FIND, SEARCH | 48 |
+//! | OUTER | 128 |
+//! | SHOW, CAT and SLICE of Text and Bytes, JOIN, ENCODE | 16 + bytes of the result |
+//! | EDIT | 16 + bytes of the Text |
+//! | DECODE PACK | 64 + bytes of the result |
+//! | SPLIT | 80 per item + bytes of the Text |
+//! | APPEND SET | 64 + 16 per binary digit of the length |
 //! | CAT of lists | 64 per item on the right + 16 per binary digit of the length on the left |
-//! | RANGE TAKE DROP; MAP and FILTER of lists | 64 per item of the result |
+//! | RANGE TAKE DROP OCTETS; SLICE, MAP and FILTER of lists | 64 per item of the result |
 //! | ENTRIES | 128 per entry |
 //! | PUT | 128 + 32 per binary digit of the size |
 //! | DEL | 32 per binary digit of the size |
@@ -50,6 +60,7 @@ mod ops;
 mod t0;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::sync::Arc;
 

@@ -44,6 +44,7 @@ mod fault;
 mod plain;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod verified;
 
 use std::collections::BTreeSet;

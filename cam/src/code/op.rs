@@ -88,6 +88,19 @@ macro_rules! for_each_op {
             Hash = 0x30, 4, (ty: TypeIx), "T => Bytes", "the SHA-256 of the canonical form of a T";
             Take = 0x31, 2, (), "Int ; List.K => List ; K", "the first v items";
             Drop = 0x32, 2, (), "Int ; List.K => List ; K", "all but the first v items";
+            Set = 0x33, 3, (), "A ; Int.List(A).K => List(A) ; K", "replaces the item at an index; without such an item the list stays";
+            Slice = 0x34, 2, (), "Int ; Int.T.K => T ; K", "the part of a Text, Bytes or List from an index up to, and without, v; what lies outside is left out";
+            Search = 0x35, 2, (), "Text ; Text.K => Option(Int) ; K", "where v first stands in the top, in scalar values";
+            Split = 0x36, 2, (), "Text ; Text.K => List(Text) ; K", "the parts of the top between which v stands; by the empty Text, its scalar values";
+            Join = 0x37, 2, (), "Text ; List(Text).K => Text ; K", "the items of the top one after another, with v between them";
+            Edit = 0x38, 2, (how: Count), "Text => Text", "0: ASCII letters to upper case, 1: to lower case; without ASCII white space 2: at both ends, 3: at the start, 4: at the end";
+            Encode = 0x39, 2, (), "Text => Bytes", "the Text in UTF-8";
+            Decode = 0x3A, 2, (), "Bytes => Option(Text)", "the Text, where the Bytes are UTF-8";
+            Octets = 0x3B, 2, (), "Bytes => List(Int)", "the octets as numbers";
+            Pack = 0x3C, 2, (), "List(Int) => Option(Bytes)", "the Bytes of these octets, where all are from 0 to 255";
+            Bits = 0x3D, 1, (how: Count), "Int ; Int.K => Int ; K", "bit by bit, in two's complement, 0: and, 1: or, 2: exclusive or";
+            Outer = 0x3E, 2, (end: Count), "Map(K, A) => Option((K, A))", "the entry with the least key (0) or the greatest (1)";
+            Loop = 0x3F, 1, (test: Block, body: Block), "Int ; B.K => B ; K", "at most v times: while the test leaves true, the body leaves the next B; both see E.B";
         }
     };
 }

@@ -158,7 +158,15 @@ impl Emitter<'_> {
                 self.expr(key)?;
                 self.op(Op::Push {});
                 self.expr(value)?;
-                self.op(Op::Put {});
+                self.op(if matches!(map.ty.kind(), Kind::List { .. }) { Op::Set {} } else { Op::Put {} });
+            }
+            ExprKind::Slice(whole, from, to) => {
+                self.expr(whole)?;
+                self.op(Op::Push {});
+                self.expr(from)?;
+                self.op(Op::Push {});
+                self.expr(to)?;
+                self.op(Op::Slice {});
             }
             ExprKind::List(items) => {
                 let ty = self.builder.ty(&expr.ty);
@@ -198,6 +206,14 @@ impl Emitter<'_> {
                     Each::Filter => Op::Filter { body },
                     Each::Find => Op::Find { body },
                 });
+            }
+            ExprKind::Loop { start, times, so_far, test, body } => {
+                self.expr(start)?;
+                self.op(Op::Push {});
+                self.expr(times)?;
+                let test = self.body(&[*so_far], test);
+                let body = self.body(&[*so_far], body);
+                self.op(Op::Loop { test, body });
             }
             ExprKind::Call(callee, args) => {
                 for (position, arg) in args.iter().enumerate() {
@@ -264,6 +280,12 @@ impl Emitter<'_> {
             Unary::Parse => Op::Parse {},
             Unary::Entries => Op::Entries {},
             Unary::Hash => Op::Hash { ty: self.builder.ty(operand) },
+            Unary::Edit(how) => Op::Edit { how },
+            Unary::Encode => Op::Encode {},
+            Unary::Decode => Op::Decode {},
+            Unary::Octets => Op::Octets {},
+            Unary::Pack => Op::Pack {},
+            Unary::Outer(end) => Op::Outer { end },
             Unary::Fit => Op::Fit { ty: self.builder.ty(ty) },
         };
         self.op(op);
@@ -418,6 +440,10 @@ fn instruction(op: Binary) -> Op {
         Binary::Take => Op::Take {},
         Binary::Drop => Op::Drop {},
         Binary::Range => Op::Range {},
+        Binary::Search => Op::Search {},
+        Binary::Split => Op::Split {},
+        Binary::Join => Op::Join {},
+        Binary::Bits(how) => Op::Bits { how },
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::code::operand::Operand;
 use crate::code::{Block, FuncIx, Module, Op};
 use crate::ty::{Kind, Ty, children};
 use crate::value::Value;
@@ -57,15 +58,11 @@ impl Walk<'_> {
                 }
                 Op::Quote { constant } => self.constant(*constant),
                 Op::Call { function } => self.function(*function),
-                Op::Case { blocks } => blocks.iter().for_each(|block| self.block(block)),
-                Op::If { yes, no } => {
-                    self.block(yes);
-                    self.block(no);
-                }
-                Op::Fold { body } | Op::Map { body, .. } | Op::Filter { body } | Op::Find { body } => {
-                    self.block(body);
-                }
-                _ => {}
+                _ => op.each_operand(|_, operand| match operand {
+                    Operand::Block(block) => self.block(block),
+                    Operand::Blocks(blocks) => blocks.iter().for_each(|block| self.block(block)),
+                    _ => {}
+                }),
             }
         }
     }

@@ -193,12 +193,58 @@ impl Run<'_> {
                 let count = int(&v);
                 self.part(frame.pop(), |length| (clamp(count, length), length))?
             }
+            Op::Set {} => {
+                let index = frame.pop_int();
+                let Value::List(mut items) = frame.pop() else { unreachable!("SET changes a list") };
+                self.meter.build(ITEM + LIST_LEVEL * digits(items.len()))?;
+                if let Ok(index) = usize::try_from(index) {
+                    items.set_mut(index, v);
+                }
+                Value::List(items)
+            }
+            Op::Slice {} => {
+                let from = frame.pop_int();
+                match frame.pop() {
+                    Value::List(items) => {
+                        let (from, to) = bounds(from, int(&v), items.len());
+                        self.part(Value::List(items), |_| (from, to))?
+                    }
+                    text_or_bytes => self.slice(&text_or_bytes, from, int(&v))?,
+                }
+            }
+            Op::Search {} => self.search(text(&frame.pop()), text(&v))?,
+            Op::Split {} => self.split(text(&frame.pop()), text(&v))?,
+            Op::Join {} => self.join(&frame.pop(), text(&v))?,
+            Op::Edit { how } => self.edit(text(&v), *how)?,
+            Op::Encode {} => self.encode(text(&v))?,
+            Op::Decode {} => self.decode(&v)?,
+            Op::Octets {} => self.octets(&v)?,
+            Op::Pack {} => self.pack(&v)?,
+            Op::Bits { how } => {
+                let (a, b) = (frame.pop_int(), int(&v));
+                Value::Int(match how {
+                    0 => a & b,
+                    1 => a | b,
+                    2 => a ^ b,
+                    _ => unreachable!("the verifier knows three ways to join bits"),
+                })
+            }
+            Op::Outer { end } => {
+                let Value::Map(map) = v else { unreachable!("OUTER takes a map") };
+                self.meter.product(2)?;
+                self.meter.sum()?;
+                let found = if *end == 0 { map.first() } else { map.last() };
+                found.map_or(Value::none(), |(key, value)| {
+                    Value::some(Value::product([key.clone(), value.clone()]))
+                })
+            }
             Op::Case { .. }
             | Op::If { .. }
             | Op::Fold { .. }
             | Op::Map { .. }
             | Op::Filter { .. }
             | Op::Find { .. }
+            | Op::Loop { .. }
             | Op::Call { .. } => unreachable!("instructions with blocks are done in `t0`"),
         };
         Ok(())
@@ -319,7 +365,7 @@ pub(super) fn bool(value: &Value) -> bool {
     }
 }
 
-fn text(value: &Value) -> &Arc<str> {
+pub(super) fn text(value: &Value) -> &Arc<str> {
     match value {
         Value::Text(text) => text,
         _ => unreachable!("the verifier asked for a Text here"),
@@ -336,4 +382,11 @@ fn parse(text: &str) -> Option<i64> {
 /// Returns the count within `0..=length`.
 fn clamp(count: i64, length: usize) -> usize {
     usize::try_from(count.max(0)).map_or(length, |count| count.min(length))
+}
+
+/// Returns the indices from one number up to another that exist, the first no greater than the
+/// second.
+pub(super) fn bounds(from: i64, to: i64, length: usize) -> (usize, usize) {
+    let to = clamp(to, length);
+    (clamp(from, to), to)
 }

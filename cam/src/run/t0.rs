@@ -1,8 +1,8 @@
 //! The interpreter itself: blocks, and the instructions that run blocks.
 //!
 //! `v`, `K` and `E` of the instruction table are the fields of a [`Frame`]. A block leaves `K`
-//! and `E` as deep as it found them; bodies of `FOLD`, `MAP`, `FILTER` and `FIND` start with `()`
-//! in `v`, as those of `IF` and of functions do.
+//! and `E` as deep as it found them; bodies of `FOLD`, `MAP`, `FILTER`, `FIND` and `LOOP` start
+//! with `()` in `v`, as those of `IF` and of functions do.
 
 use super::meter::{ENTRY, ITEM, Meter};
 use super::ops::bool;
@@ -84,6 +84,7 @@ impl<'r> Run<'r> {
                 | Op::Map { .. }
                 | Op::Filter { .. }
                 | Op::Find { .. }
+                | Op::Loop { .. }
                 | Op::Call { .. } => self.nested(frame, op)?,
                 _ => self.plain(frame, op)?,
             }
@@ -105,6 +106,16 @@ impl<'r> Run<'r> {
         body: &Block,
     ) -> Result<Value, Trap> {
         self.meter.work(1)?;
+        self.inner(frame, bindings, body)
+    }
+
+    /// The same, without the one unit of fuel for the round.
+    fn inner<const N: usize>(
+        &mut self,
+        frame: &mut Frame,
+        bindings: [Value; N],
+        body: &Block,
+    ) -> Result<Value, Trap> {
         let depth = frame.environment.len();
         frame.environment.extend(bindings);
         frame.value = Value::Unit;
@@ -127,6 +138,7 @@ impl<'r> Run<'r> {
             Op::Map { ty: _, body } => frame.value = self.map(frame, v, body)?,
             Op::Filter { body } => frame.value = self.filter(frame, v, body)?,
             Op::Find { body } => frame.value = self.find(frame, &v, body)?,
+            Op::Loop { test, body } => frame.value = self.repeat(frame, super::ops::int(&v), test, body)?,
             Op::Call { function } => {
                 let count = self.module.function(*function).params.len();
                 let args = frame.pop_args(count, v);
@@ -213,5 +225,16 @@ impl<'r> Run<'r> {
             }
         }
         Ok(Value::none())
+    }
+
+    fn repeat(&mut self, frame: &mut Frame, times: i64, test: &Block, body: &Block) -> Result<Value, Trap> {
+        let mut value = frame.pop();
+        for _ in 0..times {
+            if !bool(&self.body(frame, [value.clone()], test)?) {
+                break;
+            }
+            value = self.inner(frame, [value], body)?;
+        }
+        Ok(value)
     }
 }

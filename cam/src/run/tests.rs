@@ -181,3 +181,4 @@ mod compiled;
 mod entries;
 mod loops;
 mod plain;
+mod texts;

@@ -153,6 +153,7 @@ impl<'m> Pass<'m> {
                 | Op::Map { .. }
                 | Op::Filter { .. }
                 | Op::Find { .. }
+                | Op::Loop { .. }
                 | Op::Call { .. } => self.nested(op, &v, level)?,
                 _ => self.plain(op, v.clone())?,
             };
@@ -195,6 +196,7 @@ impl<'m> Pass<'m> {
             Op::Map { ty, body } => self.map_all(op, self.module.ty(*ty), body, v, below),
             Op::Filter { body } => self.filter(op, body, v, below),
             Op::Find { body } => self.find(op, body, v, below),
+            Op::Loop { test, body } => self.repeat(op, [test, body], v, below),
             Op::Call { function } => self.call(op, *function, v, level),
             _ => unreachable!("`block` sends only instructions with blocks, and calls, here"),
         }
@@ -251,6 +253,22 @@ impl<'m> Pass<'m> {
         Ok((Some(found), Cost::memory(NODE + SLOT).then(body.times(count(v)))))
     }
 
+    fn repeat(
+        &mut self,
+        op: &Op,
+        [test, body]: [&Block; 2],
+        v: &Ty,
+        below: u32,
+    ) -> Result<(Left, Cost), VerifyError> {
+        let Kind::Int { hi, .. } = v.kind() else { return Err(self.mistyped(op, "Int", v)) };
+        let times = if *hi == i64::MAX { UNBOUNDED } else { u64::try_from(*hi).unwrap_or(0) };
+        let repeated = self.pop(op)?;
+        let test = self.body(op, test, vec![repeated.clone()], &Ty::bool(), below)?;
+        // A round costs one unit, which stands in the test.
+        let body = self.inner(op, body, vec![repeated.clone()], &repeated, below)?;
+        Ok((Some(repeated), test.then(body).times(times)))
+    }
+
     fn case(&mut self, op: &Op, blocks: &[Block], v: &Ty, below: u32) -> Result<(Left, Cost), VerifyError> {
         let payloads: Vec<Ty> = match v.kind() {
             Kind::Option(item) => vec![Ty::unit(), item.clone()],
@@ -289,6 +307,18 @@ impl<'m> Pass<'m> {
         demanded: &Ty,
         below: u32,
     ) -> Result<Cost, VerifyError> {
+        Ok(self.inner(op, body, bound, demanded, below)?.then(Cost::fuel(1)))
+    }
+
+    /// The same, without the one unit of fuel for the round.
+    fn inner(
+        &mut self,
+        op: &Op,
+        body: &Block,
+        bound: Vec<Ty>,
+        demanded: &Ty,
+        below: u32,
+    ) -> Result<Cost, VerifyError> {
         let depth = self.environment.len();
         for ty in bound {
             self.bind(ty)?;
@@ -296,7 +326,7 @@ impl<'m> Pass<'m> {
         let (left, cost) = self.block(body, Ty::unit(), below)?;
         self.environment.truncate(depth);
         self.join(op, Some(demanded.clone()), left)?;
-        Ok(cost.then(Cost::fuel(1)))
+        Ok(cost)
     }
 
     /// Returns what a loop over `over` binds in each round.

@@ -17,7 +17,7 @@ const DIGITS: u64 = 64;
 /// The longest text of an Int.
 const INT_DIGITS: u64 = 20;
 /// The cost of making a case with its payload.
-const SUM: Cost = Cost { fuel: 0, memory: NODE + SLOT };
+pub(super) const SUM: Cost = Cost { fuel: 0, memory: NODE + SLOT };
 const FREE: Cost = Cost { fuel: 0, memory: 0 };
 
 impl Pass<'_> {
@@ -201,12 +201,48 @@ impl Pass<'_> {
                 let cost = Cost { fuel: 1, memory: ITEM }.times(count(&list));
                 (list, cost)
             }
+            Op::Set {} => {
+                let index = self.pop(op)?;
+                let list = self.pop(op)?;
+                self.int(op, &index)?;
+                self.demand(op, &self.list(op, &list)?, &v)?;
+                (list, Cost::memory(ITEM + LIST_LEVEL * DIGITS))
+            }
+            Op::Slice {} => {
+                let from = self.pop(op)?;
+                let whole = self.pop(op)?;
+                self.int(op, &from)?;
+                self.int(op, &v)?;
+                let cost = self.slice(op, &whole)?;
+                (whole, cost)
+            }
+            Op::Search {} | Op::Split {} | Op::Join {} => {
+                let left = self.pop(op)?;
+                self.two_texts(op, &left, &v)?
+            }
+            Op::Edit { .. } | Op::Encode {} | Op::Decode {} | Op::Octets {} | Op::Pack {} => {
+                self.one_text(op, &v)?
+            }
+            Op::Bits { how } => {
+                let left = self.pop(op)?;
+                self.int(op, &left)?;
+                self.int(op, &v)?;
+                self.indexed("way to join bits", *how, &[(); 3])?;
+                (Ty::int(), FREE)
+            }
+            Op::Outer { end } => {
+                let (key, value) = self.map(op, &v)?;
+                self.indexed("end of a map", *end, &[(); 2])?;
+                let entry = self.made(op, Kind::Tuple(vec![key, value]))?;
+                (self.made(op, Kind::Option(entry))?, product(2).then(SUM))
+            }
             Op::Case { .. }
             | Op::If { .. }
             | Op::Fold { .. }
             | Op::Map { .. }
             | Op::Filter { .. }
             | Op::Find { .. }
+            | Op::Loop { .. }
             | Op::Call { .. } => unreachable!("instructions with blocks, and calls, are in `block`"),
         };
         Ok((Some(left), cost))
@@ -359,12 +395,17 @@ impl Pass<'_> {
         }
     }
 
-    fn indexed<'t, T>(&self, what: &'static str, index: u32, all: &'t [T]) -> Result<&'t T, VerifyError> {
+    pub(super) fn indexed<'t, T>(
+        &self,
+        what: &'static str,
+        index: u32,
+        all: &'t [T],
+    ) -> Result<&'t T, VerifyError> {
         let count = all.len();
         all.get(index as usize).ok_or_else(|| self.error(Fault::Index { what, index, count }))
     }
 
-    fn demand(&self, op: &Op, expected: &Ty, found: &Ty) -> Result<(), VerifyError> {
+    pub(super) fn demand(&self, op: &Op, expected: &Ty, found: &Ty) -> Result<(), VerifyError> {
         if expected == found { Ok(()) } else { Err(self.mistyped(op, short(expected), found)) }
     }
 
@@ -373,18 +414,18 @@ impl Pass<'_> {
     }
 
     /// Returns the limits of an Int.
-    fn int(&self, op: &Op, ty: &Ty) -> Result<(i64, i64), VerifyError> {
+    pub(super) fn int(&self, op: &Op, ty: &Ty) -> Result<(i64, i64), VerifyError> {
         match ty.kind() {
             Kind::Int { lo, hi } => Ok((*lo, *hi)),
             _ => Err(self.mistyped(op, "Int", ty)),
         }
     }
 
-    fn text(&self, op: &Op, ty: &Ty) -> Result<(), VerifyError> {
+    pub(super) fn text(&self, op: &Op, ty: &Ty) -> Result<(), VerifyError> {
         if is_text(ty) { Ok(()) } else { Err(self.mistyped(op, "Text", ty)) }
     }
 
-    fn list(&self, op: &Op, ty: &Ty) -> Result<Ty, VerifyError> {
+    pub(super) fn list(&self, op: &Op, ty: &Ty) -> Result<Ty, VerifyError> {
         match ty.kind() {
             Kind::List { item, .. } => Ok(item.clone()),
             _ => Err(self.mistyped(op, "a list", ty)),

@@ -14,6 +14,7 @@ use crate::value::Value;
 mod ends;
 mod facts;
 mod mutants;
+mod texts;
 
 fn ty(kind: Kind) -> Ty {
     Ty::new(kind).expect("the test's type is well formed")
