@@ -6,7 +6,7 @@ use camshaft_agent::api::{HistoryKind, InstanceState, ReleaseState};
 use camshaft_agent::engine::Identity;
 use camshaft_agent::node::Holding;
 use camshaft_store::{Journal as _, MemoryJournal, Record};
-use common::{client, counters, refusal};
+use common::{World, client, counters, make, refusal};
 
 #[test]
 fn an_input_is_answered_and_remembered() {
@@ -253,4 +253,36 @@ fn a_check_that_fails_after_the_switch_undoes_it() {
     drop(node);
     let mut node = counters().open(journal, 0).expect("open");
     assert_eq!(node.send("counter/counter", "\"Read\""), "{\"Count\":2}");
+}
+
+#[test]
+fn a_secret_is_plain_in_the_answer_and_nowhere_else() {
+    let machine = |more: &str| {
+        format!(
+            "machine safe\ntype Input = Set(secret Text) | Get\ntype Output = Got(secret Text)\n\
+             type State = {{ token: secret Text{more} }}\ninit = {{ token: \"none\" }}\n\
+             on Set(token) => ({{ ..state, token }}, Got(token))\non Get => (state, Got(state.token))\n"
+        )
+    };
+    let (old, new) = (machine(""), machine(", uses: Int = 0"));
+    let one = make("1.0.0", &[("app/safe", &old)], None, &[]);
+    let migration = "migration safe from \"1.0.0\"\n\
+                     up (old) = if old.token == \"hunter2\" { fail \"this one\" } else { { token: old.token } }\n";
+    let two = make("2.0.0", &[("app/safe", &new)], Some(&one), &[("app/safe", migration)]);
+    let lossy = "migration safe from \"1.0.0\"\nup (old) = { token: \"other\" }\n";
+    let three = make("3.0.0", &[("app/safe", &new)], Some(&one), &[("app/safe", lossy)]);
+    let mut node = World::of([one, two, three]).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    assert_eq!(node.send("app/safe", "{\"Set\":\"hunter2\"}"), "{\"Got\":\"hunter2\"}");
+    assert_eq!(node.send("app/safe", "\"Get\""), "{\"Got\":\"hunter2\"}");
+    let wrong = node.send("app/safe", "{\"Set\":[\"hunter2\"]}");
+    assert_eq!(wrong, "refused: $.Set: expected secret Text, found something else");
+
+    let trial = node.try_out("2.0.0").expect("a trial");
+    assert_eq!(trial.failures[0].capsule.value, "{\"token\":\"[secret]\"}");
+    let trial = node.try_out("3.0.0").expect("a trial");
+    assert_eq!(trial.failures[0].reason, "the way back gives {\"token\":\"[secret]\"}");
+    let kept = serde_json::to_string(&(node.node.status(), node.node.history(), &trial))
+        .expect("it has a JSON form");
+    assert!(!kept.contains("hunter2"), "{kept}");
 }

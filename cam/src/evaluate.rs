@@ -403,6 +403,7 @@ pub fn convert(value: &Value, from: &Ty, to: &Ty, edits: &Edits) -> Result<Value
     }
     let nowhere = || Err(Trap::Fail("no counterpart".into()));
     match (from.kind(), to.kind(), value) {
+        (_, Kind::Secret(to), value) => convert(value, from.unsealed(), to, edits),
         (Kind::Option(item), Kind::Option(to), Value::Sum(Value::SOME_INDEX, inner)) => {
             Ok(Value::some(convert(inner, item, to, edits)?))
         }
@@ -434,7 +435,11 @@ pub fn convert(value: &Value, from: &Ty, to: &Ty, edits: &Edits) -> Result<Value
             for field in &to_record.fields {
                 let added = edits.added(to, &field.label).or(field.default.as_ref()).cloned();
                 found.push(
-                    match (record.index(edits.before(from, to, &field.label)), added, field.ty.kind()) {
+                    match (
+                        record.index(edits.before(from, to, &field.label)),
+                        added,
+                        field.ty.unsealed().kind(),
+                    ) {
                         (Some(index), ..) => {
                             convert(&members(value)[index], &record.fields[index].ty, &field.ty, edits)?
                         }

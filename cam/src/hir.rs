@@ -143,6 +143,8 @@ pub enum Unary {
     Pack,
     /// The number is the operand of the instruction.
     Outer(u32),
+    Seal,
+    Reveal,
     /// Into the limits of the expression's type.
     Fit,
 }

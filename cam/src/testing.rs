@@ -14,6 +14,7 @@ pub fn any_ty() -> BoxedStrategy<Ty> {
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             inner.clone().prop_map(|item| ty(Kind::Option(item))),
+            inner.clone().prop_map(|item| item.sealed().expect("the generators build well-formed types")),
             (inner.clone(), proptest::option::of(0..6u32))
                 .prop_map(|(item, max)| ty(Kind::List { item, max })),
             (any_key_ty(), inner.clone()).prop_map(|(key, value)| ty(Kind::Map { key, value })),
@@ -41,6 +42,7 @@ pub fn any_key_ty() -> BoxedStrategy<Ty> {
 pub fn any_value(ty: &Ty) -> BoxedStrategy<Value> {
     match ty.kind() {
         Kind::Unit => Just(Value::Unit).boxed(),
+        Kind::Secret(item) => any_value(item),
         Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
         Kind::Int { lo, hi } => {
             let (lo, hi) = (*lo, *hi);

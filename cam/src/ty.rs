@@ -33,6 +33,8 @@ struct Node {
     nodes: u64,
     /// Whether it orders, remembered: a hostile module asks it of one large type again and again.
     key: bool,
+    /// Whether a secret stands in it, remembered for the same reason.
+    secret: bool,
 }
 
 /// What a type is made of.
@@ -83,6 +85,9 @@ pub enum Kind {
     Record(Record),
     /// Labelled cases.
     Variant(Variant),
+    /// A value that is shown to nobody but who asked for it. It has the values and the bytes of
+    /// the type within.
+    Secret(Ty),
 }
 
 /// A record type. The values of a record stand in the order of `fields`.
@@ -160,6 +165,12 @@ pub enum TyError {
     /// A map key type that has no order.
     #[error("a map key is an Int, Bool, Text, Bytes, Duration, tuple of these, or variant without payloads")]
     KeyType,
+    /// A map key with a secret in it.
+    #[error("a secret is no map key: keys are written wherever entries are named")]
+    SecretKey,
+    /// A secret that is secret already.
+    #[error("this is secret already")]
+    DoubledSecret,
     /// A default that is no value of its field's type.
     #[error("the default of `{0}` is not of the field's type")]
     Default(Arc<str>),
@@ -196,7 +207,8 @@ impl Ty {
         }
         let digest = Digest::tagged("cam2/type", &signature(&kind));
         let key = is_key(&kind);
-        Ok(Ty(Arc::new(Node { kind, digest, depth: depth + 1, nodes, key })))
+        let secret = matches!(kind, Kind::Secret(_)) || children(&kind).any(Ty::holds_secret);
+        Ok(Ty(Arc::new(Node { kind, digest, depth: depth + 1, nodes, key, secret })))
     }
 
     fn sure(kind: Kind) -> Ty {
@@ -249,6 +261,31 @@ impl Ty {
     /// When the type would be too deep or too large.
     pub fn list(item: Ty) -> Result<Ty, TyError> {
         Ty::new(Kind::List { item, max: None })
+    }
+
+    /// Returns the secret form of a type; a secret type itself.
+    ///
+    /// # Errors
+    ///
+    /// When the type would be too deep or too large.
+    pub fn sealed(self) -> Result<Ty, TyError> {
+        match self.kind() {
+            Kind::Secret(_) => Ok(self),
+            _ => Ty::new(Kind::Secret(self)),
+        }
+    }
+
+    /// Returns the type without `secret` before it.
+    pub fn unsealed(&self) -> &Ty {
+        match self.kind() {
+            Kind::Secret(item) => item,
+            _ => self,
+        }
+    }
+
+    /// Returns true when the type is a secret or one stands in it.
+    pub fn holds_secret(&self) -> bool {
+        self.0.secret
     }
 
     /// Returns what the type is made of.
@@ -330,7 +367,7 @@ pub fn children(kind: &Kind) -> impl Iterator<Item = &Ty> {
         | Kind::Text { .. }
         | Kind::Bytes { .. }
         | Kind::Duration => vec![],
-        Kind::Option(item) | Kind::List { item, .. } => vec![item],
+        Kind::Option(item) | Kind::List { item, .. } | Kind::Secret(item) => vec![item],
         Kind::Map { key, value } => vec![key, value],
         Kind::Tuple(items) => items.iter().collect(),
         Kind::Record(record) => record.fields.iter().map(|field| &field.ty).collect(),
@@ -351,7 +388,9 @@ fn is_key(kind: &Kind) -> bool {
 fn check(kind: &Kind) -> Result<(), TyError> {
     match kind {
         Kind::Int { lo, hi } if lo > hi => Err(TyError::EmptyRange { lo: *lo, hi: *hi }),
+        Kind::Map { key, .. } if key.holds_secret() => Err(TyError::SecretKey),
         Kind::Map { key, .. } if !key.is_key() => Err(TyError::KeyType),
+        Kind::Secret(item) if matches!(item.kind(), Kind::Secret(_)) => Err(TyError::DoubledSecret),
         Kind::Tuple(items) if items.len() < 2 => Err(TyError::ShortTuple),
         Kind::Tuple(items) if items.len() > MEMBERS_MAX => Err(TyError::TooManyMembers(MEMBERS_MAX)),
         Kind::Record(record) => {
@@ -461,6 +500,7 @@ fn signature(kind: &Kind) -> Vec<u8> {
                 number(&mut out, u64::from(case.ordinal));
             }
         }
+        Kind::Secret(_) => out.push(12),
     }
     for child in children(kind) {
         out.extend(child.0.digest.as_bytes());
@@ -504,6 +544,10 @@ fn show(ty: &Ty, f: &mut fmt::Formatter<'_>, left: &mut u32) -> fmt::Result {
         Kind::Text { max } => limited(f, "Text", max),
         Kind::Bytes { max } => limited(f, "Bytes", max),
         Kind::Duration => write!(f, "Duration"),
+        Kind::Secret(item) => {
+            write!(f, "secret ")?;
+            show(item, f, left)
+        }
         Kind::Option(item) => {
             write!(f, "Option(")?;
             show(item, f, left)?;

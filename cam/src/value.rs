@@ -120,6 +120,7 @@ impl Value {
             (Kind::Variant(variant), Value::Sum(index, payload)) => {
                 variant.cases.get(*index as usize).is_some_and(|case| payload.has_type(&case.payload))
             }
+            (Kind::Secret(item), value) => value.has_type(item),
             _ => false,
         }
     }

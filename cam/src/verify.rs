@@ -26,9 +26,13 @@
 //! | V19 | channels and ports have different names, those of an edge too |
 //! | V20 | answers come back as an internal case with the fields `answer: Option(T)` and at most `from: Text` |
 //! | V21 | the module comes back from its bytes, so it keeps the decoder's limits: what verifies can be shipped |
+//! | V22 | the configuration holds no secret: it stands in the release for all to read |
 //!
 //! What EMIT takes is part of V06: `()` to stop, Text to log and to cancel, `(Text, Duration, Input)` for
 //! a timer, the message of the channel to send and of the port to call, or `(Text, message)` where it is keyed.
+//!
+//! So is that LT, LE and HASH take nothing with a secret in it, and SHOW no secret: REVEAL is the only way to
+//! what a secret holds.
 //!
 //! Beside the verdict it finds out per function which traps are possible, see
 //! [`FunctionFacts::may_trap`].

@@ -102,6 +102,7 @@ fn codes() -> Vec<&'static str> {
         include_str!("../src/check/outlet.rs"),
         include_str!("../src/check/pattern.rs"),
         include_str!("../src/check/record.rs"),
+        include_str!("../src/check/secret.rs"),
         include_str!("../src/check/types.rs"),
         include_str!("../src/compile/mod.rs"),
     ];

@@ -242,3 +242,27 @@ fn ordinals_past_the_greatest_number_are_refused() {
     let errors = compile::machine(&Source::new("m.cam", text), Some(&old)).expect_err("no ordinal is left");
     assert!(said(&errors).starts_with("E0204") && said(&errors).contains("ordinals"), "{}", said(&errors));
 }
+
+#[test]
+fn a_field_becomes_secret_by_itself_and_public_by_hand() {
+    let init = "{ at: { token: \"a\", n: 1 } }";
+    let old = machine("type At = { token: Text, n: Int }\ntype State = { at: At }", init, None);
+    let new = machine("type At = { n: Int, token: secret Text }\ntype State = { at: At }", init, Some(&old));
+    let ordinals = |machine: &VerifiedMachine| {
+        let at = machine.state().as_record().expect("a record").fields[0].ty.clone();
+        let fields = at.as_record().expect("a record").fields.clone();
+        fields.into_iter().map(|field| (field.label, field.ordinal)).collect::<Vec<_>>()
+    };
+    assert_eq!(ordinals(&old), ordinals(&new));
+    let reason = "State.at.token: secret Text does not become public by itself";
+    let refused = edge(&old, &new, "").expect_err("there is no way back");
+    assert!(refused.starts_with("E0402") && refused.contains(reason), "{refused}");
+    let reveal = "down (new) = { at: { n: new.at.n, token: new.at.token.reveal() } }";
+    let whole = edge(&old, &new, reveal).expect("an edge");
+    let json = "{\"at\":{\"n\":2,\"token\":\"t\"}}";
+    assert_eq!(up(&whole, &old, &new, "{\"at\":{\"token\":\"t\",\"n\":2}}"), json);
+    assert_eq!(down(&whole, &old, &new, json).as_deref(), Ok("{\"at\":{\"token\":\"t\",\"n\":2}}"));
+
+    let refused = edge(&new, &old, "").expect_err("nothing becomes public by itself");
+    assert!(refused.starts_with("E0401") && refused.contains(reason), "{refused}");
+}

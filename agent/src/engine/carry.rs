@@ -178,7 +178,7 @@ pub(super) fn check_way_back(
     match edge_arrow(edge, way.state_back(), &new.value, Limits::MIGRATION) {
         Ok(back) if back == old.value => None,
         Ok(back) => {
-            let reason = format!("the way back gives {}", short(&back.to_json(ty)));
+            let reason = format!("the way back gives {}", short(&back.to_json_redacted(ty)));
             Some(subject.failure("round-trip", "differs", reason))
         }
         Err(trap) => Some(subject.failure("down", kind(&trap), trap.to_string())),
@@ -196,7 +196,7 @@ struct Subject<'a> {
 
 impl Subject<'_> {
     fn failure(&self, step: &str, kind: &str, reason: String) -> TryFailure {
-        let json = self.value.to_json(self.ty);
+        let json = self.value.to_json_redacted(self.ty);
         let value: String = json.chars().take(CAPSULE_CHARS_MAX).collect();
         TryFailure {
             instance: self.along.address.to_string(),

@@ -117,7 +117,7 @@ impl Trial {
                 let machine = code.address.clone();
                 let address = InstanceAddress { app: machine.app, machine: machine.machine, key: None };
                 if let Err((kind, reason)) = birth(code) {
-                    let value = code.config.to_json(code.verified.config());
+                    let value = code.config.to_json_redacted(code.verified.config());
                     let capsule = Capsule {
                         from: code.digest(),
                         to: code.digest(),

@@ -59,6 +59,7 @@ pub const STANDARD: &[(&str, &str, &str, &str)] = &[
     ("Int", "to", "n.to(m)", "the numbers from n up to, and without, m"),
     ("Int", "ms", "n.ms()", "that many milliseconds, as a Duration"),
     ("Duration", "ms", "d.ms()", "its milliseconds, as an Int"),
+    ("secret", "reveal", "s.reveal()", "what a secret holds, from here on for all to read"),
     ("any", "hash", "x.hash()", "the SHA-256 of its canonical form, as Bytes"),
     ("any", "show", "x.show()", "an Int, Bool, Text or Duration as Text"),
 ];
@@ -100,6 +101,9 @@ impl Checker<'_> {
             Some(ty) => format!("{} has no function `{}`", article(&self.types.name(ty)), name.text),
             None => format!("there is no function `{}`", name.text),
         };
+        if on.is_some_and(|ty| matches!(ty.kind(), Kind::Secret(_))) {
+            return self.about_secret("E0207", &name.span, message, "what it holds is not at hand");
+        }
         let mut diagnostic = self.diagnostic("E0207", &name.span, message, "not declared");
         diagnostic.help = near
             .filter(|near| *near != &*name.text)
@@ -154,6 +158,7 @@ impl Checker<'_> {
             Kind::Bytes { .. } => "Bytes",
             Kind::Int { .. } => "Int",
             Kind::Duration => "Duration",
+            Kind::Secret(_) => "secret",
             _ => "any",
         };
         let row = STANDARD
@@ -162,6 +167,9 @@ impl Checker<'_> {
         let Some((on, _, form, _)) = row else {
             return Err(self.no_function(name, Some(&subject.ty)));
         };
+        if *on == "any" && subject.ty.holds_secret() {
+            return Err(self.unspeakable(&subject.ty, &name.text, span));
+        }
         let takes = arguments(form);
         if args.len() != takes {
             let diagnostic = self.diagnostic(
@@ -178,6 +186,10 @@ impl Checker<'_> {
             "Option" => self.on_option(name, subject, args, span, expected),
             "Int" | "Duration" => self.on_number(name, subject, args, span),
             "Text" | "Bytes" => self.on_text(name, subject, span),
+            "secret" => {
+                let held = subject.ty.unsealed().clone();
+                Ok(unary(Unary::Reveal, subject, held, span))
+            }
             _ => self.on_any(name, subject, span),
         }
     }

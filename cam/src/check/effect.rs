@@ -101,6 +101,11 @@ impl Checker<'_> {
                 let pair = self.build(Kind::Tuple(vec![key.clone(), value.clone()]), span)?;
                 (vec![key.clone(), value.clone()], pair)
             }
+            Kind::Secret(_) => {
+                let found = super::article(&self.types.name(&over.ty));
+                let message = format!("`for` goes over a List or a Map, and this is {found}");
+                return Err(self.about_secret("E0238", &over.span, message, "what it holds is not at hand"));
+            }
             _ => {
                 let found = self.types.name(&over.ty);
                 return Err(self.plain(

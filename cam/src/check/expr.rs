@@ -21,6 +21,8 @@ impl Checker<'_> {
 
     fn expr_inner(&mut self, expr: &ast::Expr, expected: Option<&Ty>) -> Checked<Expr> {
         let span = &expr.span;
+        // What is built here becomes secret as a whole.
+        let held = expected.map(Ty::unsealed);
         let constant = |value, ty| Ok(Expr::new(ExprKind::Const(value), ty, span.clone()));
         match &expr.kind {
             Ast::Int(int) => constant(Value::Int(*int), Ty::int()),
@@ -28,11 +30,11 @@ impl Checker<'_> {
             Ast::Bool(bool) => constant(Value::Bool(*bool), Ty::bool()),
             Ast::Text(pieces) => self.text(pieces, span),
             Ast::Var(name) => self.variable(name, span),
-            Ast::Case(name, payload) => self.case(name, payload.as_deref(), span, expected),
-            Ast::Tuple(items) => self.tuple(items, span, expected),
-            Ast::Record { base, fields } => self.record_expr(base.as_deref(), fields, span, expected),
-            Ast::List(items) => self.list(items, span, expected),
-            Ast::Map(entries) => self.map(entries, span, expected),
+            Ast::Case(name, payload) => self.case(name, payload.as_deref(), span, held),
+            Ast::Tuple(items) => self.tuple(items, span, held),
+            Ast::Record { base, fields } => self.record_expr(base.as_deref(), fields, span, held),
+            Ast::List(items) => self.list(items, span, held),
+            Ast::Map(entries) => self.map(entries, span, held),
             Ast::Field(base, name) => self.field(base, name, span),
             Ast::Index(base, index) => self.index(base, index, span),
             Ast::Call(name, args) => self.call(name, None, args, span, expected),
@@ -97,6 +99,7 @@ impl Checker<'_> {
                 let value = if value.ty.is_int() { self.coerce(value, &Ty::int())? } else { value };
                 Ok(Expr::new(ExprKind::Unary(Unary::Show, Box::new(value)), Ty::text(), span))
             }
+            _ if value.ty.holds_secret() => Err(self.unspeakable(&value.ty, "show", &expr.span)),
             _ => {
                 let name = self.types.name(&value.ty);
                 let diagnostic = self
@@ -214,6 +217,11 @@ impl Checker<'_> {
                 _ => &[][..],
             },
             Kind::Variant(variant) => &variant.cases,
+            Kind::Secret(_) => {
+                let found = self.types.name(ty);
+                let message = format!("`{}` is a case, and this is {}", name.text, article(&found));
+                return Err(self.about_secret("E0210", &name.span, message, "a secret, not a variant"));
+            }
             _ => {
                 let found = self.types.name(ty);
                 return Err(self.plain(
@@ -335,6 +343,11 @@ impl Checker<'_> {
         let (key, item) = match base.ty.kind() {
             Kind::List { item, .. } => (Ty::int(), item.clone()),
             Kind::Map { key, value } => (key.clone(), value.clone()),
+            Kind::Secret(_) => {
+                let found = self.types.name(&base.ty);
+                let message = format!("{} has no entries to look up", article(&found));
+                return Err(self.about_secret("E0238", span, message, "what it holds is not at hand"));
+            }
             _ => {
                 let found = self.types.name(&base.ty);
                 return Err(self.plain(

@@ -154,7 +154,25 @@ impl Checker<'_> {
             self.fault(diagnostic);
         }
         let old = self.types.predecessor.get(CONFIG).cloned();
-        self.record(fields, span, old.as_ref())
+        let config = self.record(fields, span, old.as_ref())?;
+        let secret = config.as_record().and_then(|record| {
+            let (_, secret) = record.in_declared_order().find(|(_, field)| field.ty.holds_secret())?;
+            fields.iter().find(|field| field.name.text == secret.label)
+        });
+        match secret {
+            None => Ok(config),
+            Some(field) => {
+                let diagnostic = self
+                    .diagnostic(
+                        "E0251",
+                        &field.name.span,
+                        format!("the configuration holds a secret: `{}`", field.name.text),
+                        "it would stand in the release for all to read",
+                    )
+                    .help("let an input bring the secret, and keep it in the state");
+                Err(self.fault(diagnostic))
+            }
+        }
     }
 
     fn required_type(&mut self, file: &MachineFile, name: &str) -> Checked<Ty> {

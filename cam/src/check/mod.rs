@@ -17,6 +17,7 @@ mod operator;
 mod outlet;
 mod pattern;
 mod record;
+mod secret;
 mod types;
 
 use std::collections::BTreeMap;
@@ -186,6 +187,11 @@ impl<'a> Checker<'a> {
             return Ok(Expr { ty: expected.clone(), ..expr });
         }
         if !fits(&expr.ty, expected) {
+            if fits(expr.ty.unsealed(), expected) {
+                let (wanted, found) = (self.types.name(expected), self.types.name(&expr.ty));
+                let message = format!("expected {wanted}, found {found}");
+                return Err(self.about_secret("E0210", &expr.span, message, "this is a secret"));
+            }
             let diagnostic = self.diagnostic(
                 "E0210",
                 &expr.span,
@@ -207,6 +213,12 @@ impl<'a> Checker<'a> {
             return Err(self.fault(diagnostic));
         }
         let span = expr.span.clone();
+        if let Kind::Secret(item) = expected.kind() {
+            let held = expr.ty.unsealed().clone();
+            let open = if expr.ty == held { expr } else { operator::unary(Unary::Reveal, expr, held, &span) };
+            let fitted = self.coerce(open, item)?;
+            return Ok(operator::unary(Unary::Seal, fitted, expected.clone(), &span));
+        }
         Ok(Expr::new(ExprKind::Unary(Unary::Fit, Box::new(expr)), expected.clone(), span))
     }
 
@@ -232,6 +244,8 @@ fn fits(from: &Ty, to: &Ty) -> bool {
         | (Kind::Text { .. }, Kind::Text { .. })
         | (Kind::Bytes { .. }, Kind::Bytes { .. }) => true,
         (Kind::List { item, .. }, Kind::List { item: other, .. }) => item == other,
+        // What is public becomes secret where a secret is asked for; never the other way.
+        (_, Kind::Secret(to)) => from == to || fits(from.unsealed(), to),
         _ => from == to,
     }
 }

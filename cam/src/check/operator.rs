@@ -84,6 +84,8 @@ impl Checker<'_> {
         } else {
             let left = self.expr(left, None);
             let right = match &left {
+                // The other side may be a secret, which this one has to become then.
+                Ok(left) if says_its_type(right) && !left.ty.holds_secret() => self.expr(right, None),
                 Ok(left) => {
                     let wide = widened(&left.ty);
                     self.expr(right, Some(&wide))
@@ -92,7 +94,8 @@ impl Checker<'_> {
             };
             (left?, right?)
         };
-        let wide = widened(&left.ty);
+        let secret = matches!(right.ty.kind(), Kind::Secret(_));
+        let wide = widened(if secret { &right.ty } else { &left.ty });
         Ok((self.coerce(left, &wide)?, self.coerce(right, &wide)?))
     }
 
@@ -104,6 +107,15 @@ impl Checker<'_> {
         span: &Span,
     ) -> Checked<Expr> {
         let (left, right) = self.pair(left, right)?;
+        if !matches!(op, BinaryOp::Eq | BinaryOp::Ne) && left.ty.holds_secret() {
+            let name = self.types.name(&left.ty);
+            return Err(self.about_secret(
+                "E0250",
+                span,
+                format!("{} has no order", article(&name)),
+                "comparing would tell what it holds",
+            ));
+        }
         let make = |op, left: Expr, right: Expr| {
             let kind = ExprKind::Binary(op, Box::new(left), Box::new(right));
             Expr::new(kind, Ty::bool(), span.clone())
@@ -125,6 +137,10 @@ impl Checker<'_> {
         let (left, right) = self.pair(left, right)?;
         if !matches!(left.ty.kind(), Kind::Text { .. } | Kind::Bytes { .. } | Kind::List { .. }) {
             let found = self.types.name(&left.ty);
+            if matches!(left.ty.kind(), Kind::Secret(_)) {
+                let message = format!("`++` joins Texts, Bytes or Lists, and this is {}", article(&found));
+                return Err(self.about_secret("E0240", span, message, "what it holds is not at hand"));
+            }
             return Err(self.plain(
                 "E0240",
                 span,
@@ -145,6 +161,11 @@ impl Checker<'_> {
         match operand.ty.kind() {
             Kind::Int { .. } => self.coerce(operand, &Ty::int()),
             Kind::Duration => Ok(operand),
+            Kind::Secret(_) => {
+                let found = article(&self.types.name(&operand.ty));
+                let message = format!("this operator works on numbers, and this is {found}");
+                Err(self.about_secret("E0240", &operand.span, message, "what it holds is not at hand"))
+            }
             _ => {
                 let found = self.types.name(&operand.ty);
                 Err(self.plain(
@@ -223,7 +244,17 @@ pub(crate) fn widened(ty: &Ty) -> Ty {
         Kind::List { item, max: Some(_) } => {
             Ty::list(item.clone()).expect("a list without a limit is no deeper than one with a limit")
         }
+        Kind::Secret(item) => widened(item).sealed().expect("a limit adds no parts to a type"),
         _ => ty.clone(),
+    }
+}
+
+/// Returns true for expressions whose type is the same in every place.
+fn says_its_type(expr: &ast::Expr) -> bool {
+    match &expr.kind {
+        Ast::Var(_) => true,
+        Ast::Field(base, _) | Ast::Index(base, _) => says_its_type(base),
+        _ => false,
     }
 }
 

@@ -291,12 +291,11 @@ impl Checker<'_> {
             return Ok(());
         }
         let found = self.types.name(ty);
-        Err(self.plain(
-            "E0210",
-            span,
-            format!("this pattern matches {what}, and the value is {}", article(&found)),
-            "can never match",
-        ))
+        let message = format!("this pattern matches {what}, and the value is {}", article(&found));
+        Err(match ty.kind() {
+            Kind::Secret(_) => self.about_secret("E0210", span, message, "a secret is not taken apart"),
+            _ => self.plain("E0210", span, message, "can never match"),
+        })
     }
 
     /// Builds the decision tree of a `match`.

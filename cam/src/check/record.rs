@@ -71,6 +71,10 @@ impl Checker<'_> {
                     }
                 }
             }
+            Kind::Secret(_) => {
+                let message = format!("{} has no fields", article(&self.types.name(ty)));
+                Err(self.about_secret("E0209", &name.span, message, "what it holds is not at hand"))
+            }
             _ => {
                 let found = self.types.name(ty);
                 Err(self.plain(

@@ -67,6 +67,7 @@ impl Types {
         }
         match ty.kind() {
             Kind::Option(item) => format!("Option({})", self.name(item)),
+            Kind::Secret(item) => format!("secret {}", self.name(item)),
             Kind::List { item, max: None } => format!("List({})", self.name(item)),
             Kind::Map { key, value } => format!("Map({}, {})", self.name(key), self.name(value)),
             Kind::Tuple(items) => {
@@ -206,8 +207,10 @@ impl Checker<'_> {
         self.resolve_with(expr, None)
     }
 
-    /// Resolves a type expression; `old` is what stood in its place in the predecessor.
+    /// Resolves a type expression; `old` is what stood in its place in the predecessor. What
+    /// becomes secret, or public, keeps its ordinals.
     fn resolve_with(&mut self, expr: &TypeExpr, old: Option<&Ty>) -> Checked<Ty> {
+        let old = old.map(Ty::unsealed);
         match expr {
             TypeExpr::Named { name, args, span } => self.resolve_named(name, args, span, old),
             TypeExpr::Tuple(items, _) if items.is_empty() => Ok(Ty::unit()),
@@ -226,11 +229,9 @@ impl Checker<'_> {
             }
             TypeExpr::Record(fields, span) => self.record(fields, span, old),
             TypeExpr::Variant(cases, span) => self.variant(cases, span, old),
-            TypeExpr::Secret(_, span) => {
-                let diagnostic = self
-                    .diagnostic("E0233", span, "`secret` types are not there yet", "not supported")
-                    .help("leave `secret` away; do not put secrets into states until it is there");
-                Err(self.fault(diagnostic))
+            TypeExpr::Secret(item, span) => {
+                let item = self.resolve_with(item, old)?;
+                self.build(Kind::Secret(item), span)
             }
         }
     }

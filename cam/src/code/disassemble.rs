@@ -218,7 +218,7 @@ impl Listing<'_> {
             None => "(no value of its type)".to_owned(),
             Some(ty) => match (ty.kind(), value) {
                 (Kind::Unit, _) => "()".to_owned(),
-                _ => shorten(value.to_json(ty), width),
+                _ => shorten(value.to_json_redacted(ty), width),
             },
         }
     }

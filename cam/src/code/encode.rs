@@ -176,6 +176,10 @@ fn types(out: &mut Vec<u8>, all: &[Ty], range: std::ops::Range<usize>) {
                 out.push(6);
                 part(out, item);
             }
+            Kind::Secret(item) => {
+                out.push(12);
+                part(out, item);
+            }
             Kind::List { item, max } => {
                 out.push(7);
                 part(out, item);

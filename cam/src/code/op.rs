@@ -60,8 +60,8 @@ macro_rules! for_each_op {
             Div = 0x14, 2, (), "Int ; Int.K => Int ; K", "divides the top by v, Euclidean; traps on zero and overflow";
             Mod = 0x15, 2, (), "Int ; Int.K => Int ; K", "the Euclidean remainder, never negative; traps on zero";
             Neg = 0x16, 1, (), "Int => Int", "negates; traps on overflow";
-            Lt = 0x17, 1, (), "A ; A.K => Bool ; K", "is the top below v, in the canonical order";
-            Le = 0x18, 1, (), "A ; A.K => Bool ; K", "is the top at most v, in the canonical order";
+            Lt = 0x17, 1, (), "A ; A.K => Bool ; K", "is the top below v, in the canonical order; no secrets";
+            Le = 0x18, 1, (), "A ; A.K => Bool ; K", "is the top at most v, in the canonical order; no secrets";
             Eq = 0x19, 1, (), "A ; A.K => Bool ; K", "are both equal";
             Not = 0x1A, 1, (), "Bool => Bool", "negates";
             Fit = 0x1B, 1, (ty: TypeIx), "A => T", "changes the limits of an Int, Text, Bytes or List; Int and Duration convert into each other; traps `range` when the value does not fit";
@@ -85,7 +85,7 @@ macro_rules! for_each_op {
             Fail = 0x2D, 1, (), "Text => any", "ends the step: trap `fail` with the text; the block ends here";
             Guard = 0x2E, 1, (), "Bool => ()", "traps `guard` when false";
             Ctx = 0x2F, 1, (field: Count), "A => Int or Text", "reads the context: 0 now (Int, ms), 1 seq (Int), 2 self (Text), 3 seed (Int); in step functions only";
-            Hash = 0x30, 4, (ty: TypeIx), "T => Bytes", "the SHA-256 of the canonical form of a T";
+            Hash = 0x30, 4, (ty: TypeIx), "T => Bytes", "the SHA-256 of the canonical form of a T; no secrets";
             Take = 0x31, 2, (), "Int ; List.K => List ; K", "the first v items";
             Drop = 0x32, 2, (), "Int ; List.K => List ; K", "all but the first v items";
             Set = 0x33, 3, (), "A ; Int.List(A).K => List(A) ; K", "replaces the item at an index; without such an item the list stays";
@@ -101,6 +101,8 @@ macro_rules! for_each_op {
             Bits = 0x3D, 1, (how: Count), "Int ; Int.K => Int ; K", "bit by bit, in two's complement, 0: and, 1: or, 2: exclusive or";
             Outer = 0x3E, 2, (end: Count), "Map(K, A) => Option((K, A))", "the entry with the least key (0) or the greatest (1)";
             Loop = 0x3F, 1, (test: Block, body: Block), "Int ; B.K => B ; K", "at most v times: while the test leaves true, the body leaves the next B; both see E.B";
+            Seal = 0x40, 1, (), "A => secret A", "makes a secret";
+            Reveal = 0x41, 1, (), "secret A => A", "takes what a secret holds";
         }
     };
 }

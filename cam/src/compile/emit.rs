@@ -286,6 +286,8 @@ impl Emitter<'_> {
             Unary::Octets => Op::Octets {},
             Unary::Pack => Op::Pack {},
             Unary::Outer(end) => Op::Outer { end },
+            Unary::Seal => Op::Seal {},
+            Unary::Reveal => Op::Reveal {},
             Unary::Fit => Op::Fit { ty: self.builder.ty(ty) },
         };
         self.op(op);

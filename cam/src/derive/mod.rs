@@ -70,6 +70,12 @@ fn judge_into(from: &Ty, to: &Ty, edits: &Edits, path: &str, verdict: &mut Verdi
         return;
     }
     match (from.kind(), to.kind()) {
+        // What is public may become secret; the other way is for a person to say.
+        (_, Kind::Secret(to)) => judge_into(from.unsealed(), to, edits, path, verdict),
+        (Kind::Secret(_), Kind::Option(to)) => judge_into(from, to, edits, path, verdict),
+        (Kind::Secret(_), _) => {
+            verdict.problem(path, &format!("{from} does not become public by itself"), true);
+        }
         (Kind::Option(from), Kind::Option(to)) => judge_into(from, to, edits, path, verdict),
         (_, Kind::Option(to)) => judge_into(from, to, edits, path, verdict),
         (Kind::Option(item), _) => {
@@ -137,7 +143,7 @@ impl Verdict {
 
 /// Returns the value of a field that the other side lacks.
 fn missing_field(to: &Ty, field: &crate::ty::Field, edits: &Edits) -> Option<Value> {
-    match (edits.added(to, &field.label), &field.default, field.ty.kind()) {
+    match (edits.added(to, &field.label), &field.default, field.ty.unsealed().kind()) {
         (Some(value), ..) | (None, Some(value), _) => Some(value.clone()),
         (None, None, Kind::Option(_)) => Some(Value::none()),
         _ => None,
@@ -202,6 +208,13 @@ fn write(
         return Ok(());
     }
     match (from.kind(), to.kind()) {
+        (_, Kind::Secret(to)) => {
+            if matches!(from.kind(), Kind::Secret(_)) {
+                ops.push(Op::Reveal {});
+            }
+            write(builder, from.unsealed(), to, edits, level, ops)?;
+            ops.push(Op::Seal {});
+        }
         (Kind::Option(item), Kind::Option(to_item)) => {
             let none = Block(vec![Op::Quote { constant: builder.constant(to, Value::none()) }]);
             // `None` always goes on, whatever becomes of the other.
@@ -301,6 +314,9 @@ fn write(
         _ if narrows(from, to) => {
             let ty = builder.ty(to);
             ops.push(Op::Fit { ty });
+        }
+        (Kind::Secret(_), _) => {
+            return fail(builder, &format!("{from} does not become public by itself"), ops);
         }
         _ => return fail(builder, &format!("{from} does not become {to}"), ops),
     }

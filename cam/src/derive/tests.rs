@@ -18,6 +18,9 @@ use crate::verify::{Verified, VerifiedEdge, verify};
 /// Changes a type a little, as the next version of a program might: `dice` says where and how.
 fn changed(ty: &Ty, dice: &mut impl Iterator<Item = u8>) -> Ty {
     let roll = dice.next().unwrap_or(0);
+    if roll % 16 == 6 {
+        return ty.clone().sealed().unwrap_or_else(|_| ty.clone());
+    }
     if roll % 8 == 7 {
         return Ty::option(ty.clone()).unwrap_or_else(|_| ty.clone());
     }
@@ -26,7 +29,8 @@ fn changed(ty: &Ty, dice: &mut impl Iterator<Item = u8>) -> Ty {
         Kind::Int { .. } if roll % 4 == 2 => Kind::Int { lo: -3, hi: 3 },
         Kind::Text { .. } if roll % 4 == 1 => Kind::Text { max: None },
         Kind::Text { .. } if roll % 4 == 2 => Kind::Text { max: Some(2) },
-        Kind::Option(item) if roll % 4 == 1 => return item.clone(),
+        Kind::Option(item) | Kind::Secret(item) if roll % 4 == 1 => return item.clone(),
+        Kind::Secret(item) => Kind::Secret(changed(item.unsealed(), dice).unsealed().clone()),
         Kind::Option(item) => Kind::Option(changed(item, dice)),
         Kind::List { item, max } => {
             let max = if roll % 4 == 1 { Some(2) } else { *max };
@@ -128,8 +132,10 @@ proptest! {
                 (Ok(ran), Ok(said)) => {
                     prop_assert_eq!(ran, said);
                     prop_assert!(ran.has_type(&to));
-                    if verdict.is_lossless() {
-                        // Nothing is lost, so the way back leads to where it began.
+                    let back = judge(&to, &from, &none, "T").problems;
+                    if verdict.is_lossless() && !back.iter().any(|problem| problem.what.contains("public")) {
+                        // Nothing is lost, so the way back leads to where it began; from a secret
+                        // there is none.
                         let back = run::edge_arrow(&edge, EdgeArrow::Down, ran, Limits::MIGRATION);
                         prop_assert_eq!(back.as_ref(), Ok(&value), "{} ~> {}", from, to);
                     }
@@ -145,6 +151,29 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_is_public_becomes_secret_and_never_the_other_way() {
+    let (text, secret) = (Ty::text(), Ty::text().sealed().expect("a secret"));
+    let judged = |from: &Ty, to: &Ty| {
+        let verdict = judge(from, to, &Edits::default(), "State");
+        (verdict.is_lossless(), verdict.problems.first().map(ToString::to_string))
+    };
+    let refused = "State: secret Text does not become public by itself";
+    assert_eq!(judged(&text, &secret), (true, None));
+    assert_eq!(judged(&secret, &text), (false, Some(refused.to_owned())));
+    let option = |item: &Ty| Ty::option(item.clone()).expect("an option");
+    assert_eq!(judged(&text, &option(&secret)), (true, None));
+    assert_eq!(judged(&secret, &option(&secret)), (true, None));
+    assert_eq!(judged(&option(&secret), &option(&text)), (false, Some(refused.to_owned())));
+
+    let edge = edge(&text, &secret);
+    assert_eq!(edge.traps_of_up(), [], "becoming secret cannot fail");
+    let value = Value::text("x");
+    assert_eq!(run::edge_arrow(&edge, EdgeArrow::Up, &value, Limits::MIGRATION), Ok(value.clone()));
+    let why = Trap::Fail("secret Text does not become public by itself".into());
+    assert_eq!(run::edge_arrow(&edge, EdgeArrow::Down, &value, Limits::MIGRATION), Err(why));
 }
 
 #[test]

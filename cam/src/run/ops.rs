@@ -85,6 +85,8 @@ impl Run<'_> {
             Op::Le {} => Value::Bool(self.meter.compare(&frame.pop(), &v)? != Ordering::Greater),
             Op::Eq {} => Value::Bool(self.meter.compare(&frame.pop(), &v)? == Ordering::Equal),
             Op::Not {} => Value::Bool(!bool(&v)),
+            // A secret has the values of what it holds.
+            Op::Seal {} | Op::Reveal {} => v,
             Op::Fit { ty } => self.fit(v, self.module.ty(*ty))?,
             Op::Cat {} => self.cat(frame.pop(), &v)?,
             Op::Len {} => Value::Int(match &v {

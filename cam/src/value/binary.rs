@@ -16,6 +16,7 @@
 //! | Variant | ordinal of the case, then the payload |
 //! | List | count, then the items |
 //! | Map | count, then key and value of each entry by rising key |
+//! | secret | what it holds |
 //!
 //! Lengths, counts and ordinals are unsigned LEB128; all LEB128 is minimal.
 //!
@@ -175,6 +176,7 @@ fn write(out: &mut Vec<u8>, value: &Value, ty: &Ty) {
                 write(out, v, value);
             }
         }
+        (Kind::Secret(item), value) => write(out, value, item),
         (_, value) => panic!("a value is written with its own type: {value:?} is no {ty}"),
     }
 }
@@ -296,6 +298,7 @@ impl<'a> Reader<'a> {
                 self.within(start, bytes.len(), *max)?;
                 Value::Bytes(bytes.into())
             }
+            Kind::Secret(item) => self.value(item)?,
             Kind::Option(item) => match self.byte()? {
                 0 => Value::none(),
                 1 => Value::some(self.value(item)?),

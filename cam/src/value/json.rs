@@ -15,11 +15,17 @@
 //! | Tuple | an array |
 //! | Record | an object in the order of declaration |
 //! | Variant | `"Case"`, or `{"Case":payload}` |
+//! | secret | what it holds; redacted: `"[secret]"` |
+//!
+//! There are two writers: [`Value::to_json`] for the answer to the caller, which is plain, and
+//! [`Value::to_json_redacted`] for all that is kept or shown elsewhere: logs, status, history. What
+//! was redacted cannot be read back.
 //!
 //! Read back is more than is written: keys in any order; fields that have a default or are
 //! Options may be missing; an Int of any size in either form. All else is refused with its path:
 //! unknown, doubled and missing keys, numbers with a fraction or an exponent, `-0`, needless
-//! digits. [`read`] says how.
+//! digits. [`read`] says how. What is wrong within a secret is told without a word of what was found
+//! there.
 
 mod base64;
 mod read;

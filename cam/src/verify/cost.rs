@@ -63,7 +63,11 @@ impl Weights {
         if let Some(weight) = self.0.get(&ty.digest()) {
             return *weight;
         }
+        if let Kind::Secret(item) = ty.kind() {
+            return self.weight(item);
+        }
         let parts = match ty.kind() {
+            Kind::Secret(_) => unreachable!("it was unwrapped above"),
             Kind::Unit | Kind::Bool | Kind::Int { .. } | Kind::Duration => 0,
             Kind::Text { .. } | Kind::Bytes { .. } => octets(ty),
             Kind::Option(item) => self.weight(item).max(10),

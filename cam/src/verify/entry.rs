@@ -49,6 +49,9 @@ pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
 
 fn check_machine(module: &Module, machine: &Machine) -> Result<(), VerifyError> {
     let [config, state, output] = [machine.config, machine.state, machine.output].map(|ty| module.ty(ty));
+    if config.holds_secret() {
+        return Err(refuse(Fault::SecretConfig {}));
+    }
     let Some(input) = module.ty(machine.input).as_variant() else {
         return Err(refuse(Fault::PerCase { what: "function" }));
     };

@@ -233,4 +233,7 @@ faults! {
         /// What the decoder says.
         error: DecodeError
     };
+    /// A secret in the configuration.
+    #[error("the configuration holds a secret, and stands in the release for all to read")]
+    "V22" SecretConfig {};
 }

@@ -81,6 +81,9 @@ impl Pass<'_> {
             }
             Op::Lt {} | Op::Le {} | Op::Eq {} => {
                 let left = self.pop(op)?;
+                if !matches!(op, Op::Eq {}) {
+                    self.no_secret(op, &left)?;
+                }
                 if !alike(&left, &v) {
                     return Err(self.mistyped(op, format!("two alike, one is {}", short(&left)), &v));
                 }
@@ -189,8 +192,14 @@ impl Pass<'_> {
                 let fields = [Ty::int(), Ty::int(), Ty::text(), Ty::int()];
                 (self.indexed("context field", *field, &fields)?.clone(), FREE)
             }
+            Op::Seal {} => (self.made(op, Kind::Secret(v))?, FREE),
+            Op::Reveal {} => match v.kind() {
+                Kind::Secret(item) => (item.clone(), FREE),
+                _ => return Err(self.mistyped(op, "a secret", &v)),
+            },
             Op::Hash { ty } => {
                 self.demand(op, &self.module.ty(*ty).clone(), &v)?;
+                self.no_secret(op, &v)?;
                 let weight = self.weights.weight(&v);
                 (Ty::bytes(), Cost { fuel: eighth(weight), memory: weight })
             }
@@ -409,6 +418,11 @@ impl Pass<'_> {
         if expected == found { Ok(()) } else { Err(self.mistyped(op, short(expected), found)) }
     }
 
+    /// Refuses what would tell something of a secret: where it stands in an order, its hash.
+    fn no_secret(&self, op: &Op, found: &Ty) -> Result<(), VerifyError> {
+        if found.holds_secret() { Err(self.mistyped(op, "what holds no secret", found)) } else { Ok(()) }
+    }
+
     fn demand_alike(&self, op: &Op, expected: &Ty, found: &Ty) -> Result<(), VerifyError> {
         if alike(expected, found) { Ok(()) } else { Err(self.mistyped(op, short(expected), found)) }
     }
@@ -473,6 +487,7 @@ fn unlimited(ty: &Ty) -> Ty {
         Kind::Text { .. } => Ty::text(),
         Kind::Bytes { .. } => Ty::bytes(),
         Kind::List { item, .. } => Ty::list(item.clone()).expect("a limit adds no parts to a type"),
+        Kind::Secret(item) => unlimited(item).sealed().expect("a limit adds no parts to a type"),
         _ => ty.clone(),
     }
 }

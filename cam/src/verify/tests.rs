@@ -36,6 +36,10 @@ fn option(item: Ty) -> Ty {
     Ty::option(item).expect("the test's type is well formed")
 }
 
+fn secret(item: Ty) -> Ty {
+    ty(Kind::Secret(item))
+}
+
 fn map(key: Ty, value: Ty) -> Ty {
     ty(Kind::Map { key, value })
 }
@@ -309,7 +313,30 @@ fn refused() -> Vec<(Module, Fault)> {
             }),
             operand("EMIT", "(Text, Bool)", "()"),
         ),
+        (on_int(vec![acc(), Op::Reveal {}]), operand("REVEAL", "a secret", "Int")),
+        (
+            arrow(secret(Ty::text()), Ty::text(), |_| vec![acc(), Op::Show {}]),
+            operand("SHOW", "Int, Bool, Duration or Text", "secret Text"),
+        ),
+        (
+            arrow(option(secret(Ty::int())), Ty::bool(), |_| vec![acc(), Op::Push {}, Op::Lt {}]),
+            operand("LT", "what holds no secret", "Option(secret Int)"),
+        ),
+        (
+            arrow(secret(Ty::int()), Ty::bool(), |_| vec![acc(), Op::Push {}, Op::Le {}]),
+            operand("LE", "what holds no secret", "secret Int"),
+        ),
+        (
+            arrow(list(secret(Ty::int())), Ty::bytes(), |builder| {
+                vec![acc(), Op::Hash { ty: builder.ty(&list(secret(Ty::int()))) }]
+            }),
+            operand("HASH", "what holds no secret", "List(secret Int)"),
+        ),
         // V07
+        (
+            arrow(secret(Ty::int()), Ty::int(), |_| vec![acc(), Op::Seal {}]),
+            Fault::Made { op: "SEAL".into(), error: crate::ty::TyError::DoubledSecret },
+        ),
         (
             arrow(deepest.clone(), Ty::int(), |_| vec![acc(), Op::Push {}, Op::Cons {}]),
             Fault::Made { op: "CONS".into(), error: crate::ty::TyError::TooDeep },
@@ -485,6 +512,16 @@ fn refused() -> Vec<(Module, Fault)> {
                 machine.channels = vec![channel];
             }),
             Fault::Answer { name: "c".into(), why: "the field `answer` is no Option of the answer" },
+        ),
+        // V22
+        (
+            machine(|machine, builder| {
+                let config = list(secret(Ty::text()));
+                machine.config = builder.ty(&config);
+                let zero = Op::Quote { constant: builder.constant(&Ty::int(), Value::Int(0)) };
+                machine.init = builder.function("init", &[config], &Ty::int(), block(&[zero]));
+            }),
+            Fault::SecretConfig {},
         ),
         // V21
         (

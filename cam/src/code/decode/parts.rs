@@ -71,6 +71,7 @@ impl Parts {
                 });
                 Kind::Variant(Variant { cases: cases.collect::<Result<_, _>>()? })
             }
+            12 => Kind::Secret(self.part(reader)?),
             found => return Err(DecodeError::Tag { offset, expected: "type", found }),
         })
     }

@@ -100,7 +100,11 @@ fn numbers_are_minimal_and_in_range() {
 
 #[test]
 fn types_are_built_of_those_before_them_by_their_own_rules() {
-    assert_eq!(types(&[1, 12]), DecodeError::Tag { offset: TYPES + 1, expected: "type", found: 12 });
+    assert_eq!(types(&[1, 13]), DecodeError::Tag { offset: TYPES + 1, expected: "type", found: 13 });
+    let doubled = crate::ty::TyError::DoubledSecret;
+    assert_eq!(types(&[3, 0, 12, 0, 12, 1]), DecodeError::Type { offset: TYPES + 4, error: doubled });
+    let key = crate::ty::TyError::SecretKey;
+    assert_eq!(types(&[3, 2, 0, 0, 12, 0, 8, 1, 0]), DecodeError::Type { offset: TYPES + 6, error: key });
     assert_eq!(types(&[1, 6, 0]), DecodeError::Index { offset: TYPES + 2, what: "type", index: 0, count: 0 });
     assert_eq!(
         types(&[1, 2, 2, 0]),

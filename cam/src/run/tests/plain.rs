@@ -37,6 +37,16 @@ fn registers_stack_and_environment() {
 }
 
 #[test]
+fn secrets_have_the_values_of_what_they_hold() {
+    let secret = ty(Kind::Secret(Ty::int()));
+    assert_eq!(unary((Ty::int(), int(1)), &secret, Op::Seal {}), Ok(int(1)));
+    assert_eq!(unary((secret.clone(), int(1)), &Ty::int(), Op::Reveal {}), Ok(int(1)));
+    let both = [(secret.clone(), int(1)), (secret, int(1))];
+    let equal = eval(&both, &Ty::bool(), |_| vec![acc(0), Op::Push {}, acc(1), Op::Eq {}]);
+    assert_eq!(equal, Ok(Value::Bool(true)));
+}
+
+#[test]
 fn products_and_sums() {
     let record = record_of(&[("a", Ty::int()), ("b", Ty::bool()), ("c", Ty::int())]);
     let value = || Value::product([int(1), Value::Bool(true), int(3)]);

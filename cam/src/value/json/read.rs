@@ -55,9 +55,10 @@ impl Value {
         let value = Reader::new(&mut place, ty)
             .deserialize(&mut deserializer)
             .and_then(|value| deserializer.end().map(|()| value));
-        value.map_err(|error| JsonError {
-            path: place.path(),
-            message: place.fault.unwrap_or_else(|| format!("not JSON: {error}")),
+        value.map_err(|error| {
+            place.hide();
+            let path = place.path();
+            JsonError { path, message: place.fault.unwrap_or_else(|| format!("not JSON: {error}")) }
         })
     }
 }
@@ -67,6 +68,8 @@ impl Value {
 struct Place {
     steps: Vec<Step>,
     fault: Option<String>,
+    /// The secret that is being read: how many steps lead to it, and its type in words.
+    secret: Option<(usize, String)>,
 }
 
 enum Step {
@@ -87,6 +90,28 @@ impl Place {
         std::iter::once("$".to_owned()).chain(self.steps.iter().map(step)).collect()
     }
 
+    /// Notes that a secret begins here, if it is the outermost.
+    fn enter_secret(&mut self, ty: &Ty) {
+        let depth = self.steps.len();
+        self.secret.get_or_insert_with(|| (depth, ty.to_string()));
+    }
+
+    /// Takes the step back from a part that was read.
+    fn leave(&mut self) {
+        if self.secret.as_ref().is_some_and(|(depth, _)| *depth == self.steps.len()) {
+            self.secret = None;
+        }
+        self.steps.pop();
+    }
+
+    /// Replaces what is wrong within a secret, and where, by words that tell nothing of it.
+    fn hide(&mut self) {
+        if let (Some((depth, ty)), Some(fault)) = (self.secret.take(), &mut self.fault) {
+            self.steps.truncate(depth);
+            *fault = format!("expected {ty}, found something else");
+        }
+    }
+
     /// Notes what is wrong. serde's error is a mere signal: it would add a line and a column.
     fn fault<E: Error>(&mut self, message: String) -> E {
         self.fault.get_or_insert(message);
@@ -105,9 +130,16 @@ struct Reader<'p, 't> {
 
 impl<'p, 't> Reader<'p, 't> {
     fn new(place: &'p mut Place, ty: &'t Ty) -> Reader<'p, 't> {
+        if matches!(ty.kind(), Kind::Secret(_)) {
+            place.enter_secret(ty);
+        }
+        let (whole, ty) = (ty, ty.unsealed());
         match ty.kind() {
-            Kind::Option(item) if !matches!(item.kind(), Kind::Option(_)) => {
-                Reader { place, ty: item, optional: true }
+            Kind::Option(item) if !matches!(item.unsealed().kind(), Kind::Option(_)) => {
+                if matches!(item.kind(), Kind::Secret(_)) {
+                    place.enter_secret(whole);
+                }
+                Reader { place, ty: item.unsealed(), optional: true }
             }
             _ => Reader { place, ty, optional: false },
         }
@@ -156,7 +188,7 @@ impl<'p, 't> Reader<'p, 't> {
     ) -> Result<Value, E> {
         self.place.steps.push(step);
         let value = read(Reader::new(self.place, ty))?;
-        self.place.steps.pop();
+        self.place.leave();
         Ok(value)
     }
 
@@ -169,7 +201,7 @@ impl<'p, 't> Reader<'p, 't> {
     ) -> Result<Option<Value>, A::Error> {
         self.place.steps.push(Step::Index(index));
         let value = seq.next_element_seed(Reader::new(self.place, ty))?;
-        self.place.steps.pop();
+        self.place.leave();
         Ok(value)
     }
 
@@ -254,7 +286,7 @@ impl<'p, 't> Reader<'p, 't> {
         }
         for (index, field) in record.in_declared_order() {
             if values[index].is_none() {
-                values[index] = Some(match (&field.default, field.ty.kind()) {
+                values[index] = Some(match (&field.default, field.ty.unsealed().kind()) {
                     (Some(default), _) => default.clone(),
                     (None, Kind::Option(_)) => Value::none(),
                     (None, _) => {

@@ -290,3 +290,56 @@ fn size_is_limited_and_depth_is_that_of_the_type() {
     }
     assert_eq!(Value::from_json(&value.to_json(&deep), &deep), Ok(value));
 }
+
+fn secret(item: Ty) -> Ty {
+    ty(Kind::Secret(item))
+}
+
+#[test]
+fn secrets_are_plain_or_redacted() {
+    check(&secret(Ty::int()), Value::Int(7), "7");
+    let token = record(&[("name", Ty::text(), None), ("token", option(secret(Ty::text())), None)]);
+    let value = |token| Value::product([token, Value::text("a")]);
+    check(&token, value(Value::some(Value::text("b"))), r#"{"name":"a","token":"b"}"#);
+    let redacted = |ty: &Ty, value: Value| value.to_json_redacted(ty);
+    assert_eq!(redacted(&token, value(Value::some(Value::text("b")))), r#"{"name":"a","token":"[secret]"}"#);
+    assert_eq!(redacted(&token, value(Value::none())), r#"{"name":"a","token":null}"#);
+    let whole = map(Ty::text(), secret(token.clone()));
+    let entry = || Value::map([(Value::text("k"), value(Value::none()))]);
+    assert_eq!(redacted(&whole, entry()), r#"{"k":"[secret]"}"#);
+    assert_eq!(redacted(&token, value(Value::none())), r#"{"name":"a","token":null}"#);
+    assert_eq!(
+        redacted(&variant(&[("Key", secret(Ty::int()))]), Value::sum(0, Value::Int(1))),
+        r#"{"Key":"[secret]"}"#
+    );
+}
+
+#[test]
+fn an_option_in_a_secret_is_an_option() {
+    let inner = secret(option(Ty::int()));
+    check(&inner, Value::none(), "null");
+    check(&inner, Value::some(Value::Int(1)), "1");
+    let outer = option(inner.clone());
+    check(&outer, Value::none(), "null");
+    check(&outer, Value::some(Value::none()), r#"{"Some":null}"#);
+    check(&outer, Value::some(Value::some(Value::Int(1))), r#"{"Some":1}"#);
+    assert_eq!(Value::some(Value::none()).to_json_redacted(&outer), r#"{"Some":"[secret]"}"#);
+    assert_eq!(Value::none().to_json_redacted(&inner), r#""[secret]""#);
+    reads(&record(&[("a", inner, None)]), "{}", r#"{"a":null}"#);
+}
+
+#[test]
+fn what_is_wrong_within_a_secret_is_told_without_a_word_of_it() {
+    let pins = secret(ty(Kind::List { item: Ty::int(), max: None }));
+    let vault = record(&[("pins", pins, None), ("name", Ty::int(), None)]);
+    let hidden = "$.pins: expected secret List(Int), found something else";
+    refuse(&vault, r#"{"pins":"hunter2"}"#, hidden);
+    refuse(&vault, r#"{"pins":[1,"hunter2"]}"#, hidden);
+    refuse(&vault, r#"{"pins":[1],"name":"x"}"#, r#"$.name: expected Int, found "x""#);
+    refuse(&vault, r#"{"pins":[1],"other":"x"}"#, r#"$: there is no field "other""#);
+    let token = option(secret(Ty::int()));
+    refuse(&token, r#""hunter2""#, "$: expected Option(secret Int), found something else");
+    let tokens = tuple(&[token.clone(), token, Ty::bool()]);
+    refuse(&tokens, r#"[1,null,"x"]"#, r#"$[2]: expected Bool, found "x""#);
+    refuse(&tokens, "[1,null,true,1]", "$: expected an array of 3, found a longer array");
+}
