@@ -5,6 +5,7 @@
 
 pub mod binary;
 pub mod json;
+pub mod map;
 mod payload;
 #[cfg(test)]
 mod tests;
