@@ -23,6 +23,7 @@ pub mod evaluate;
 pub mod format;
 pub mod hir;
 pub mod run;
+pub mod standard;
 pub mod syntax;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,9 +1,9 @@
 //! The language page: its examples compile, its tables are those of the source.
 
-use camshaft_cam::check::call::STANDARD;
 use camshaft_cam::code::op::OPS;
 use camshaft_cam::compile;
 use camshaft_cam::diagnostic::Source;
+use camshaft_cam::standard::{self, Items, On};
 use camshaft_cam::syntax;
 
 const PAGE: &str = include_str!("../../docs/language.md");
@@ -39,13 +39,41 @@ fn every_migration_on_the_page_parses() {
 }
 
 #[test]
-fn the_table_of_standard_functions_is_the_one_of_the_source() {
-    let mut table = String::from("| on | use | gives |\n|---|---|---|\n");
-    for (on, _, form, meaning) in STANDARD {
-        let on = if *on == "any" { "anything" } else { on };
-        table += &format!("| {on} | `{form}` | {meaning} |\n");
+fn the_tables_of_standard_functions_are_those_of_the_source() {
+    let mut page = String::new();
+    for on in On::ALL {
+        page += &format!("\n### On {}\n\n| use | gives | example |\n|---|---|---|\n", title(on));
+        for standard in standard::all().filter(|standard| standard.on == on) {
+            let of = match standard.items {
+                Items::Any => String::new(),
+                items => format!(" (a List of {})", items.words()),
+            };
+            let (expression, value) = standard.examples[0];
+            page += &format!(
+                "| `{}` | {}{of} | `{}` is `{}` |\n",
+                standard.form,
+                standard.gives.replace('|', "\\|"),
+                expression.replace('|', "\\|"),
+                value.replace('|', "\\|")
+            );
+        }
     }
-    check_part("docs/language.md", PAGE, "standard", &table);
+    page += "\n";
+    check_part("docs/language.md", PAGE, "standard", &page);
+}
+
+fn title(on: On) -> &'static str {
+    match on {
+        On::List => "lists",
+        On::Map => "maps",
+        On::Option => "options",
+        On::Text => "texts",
+        On::Bytes => "bytes",
+        On::Int => "numbers",
+        On::Duration => "durations",
+        On::Secret => "secrets",
+        On::Anything => "anything",
+    }
 }
 
 #[test]

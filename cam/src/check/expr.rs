@@ -203,7 +203,12 @@ impl Checker<'_> {
 
     pub(super) fn unknown_type(&mut self, what: &str, span: &Span) -> Reported {
         let diagnostic = self
-            .diagnostic("E0212", span, format!("the type of `{what}` is not known here"), "of which type?")
+            .diagnostic(
+                super::UNKNOWN_TYPE,
+                span,
+                format!("the type of `{what}` is not known here"),
+                "of which type?",
+            )
             .help("use it where its place says the type: a field, a parameter, a result");
         self.fault(diagnostic)
     }
@@ -275,7 +280,9 @@ impl Checker<'_> {
         let mut checked = Vec::new();
         let mut faulty = false;
         for item in items {
-            match self.expr(item, item_ty.as_ref()) {
+            let item =
+                self.beside(faulty && item_ty.is_none(), |checker| checker.expr(item, item_ty.as_ref()));
+            match item {
                 Ok(item) => {
                     item_ty.get_or_insert_with(|| item.ty.clone());
                     checked.push(item);
@@ -311,7 +318,10 @@ impl Checker<'_> {
         let mut checked = Vec::new();
         let mut faulty = false;
         for (key, value) in entries {
-            match (self.expr(key, key_ty.as_ref()), self.expr(value, value_ty.as_ref())) {
+            let key = self.expr(key, key_ty.as_ref());
+            let value =
+                self.beside(faulty && value_ty.is_none(), |checker| checker.expr(value, value_ty.as_ref()));
+            match (key, value) {
                 (Ok(key), Ok(value)) => {
                     key_ty.get_or_insert_with(|| key.ty.clone());
                     value_ty.get_or_insert_with(|| value.ty.clone());
@@ -394,7 +404,8 @@ impl Checker<'_> {
         let mut expected = expected.cloned();
         let mut checked: Vec<Checked<Expr>> = Vec::new();
         for branch in branches {
-            let branch = self.expr(branch, expected.as_ref());
+            let faulty = expected.is_none() && checked.iter().any(Result::is_err);
+            let branch = self.beside(faulty, |checker| checker.expr(branch, expected.as_ref()));
             if let (Ok(branch), None) = (&branch, &expected)
                 && !branch.diverges
             {
@@ -429,7 +440,9 @@ impl Checker<'_> {
                 }
                 let guard =
                     arm.guard.as_ref().map(|guard| checker.expr(guard, Some(&Ty::bool()))).transpose();
-                let body = checker.expr(&arm.body, expected.as_ref());
+                let body = checker.beside(faulty && expected.is_none(), |checker| {
+                    checker.expr(&arm.body, expected.as_ref())
+                });
                 Ok::<_, Reported>((pattern?, guard?, body?))
             });
             match result {

@@ -5,19 +5,23 @@
 //! fault it finds: a part that is faulty counts as reported, and what depends on it is silent.
 //!
 //! Where to look next: [`types`] resolves type expressions, [`expr`] checks expressions,
-//! [`call`] the standard functions, [`pattern`] turns `match` into decision trees, [`machine`]
+//! [`call`] and [`standard`] calls, [`pattern`] turns `match` into decision trees, [`machine`]
 //! and [`migration`] check whole files.
 
-pub mod call;
+mod call;
+mod definition;
 mod effect;
 mod expr;
+mod items;
 pub mod machine;
+mod make;
 pub mod migration;
 mod operator;
 mod outlet;
 mod pattern;
 mod record;
 mod secret;
+mod standard;
 mod types;
 
 use std::collections::BTreeMap;
@@ -32,6 +36,9 @@ use crate::value::Value;
 pub(crate) use operator::widened;
 pub use outlet::{CheckedChannel, CheckedPort};
 pub(crate) use types::Types;
+
+/// The code of an expression whose type neither it nor its place says.
+const UNKNOWN_TYPE: &str = "E0212";
 
 /// A fault that stands in the list of diagnostics already.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +82,11 @@ pub(crate) struct Checker<'a> {
     calls: Vec<FunctionId>,
     /// The input type, where effects are allowed.
     effects: Option<Ty>,
+    /// The definition of a standard function that is being checked.
+    definition: Option<definition::Definition>,
+    definitions: definition::Definitions,
+    /// How many such definitions stand within each other here.
+    expanded: usize,
 }
 
 impl<'a> Checker<'a> {
@@ -90,6 +102,9 @@ impl<'a> Checker<'a> {
             next_local: 0,
             calls: Vec::new(),
             effects: None,
+            definition: None,
+            definitions: definition::Definitions::default(),
+            expanded: 0,
         }
     }
 
@@ -108,6 +123,21 @@ impl<'a> Checker<'a> {
         label: impl Into<String>,
     ) -> Reported {
         self.fault(Diagnostic::new(code, self.source, span.clone(), message, label))
+    }
+
+    /// Checks one of several parts that have one type. After a faulty one that would have said
+    /// it, not to know the type is no fault of its own.
+    fn beside<T>(&mut self, faulty: bool, inside: impl FnOnce(&mut Self) -> Checked<T>) -> Checked<T> {
+        let before = self.errors.len();
+        let result = inside(self);
+        if faulty {
+            let mut index = 0;
+            self.errors.retain(|error| {
+                index += 1;
+                index <= before || error.code != UNKNOWN_TYPE
+            });
+        }
+        result
     }
 
     fn diagnostic(

@@ -303,7 +303,7 @@ impl Checker<'_> {
                         format!("an entry of {} cannot be set", article(&found)),
                         "not a Map",
                     )
-                    .help("build the new list with `map`, `take`, `drop` and `++`");
+                    .help("a list is changed with `l.set(i, x)` or `l.update(i, x -> ...)`, which keep it where there is no such item");
                 return Err(self.fault(diagnostic));
             }
         };

@@ -63,3 +63,12 @@ pub fn parse_file(source: &Source) -> Result<ast::File, Vec<Diagnostic>> {
         }
     }
 }
+
+/// Parses a text that is one expression and nothing else.
+///
+/// # Errors
+///
+/// All syntax errors.
+pub fn parse_expression(source: &Source) -> Result<ast::Expr, Vec<Diagnostic>> {
+    parser::parse_expression(source)
+}

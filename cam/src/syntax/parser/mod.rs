@@ -31,20 +31,7 @@ const ERRORS_MAX: usize = 64;
 
 pub(super) fn parse(source: &Source) -> Parse {
     let too_large = source.text.len() > SOURCE_MAX;
-    let tokens = if too_large { Vec::new() } else { lex(&source.text) };
-    let mut parser = Parser {
-        source,
-        table: Table::new(&tokens),
-        tokens,
-        at: 0,
-        end: 0,
-        builder: GreenNodeBuilder::new(),
-        errors: Vec::new(),
-        depth: 0,
-        lines_matter: true,
-        head: false,
-        given_up: false,
-    };
+    let mut parser = Parser::new(source, if too_large { Vec::new() } else { lex(&source.text) });
     parser.builder.start_node(Cam::kind_to_raw(Kind::Root));
     let file = if too_large {
         parser.builder.token(Cam::kind_to_raw(Kind::Unknown), &source.text);
@@ -61,6 +48,21 @@ pub(super) fn parse(source: &Source) -> Parse {
     // In the order of the text: what is found while looking back stands where it belongs.
     parser.errors.sort_by_key(|error| (error.span.start, error.span.end));
     Parse { green: parser.builder.finish(), errors: parser.errors, file }
+}
+
+/// Parses one expression and nothing else.
+pub(super) fn parse_expression(source: &Source) -> Result<ast::Expr, Vec<Diagnostic>> {
+    let mut parser = Parser::new(source, lex(&source.text));
+    parser.builder.start_node(Cam::kind_to_raw(Kind::Root));
+    parser.unknown_letters();
+    let expr = parser.expr();
+    if expr.is_ok() && !parser.at(Kind::End) {
+        parser.unexpected("the end of the expression");
+    }
+    match expr {
+        Ok(expr) if parser.errors.is_empty() => Ok(expr),
+        _ => Err(parser.errors),
+    }
 }
 
 /// A part that could not be parsed; the error stands in the list.
@@ -90,6 +92,22 @@ struct Parser<'s> {
 }
 
 impl<'s> Parser<'s> {
+    fn new(source: &'s Source, tokens: Vec<Token>) -> Parser<'s> {
+        Parser {
+            source,
+            table: Table::new(&tokens),
+            tokens,
+            at: 0,
+            end: 0,
+            builder: GreenNodeBuilder::new(),
+            errors: Vec::new(),
+            depth: 0,
+            lines_matter: true,
+            head: false,
+            given_up: false,
+        }
+    }
+
     /// Returns the index of the n-th token from here that is no trivia.
     fn index(&self, n: usize) -> usize {
         (0..n).fold(self.table.word(self.at), |index, _| self.table.word(index + 1))
