@@ -222,6 +222,21 @@ fn check_functions(module: &Module, steps: &BTreeSet<FuncIx>) -> Result<Vec<Func
     Ok(facts)
 }
 
+/// Returns the type that each instruction of a function leaves in the value register, in the order
+/// in which they stand, those of a block after the instruction that holds it; `None` after FAIL.
+pub(crate) fn types_left(module: &VerifiedModule, index: FuncIx) -> Vec<Option<crate::ty::Ty>> {
+    let steps = entry::step_functions(&module.module).expect("a verified module passes again");
+    let step_of = match &module.module.entry {
+        Entry::Machine(machine) if steps.contains(&index) => Some(machine),
+        _ => None,
+    };
+    let mut weights = Weights::default();
+    let mut pass = Pass::new(&module.module, step_of, index, &module.facts, &mut weights);
+    pass.lefts = Some(vec![]);
+    pass.function().expect("a verified function passes again");
+    pass.lefts.unwrap_or_default()
+}
+
 impl FunctionFacts {
     fn set_cost(&mut self, cost: cost::Cost) {
         let bound = |cost| (cost != UNBOUNDED).then_some(cost);

@@ -1,4 +1,5 @@
-//! Bytecode against the text: T0 and the evaluator agree on outputs, states, effects and traps.
+//! Bytecode against the text: the evaluator, T0 and T1 agree on outputs, states, effects and traps, and T0
+//! and T1 on fuel.
 
 use proptest::prelude::Rng as _;
 use proptest::strategy::{Strategy, ValueTree};
@@ -8,7 +9,7 @@ use crate::check::machine;
 use crate::code::{decode, encode};
 use crate::compile;
 use crate::diagnostic::Source;
-use crate::run::{self, Ctx, Limits, Trap};
+use crate::run::{self, Ctx, Limits, Trap, t1};
 use crate::syntax::{ast, parse_file};
 use crate::testing::any_value;
 use crate::ty::Ty;
@@ -45,6 +46,9 @@ fn compare(text: &str, runner: &mut TestRunner) -> usize {
     let module = decode::decode(&encode::encode(&module)).expect("what was encoded decodes");
     let Ok(Verified::Machine(machine)) = verify(module) else { panic!("does not verify\n{text}") };
 
+    let lowered = t1::Lowered::new(&machine);
+    let mut registers = lowered.registers();
+    assert_eq!(lowered.left_to_t0(), 0, "a program of a page is small enough\n{text}");
     let config = some(runner, machine.config());
     let first = (run::init(&machine, &config, Limits::STEP), super::init(&checked, &config));
     if !first.0.as_ref().is_err_and(costs) {
@@ -59,6 +63,11 @@ fn compare(text: &str, runner: &mut TestRunner) -> usize {
         let input = some(runner, machine.input());
         let ctx = Ctx { now_ms: seq * 7, seq, self_key: "me".into(), seed: seq * 31 };
         let ran = run::step(&machine, &input, &state, &ctx, &config, Limits::STEP);
+        for limits in
+            [Limits::STEP, Limits { fuel: u64::from(runner.rng().next_u32() % 400), ..Limits::STEP }]
+        {
+            t1::tests::steps_agree(&lowered, &mut registers, (&input, &state, &ctx, &config), limits);
+        }
         if ran.as_ref().is_err_and(costs) {
             continue;
         }

@@ -88,6 +88,14 @@ impl Meter {
         self.work(digits(size).saturating_mul(comparison))
     }
 
+    /// Takes fuel for finding an Int: as [`Meter::lookup`] does for one.
+    pub(super) fn lookup_int(&mut self, size: usize) -> Result<(), Trap> {
+        if self.fuel == 0 {
+            return Err(Trap::Fuel);
+        }
+        self.work(digits(size))
+    }
+
     /// Takes memory for a value that leaves the run as bytes.
     pub(super) fn emit(&mut self, value: &Value) -> Result<(), Trap> {
         let weight = weight_within(value, self.memory).ok_or(Trap::Memory)?;

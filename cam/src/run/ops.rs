@@ -71,15 +71,8 @@ impl Run<'_> {
             Op::Add {} => frame.pop_int().checked_add(int(&v)).map(Value::Int).ok_or(Trap::Overflow)?,
             Op::Sub {} => frame.pop_int().checked_sub(int(&v)).map(Value::Int).ok_or(Trap::Overflow)?,
             Op::Mul {} => frame.pop_int().checked_mul(int(&v)).map(Value::Int).ok_or(Trap::Overflow)?,
-            Op::Div {} => match (frame.pop_int(), int(&v)) {
-                (_, 0) => return Err(Trap::DivisionByZero),
-                (a, b) => a.checked_div_euclid(b).map(Value::Int).ok_or(Trap::Overflow)?,
-            },
-            Op::Mod {} => match (frame.pop_int(), int(&v)) {
-                (_, 0) => return Err(Trap::DivisionByZero),
-                // Wrapping concerns the least Int by -1 alone, whose remainder is 0 all the same.
-                (a, b) => Value::Int(a.wrapping_rem_euclid(b)),
-            },
+            Op::Div {} => Value::Int(quotient(frame.pop_int(), int(&v))?),
+            Op::Mod {} => Value::Int(remainder(frame.pop_int(), int(&v))?),
             Op::Neg {} => int(&v).checked_neg().map(Value::Int).ok_or(Trap::Overflow)?,
             Op::Lt {} => Value::Bool(self.meter.compare(&frame.pop(), &v)? == Ordering::Less),
             Op::Le {} => Value::Bool(self.meter.compare(&frame.pop(), &v)? != Ordering::Greater),
@@ -329,6 +322,23 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// Divides, Euclidean.
+pub(super) fn quotient(a: i64, b: i64) -> Result<i64, Trap> {
+    if b == 0 {
+        return Err(Trap::DivisionByZero);
+    }
+    a.checked_div_euclid(b).ok_or(Trap::Overflow)
+}
+
+/// Returns the Euclidean remainder.
+pub(super) fn remainder(a: i64, b: i64) -> Result<i64, Trap> {
+    if b == 0 {
+        return Err(Trap::DivisionByZero);
+    }
+    // Wrapping concerns the least Int by -1 alone, whose remainder is 0 all the same.
+    Ok(a.wrapping_rem_euclid(b))
 }
 
 /// Returns the members with one of them replaced.

@@ -15,11 +15,12 @@ pub(super) struct Run<'r> {
     pub(super) module: &'r Module,
     pub(super) ctx: Option<&'r Ctx>,
     pub(super) meter: Meter,
-    pub(super) effects: Vec<Effect>,
+    pub(super) effects: &'r mut Vec<Effect>,
     nesting: u32,
 }
 
 /// The registers of one call of a function.
+#[derive(Debug)]
 pub(super) struct Frame {
     /// The value register, `v`.
     pub(super) value: Value,
@@ -27,6 +28,12 @@ pub(super) struct Frame {
     pub(super) stack: Vec<Value>,
     /// The environment, `E`.
     pub(super) environment: Vec<Value>,
+}
+
+impl Default for Frame {
+    fn default() -> Frame {
+        Frame { value: Value::Unit, stack: vec![], environment: vec![] }
+    }
 }
 
 impl Frame {
@@ -50,8 +57,13 @@ impl Frame {
 }
 
 impl<'r> Run<'r> {
-    pub(super) fn new(module: &'r Module, ctx: Option<&'r Ctx>, limits: Limits) -> Run<'r> {
-        Run { module, ctx, meter: Meter::new(limits), effects: vec![], nesting: 0 }
+    pub(super) fn new(
+        module: &'r Module,
+        ctx: Option<&'r Ctx>,
+        limits: Limits,
+        effects: &'r mut Vec<Effect>,
+    ) -> Run<'r> {
+        Run { module, ctx, meter: Meter::new(limits), effects, nesting: 0 }
     }
 
     pub(super) fn machine(&self) -> &'r Machine {

@@ -136,8 +136,10 @@ fn measure(
     assert!(args.iter().all(|(ty, value)| value.has_type(ty)), "the test's arguments have their types");
     let (module, function) = module(args, result, body);
     let verified = verified(module);
-    let mut run = Run::new(verified.module(), None, Limits::STEP);
-    let result_or_trap = run.function(function, values);
+    let mut effects = vec![];
+    let mut run = Run::new(verified.module(), None, Limits::STEP, &mut effects);
+    let result_or_trap = run.function(function, values.clone());
+    t1::tests::agrees(verified.verified_module(), function, &values);
     let (fuel, memory) =
         (Limits::STEP.fuel - run.meter.fuel_left(), Limits::STEP.memory - run.meter.memory_left());
     // What the verifier found out holds of every run.

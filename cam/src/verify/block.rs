@@ -36,6 +36,8 @@ pub(super) struct Pass<'m> {
     pub(super) facts: FunctionFacts,
     /// How many instructions were met.
     met: u32,
+    /// What each instruction leaves, in the order in which they are met, if somebody asked.
+    pub(super) lefts: Option<Vec<Left>>,
 }
 
 impl<'m> Pass<'m> {
@@ -58,6 +60,7 @@ impl<'m> Pass<'m> {
             environment_floor: 0,
             facts: FunctionFacts::default(),
             met: 0,
+            lefts: None,
         }
     }
 
@@ -142,7 +145,11 @@ impl<'m> Pass<'m> {
         let mut cost = Cost::fuel(ops.iter().map(Op::fuel).fold(0, u64::saturating_add));
         let mut ended = false;
         for op in ops {
+            let met = self.met as usize;
             self.met += 1;
+            if let Some(lefts) = &mut self.lefts {
+                lefts.push(None);
+            }
             if ended {
                 return Err(self.error(Fault::AfterFail { op: op.name() }));
             }
@@ -158,6 +165,9 @@ impl<'m> Pass<'m> {
                 _ => self.plain(op, v.clone())?,
             };
             cost = cost.then(more);
+            if let Some(lefts) = &mut self.lefts {
+                lefts[met].clone_from(&left);
+            }
             match left {
                 Some(ty) => v = ty,
                 None => ended = true,

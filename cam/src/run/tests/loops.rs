@@ -160,7 +160,7 @@ fn nesting_is_bounded_and_fits_the_stack_of_a_thread() {
     let fitting = (NESTING_MAX as usize - 3) / 2;
     let run = |module: &Module| {
         let Entry::Link(link) = &module.entry else { unreachable!("it was built as a link") };
-        Run::new(module, None, Limits::STEP).function(link.message, vec![Value::Unit])
+        Run::new(module, None, Limits::STEP, &mut vec![]).function(link.message, vec![Value::Unit])
     };
     let verified = verified(nested(fitting));
     assert_eq!(run(verified.module()), Ok(ints(&[1])));

@@ -60,6 +60,9 @@ fn exercise(machine: &VerifiedMachine, config: &Value, input: &Value, state: &Va
     if let Ok(state) = run::init(machine, config, limits) {
         assert!(state.has_type(machine.state()));
     }
+    let lowered = run::t1::Lowered::new(machine);
+    let with = (input, state, &ctx, config);
+    run::t1::tests::steps_agree(&lowered, &mut lowered.registers(), with, limits);
     if let Ok(outcome) = run::step(machine, input, state, &ctx, config, limits) {
         assert!(outcome.state.has_type(machine.state()));
         assert!(outcome.output.is_none_or(|output| output.has_type(machine.output())));

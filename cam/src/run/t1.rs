@@ -1,0 +1,313 @@
+//! T1: verified code lowered to register code when it is loaded. The agents' default.
+//!
+//! It does what T0 does: the same result, the same trap, the same fuel. What is different:
+//!
+//! - Ints, Bools and cases are in registers without a wrapper; tuples and records are taken apart and
+//!   exist only where they leave the step.
+//! - A step changes its state in place. All changes are made by one *commit* at the end, when nothing of
+//!   the step can trap any more; so most steps need no undoing. Where something is still to be checked of
+//!   the new state (an invariant, the weight of nested lists), the commit notes how to go back.
+//! - A part of the state that somebody else holds too (a dry run, a snapshot) is copied before it is
+//!   changed: the product, and in a map the way to the entry.
+//!
+//! A function that is too large to be lowered is run by T0. Docs: `docs/decisions/0010-t1.md`.
+
+mod code;
+mod commit;
+mod exec;
+mod live;
+mod lower;
+mod sym;
+#[cfg(test)]
+pub(crate) mod tests;
+mod tree;
+
+use std::sync::Arc;
+
+use super::t0::{Frame, Run};
+use super::{Ctx, Effect, Limits, Trap, check_weight, nests};
+use crate::code::FuncIx;
+use crate::value::Value;
+use crate::verify::{VerifiedMachine, VerifiedModule};
+use code::Code;
+use exec::{Exec, Exit, File};
+use lower::{Root, lower};
+
+/// A machine that was lowered; shared by all who run it.
+#[derive(Debug, Clone)]
+pub struct Lowered(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    machine: VerifiedMachine,
+    /// Per input case, and then per invariant.
+    codes: Codes,
+    /// True when something is to be checked of a new state.
+    checks_state: bool,
+    /// True when the state may outgrow what was paid for.
+    weighs_state: bool,
+}
+
+/// Functions that were lowered; `None` for those that T0 has to run since they are too large.
+#[derive(Debug, Clone)]
+struct Codes(Arc<[Option<Code>]>);
+
+/// A function of a module that was lowered: an arrow of an edge or link, or `init`.
+#[derive(Debug, Clone)]
+pub struct Arrow {
+    module: VerifiedModule,
+    function: FuncIx,
+    codes: Codes,
+}
+
+/// What runs of one machine need while they last. Keep it for the next run: making it costs more than
+/// a step.
+#[derive(Debug)]
+pub struct Registers {
+    of: Codes,
+    /// Per function, with the constants in place.
+    words: Vec<Vec<i64>>,
+    refs: Vec<Value>,
+    frame: Frame,
+    done: Done,
+}
+
+/// What a step did beside changing the state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The answer; `None` for an internal input.
+    pub output: Option<Value>,
+    /// What the step asks of the world, in order.
+    pub effects: Vec<Effect>,
+    /// The fuel used.
+    pub fuel: u64,
+}
+
+impl Lowered {
+    /// Lowers the steps and invariants of a machine.
+    pub fn new(machine: &VerifiedMachine) -> Lowered {
+        let parts = machine.machine();
+        let step = |(function, internal): (_, &bool)| {
+            lower(&machine.0, function, if *internal { Root::Internal } else { Root::Step }).ok()
+        };
+        let steps = parts.step.iter().copied().zip(&parts.internal).map(step);
+        let invariants =
+            parts.invariants.iter().map(|(_, function)| lower(&machine.0, *function, Root::Function).ok());
+        let weighs_state = nests(machine.state());
+        Lowered(Arc::new(Parts {
+            machine: machine.clone(),
+            codes: Codes(steps.chain(invariants).collect()),
+            checks_state: weighs_state || !parts.invariants.is_empty(),
+            weighs_state,
+        }))
+    }
+
+    /// Returns the machine.
+    pub fn machine(&self) -> &VerifiedMachine {
+        &self.0.machine
+    }
+
+    /// Returns how many functions T0 has to run since they are too large.
+    pub fn left_to_t0(&self) -> usize {
+        self.0.codes.0.iter().filter(|code| code.is_none()).count()
+    }
+
+    /// Returns registers for this machine.
+    pub fn registers(&self) -> Registers {
+        self.0.codes.registers()
+    }
+
+    /// Does one step, which changes the state. As [`super::step`] does it; when it fails, the state is
+    /// what it was. What it did is in the registers until the next step; take it out where it is to last.
+    ///
+    /// # Errors
+    ///
+    /// When the program traps, or an invariant does not hold of the new state.
+    pub fn step<'r>(
+        &self,
+        registers: &'r mut Registers,
+        input: &Value,
+        state: &mut Value,
+        ctx: &Ctx,
+        config: &Value,
+        limits: Limits,
+    ) -> Result<&'r mut Done, Trap> {
+        let Value::Sum(case, payload) = input else { unreachable!("an input is a variant") };
+        let case = *case as usize;
+        let parts = &*self.0;
+        debug_assert!(input.has_type(parts.machine.input()), "the input has the machine's type");
+        debug_assert!(config.has_type(parts.machine.config()), "the configuration has the machine's type");
+        let Some(code) = parts.codes.runnable(case, limits) else {
+            let outcome = super::step(&parts.machine, input, state, ctx, config, limits)?;
+            *state = outcome.state;
+            registers.done = Done { output: outcome.output, effects: outcome.effects, fuel: outcome.fuel };
+            return Ok(&mut registers.done);
+        };
+        registers.done.effects.clear();
+        let params: [&Value; 3] = [payload, state, config];
+        let mut exec =
+            registers.begin(&parts.codes, case, code, &params, (&parts.machine.0, Some(ctx), limits));
+        let undo = match exec.exec(0) {
+            Err(trap) => {
+                registers.clear(code);
+                return Err(trap);
+            }
+            Ok(Exit::Commit(commit)) => {
+                let Exec { mut file, run, output, .. } = exec;
+                *output.1 = limits.fuel - run.meter.fuel_left();
+                match &commit.output {
+                    Some(arg) => file.put(arg, output.0.insert(Value::Unit)),
+                    None => *output.0 = None,
+                }
+                // From here on nothing reads the state, which is being changed.
+                let File { code, words, refs, module, .. } = file;
+                let mut file = File { code, words, refs, params: &[payload, &Value::Unit, config], module };
+                commit::apply(&mut file, &commit.stores, state, parts.checks_state)
+            }
+            Ok(Exit::Value(_) | Exit::End | Exit::Stop) => unreachable!("a step ends in a commit"),
+        };
+        registers.clear(code);
+        if parts.checks_state
+            && let Err(trap) = self.check(registers, state, limits)
+        {
+            commit::undo(state, undo);
+            return Err(trap);
+        }
+        Ok(&mut registers.done)
+    }
+
+    fn check(&self, registers: &mut Registers, state: &Value, limits: Limits) -> Result<(), Trap> {
+        if self.0.weighs_state {
+            check_weight(state, self.0.machine.state())?;
+        }
+        self.check_invariants(registers, state, limits)
+    }
+
+    /// Checks that all invariants hold of a state. Each may use the whole limits.
+    ///
+    /// # Errors
+    ///
+    /// The first invariant that does not hold, or the trap in which it ends.
+    pub fn check_invariants(
+        &self,
+        registers: &mut Registers,
+        state: &Value,
+        limits: Limits,
+    ) -> Result<(), Trap> {
+        let invariants = &self.0.machine.machine().invariants;
+        let first = self.0.machine.machine().step.len();
+        for ((text, function), index) in invariants.iter().zip(first..) {
+            let (module, codes) = (&self.0.machine.0, &self.0.codes);
+            let holds = codes.call(registers, index, (module, *function), &[state], limits)?;
+            if holds != Value::Bool(true) {
+                return Err(Trap::Invariant(text.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Arrow {
+    /// Lowers a function that neither emits nor reads the context.
+    ///
+    /// # Panics
+    ///
+    /// When the module has no such function; those that it names it has.
+    pub fn new(module: &VerifiedModule, function: FuncIx) -> Arrow {
+        let code = lower(module, function, Root::Function).ok();
+        Arrow { module: module.clone(), function, codes: Codes([code].into()) }
+    }
+
+    /// Returns registers for this function.
+    pub fn registers(&self) -> Registers {
+        self.codes.registers()
+    }
+
+    /// Calls the function, as [`super::call`] does it.
+    ///
+    /// # Errors
+    ///
+    /// When the function traps.
+    pub fn call(&self, registers: &mut Registers, args: &[&Value], limits: Limits) -> Result<Value, Trap> {
+        self.codes.call(registers, 0, (&self.module, self.function), args, limits)
+    }
+}
+
+impl Codes {
+    fn registers(&self) -> Registers {
+        let words = self.0.iter().map(|code| code.as_ref().map_or_else(Vec::new, |code| code.words.clone()));
+        Registers {
+            of: self.clone(),
+            words: words.collect(),
+            refs: vec![],
+            frame: Frame::default(),
+            done: Done::default(),
+        }
+    }
+
+    /// Returns the code if there is some that may run with these limits.
+    fn runnable(&self, index: usize, limits: Limits) -> Option<&Code> {
+        self.0[index].as_ref().filter(|code| code.memory_max.is_none_or(|max| max <= limits.memory))
+    }
+
+    fn call(
+        &self,
+        registers: &mut Registers,
+        index: usize,
+        (module, function): (&VerifiedModule, FuncIx),
+        args: &[&Value],
+        limits: Limits,
+    ) -> Result<Value, Trap> {
+        let Some(code) = self.runnable(index, limits) else {
+            return super::call(module, function, args.iter().map(|arg| (*arg).clone()).collect(), limits);
+        };
+        let mut exec = registers.begin(self, index, code, args, (module, None, limits));
+        let result = match exec.exec(0) {
+            Ok(Exit::Value(arg)) => Ok(exec.file.value(arg)),
+            Ok(_) => unreachable!("a function ends in a value"),
+            Err(trap) => Err(trap),
+        };
+        registers.clear(code);
+        result
+    }
+}
+
+impl Registers {
+    // Handing this much over by memory costs as much as a small step.
+    #[inline(always)]
+    fn begin<'c: 'r, 'r, 'p>(
+        &'r mut self,
+        codes: &Codes,
+        index: usize,
+        code: &'c Code,
+        params: &'p [&'p Value],
+        (module, ctx, limits): (&'c VerifiedModule, Option<&'c Ctx>, Limits),
+    ) -> Exec<'c, 'r, 'p> {
+        assert!(Arc::ptr_eq(&self.of.0, &codes.0), "registers are those of the code that runs");
+        if self.refs.len() < code.refs {
+            self.grow(code.refs);
+        }
+        let module = &*module.module;
+        let Done { output, effects, fuel } = &mut self.done;
+        let file = File { code, words: &mut self.words[index], refs: &mut self.refs, params, module };
+        let run = Run::new(module, ctx, limits, effects);
+        Exec { file, run, frame: &mut self.frame, output: (output, fuel) }
+    }
+
+    #[cold]
+    fn grow(&mut self, refs: usize) {
+        self.refs.resize(refs, Value::Unit);
+    }
+
+    /// Lets go of all values, so that nothing holds a part of the state but the state.
+    #[inline(always)]
+    fn clear(&mut self, code: &Code) {
+        for value in &mut self.refs[..code.refs] {
+            *value = Value::Unit;
+        }
+        if !code.plains.is_empty() {
+            self.frame.stack.clear();
+            self.frame.value = Value::Unit;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Changing the state at the end of a step, and back.
+
+use triomphe::Arc as Node;
+
+use super::code::Store;
+use super::exec::File;
+use crate::value::Value;
+
+/// How to take back one change of the state.
+#[derive(Debug)]
+pub(super) enum Undo<'c> {
+    /// What stood at a path.
+    Set { path: &'c [u32], old: Value },
+    /// What a map at a path had for a key.
+    Entry { path: &'c [u32], key: Value, old: Option<Value> },
+}
+
+/// Makes all changes, in order. With `notes`, returns how to take them back.
+pub(super) fn apply<'c>(
+    file: &mut File<'_, '_, '_>,
+    stores: &'c [Store],
+    state: &mut Value,
+    notes: bool,
+) -> Vec<Undo<'c>> {
+    let mut undo = vec![];
+    for store in stores {
+        match store {
+            Store::Set { path, arg } => {
+                let place = reach(state, path);
+                if notes {
+                    let new = file.value(arg);
+                    undo.push(Undo::Set { path, old: std::mem::replace(place, new) });
+                } else {
+                    file.put(arg, place);
+                }
+            }
+            Store::Entry { path, key, value } => {
+                let key = file.value(key);
+                let value = value.as_ref().map(|value| file.value(value));
+                let noted = notes.then(|| key.clone());
+                let old = put(reach(state, path), key, value, notes);
+                if let Some(key) = noted {
+                    undo.push(Undo::Entry { path, key, old });
+                }
+            }
+        }
+    }
+    undo
+}
+
+/// Takes the changes back, the last one first.
+pub(super) fn undo(state: &mut Value, undo: Vec<Undo<'_>>) {
+    for change in undo.into_iter().rev() {
+        match change {
+            Undo::Set { path, old } => *reach(state, path) = old,
+            Undo::Entry { path, key, old } => {
+                put(reach(state, path), key, old, false);
+            }
+        }
+    }
+}
+
+fn put(map: &mut Value, key: Value, value: Option<Value>, notes: bool) -> Option<Value> {
+    let Value::Map(map) = map else { unreachable!("entries are set in maps") };
+    let old = if notes { map.get(&key).cloned() } else { None };
+    match value {
+        Some(value) => map.insert_mut(key, value),
+        None => {
+            map.remove_mut(&key);
+        }
+    }
+    old
+}
+
+/// Returns what stands at a path of members, to be changed. Products on the way that somebody else
+/// holds too are copied.
+fn reach<'s>(mut state: &'s mut Value, path: &[u32]) -> &'s mut Value {
+    for index in path {
+        let Value::Product(members) = state else { unreachable!("a path leads through products") };
+        if !members.is_unique() {
+            *members = members.iter().cloned().collect();
+        }
+        let own = Node::get_mut(members).expect("it was made unique");
+        state = &mut own[*index as usize];
+    }
+    state
+}
