@@ -4,9 +4,11 @@
 //! any more, so that a switch has nothing left to check but the live state.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use camshaft_cam::digest::Digest;
+use camshaft_cam::run::t1::{Done, Lowered, Registers};
+use camshaft_cam::run::{Ctx, Limits, Trap};
 use camshaft_cam::ty::{Kind, Ty};
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine};
@@ -77,6 +79,8 @@ pub struct MachineCode {
     pub version: String,
     /// The code.
     pub verified: VerifiedMachine,
+    /// The code as it runs, and its registers.
+    runs: (Lowered, Mutex<Registers>),
     /// The configuration.
     pub config: Value,
     /// The channels, in the order of the code's.
@@ -125,6 +129,18 @@ impl MachineCode {
         self.verified.digest()
     }
 
+    /// Does one step, which changes the state. When it fails, the state is what it was.
+    ///
+    /// # Errors
+    ///
+    /// When the program traps, or an invariant does not hold of the new state.
+    pub fn step(&self, input: &Value, state: &mut Value, ctx: &Ctx) -> Result<Done, Trap> {
+        let (lowered, registers) = &self.runs;
+        // A run reads no register that it did not write, so that what a panic left there does no harm.
+        let mut registers = registers.lock().unwrap_or_else(PoisonError::into_inner);
+        lowered.step(&mut registers, input, state, ctx, &self.config, Limits::STEP).map(std::mem::take)
+    }
+
     /// Returns true when there is an instance for each key.
     pub fn keyed(&self) -> bool {
         self.verified.machine().keyed
@@ -157,10 +173,13 @@ impl Release {
                 }
                 let channels = bind_channels(&opened, &address)?;
                 let version = app.version.to_string();
+                let lowered = Lowered::new(verified);
+                let registers = Mutex::new(lowered.registers());
                 let code = MachineCode {
                     address: address.clone(),
                     version,
                     verified: verified.clone(),
+                    runs: (lowered, registers),
                     config,
                     channels,
                 };

@@ -153,8 +153,8 @@ fn applied(
         self_key: address.key.as_ref().map_or_else(|| "".into(), |key| key.shared()),
         seed: surroundings.seed,
     };
-    let outcome = run::step(&code.verified, &input, &before.value, &ctx, &code.config, Limits::STEP)
-        .map_err(|trap| trapped(&trap))?;
+    let mut state = before.value.clone();
+    let outcome = code.step(&input, &mut state, &ctx).map_err(|trap| trapped(&trap))?;
 
     let mut effects = vec![];
     let mut mail = vec![];
@@ -192,7 +192,7 @@ fn applied(
     if let Some(sent) = task.cause.sent() {
         mail.extend(answer(release, address, sent, outcome.output.as_ref(), &task.trace)?);
     }
-    let after = Live::new(outcome.state, code.verified.state());
+    let after = Live::new(state, code.verified.state());
     let idle = after.digest == before.digest && effects.is_empty();
     let output = code.verified.output();
     let json = match (&task.cause, &outcome.output) {
