@@ -5,6 +5,7 @@ use std::hint::black_box;
 use anyhow::{Context, Result, anyhow, bail};
 use camshaft_cam::compile;
 use camshaft_cam::diagnostic::Source;
+use camshaft_cam::run::t1::{Lowered, Registers};
 use camshaft_cam::run::{self, Ctx, Limits};
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::{Verified, VerifiedMachine, verify};
@@ -111,6 +112,51 @@ impl Machine for T0<'_> {
         let done = done.expect("no input of the workload traps");
         self.state = done.state;
         done.output
+    }
+
+    fn hold(&mut self) {
+        self.held = Some(self.state.clone());
+    }
+
+    fn figures(&self) -> Vec<i64> {
+        figures(self.machine, &self.state)
+    }
+}
+
+/// T1, the register code that agents run.
+#[derive(Debug)]
+pub struct T1<'m> {
+    machine: &'m VerifiedMachine,
+    lowered: Lowered,
+    registers: Registers,
+    state: Value,
+    held: Option<Value>,
+    ctx: Ctx,
+}
+
+impl<'m> T1<'m> {
+    /// Returns an instance in its first state. The machine takes no configuration.
+    ///
+    /// # Panics
+    ///
+    /// When `init` traps.
+    pub fn new(machine: &'m VerifiedMachine) -> T1<'m> {
+        let state = run::init(machine, &Value::Unit, Limits::STEP).expect("the machine has a first state");
+        let lowered = Lowered::new(machine);
+        let registers = lowered.registers();
+        T1 { machine, lowered, registers, state, held: None, ctx: surroundings() }
+    }
+}
+
+impl Machine for T1<'_> {
+    type Input = Value;
+    /// It stays where the step left it, for whoever reads it.
+    type Output = ();
+
+    fn step(&mut self, input: &Value) {
+        let (state, ctx) = (&mut self.state, &self.ctx);
+        let done = self.lowered.step(&mut self.registers, input, state, ctx, &Value::Unit, Limits::STEP);
+        black_box(done.expect("no input of the workload traps"));
     }
 
     fn hold(&mut self) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use camshaft_benches::engine::{self, COUNTER, LEDGER, Machine, T0, drive};
+use camshaft_benches::engine::{self, COUNTER, LEDGER, Machine, T0, T1, drive};
 use camshaft_benches::erlang::{self, Erlang};
 use camshaft_benches::measure::{Candidate, alternate, median};
 use camshaft_benches::native::{Count, NativeCounter, NativeLedger};
@@ -104,10 +104,11 @@ impl<'f> Field<'f> {
 macro_rules! for_each_engine {
     ($add:ident) => {
         $add!("T0", T0::new);
+        $add!("T1", T1::new);
     };
 }
 
-const OURS: [&str; 1] = ["T0"];
+const OURS: [&str; 2] = ["T0", "T1"];
 const COUNTER_STEP: &str = "counter step";
 
 fn steps(rounds: u32, erlang: Option<&Erlang>) -> Result<Vec<Row>> {
