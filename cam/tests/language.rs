@@ -64,3 +64,12 @@ fn the_program_with_everything_compiles() {
         panic!("{}", lines.join("\n"));
     }
 }
+
+/// `secret ()` has one value, as `()` has, and is another type.
+#[test]
+fn a_secret_nothing_is_a_constant_like_others() {
+    let text = "machine m\ntype State = { a: secret (), b: Int }\ntype Input = | Go\ninit = { a: (), b: 0 }\n\
+                on Go => ({ ..state, a: () }, ())\n";
+    let module = compile::machine(&source("m.cam", text), None).expect("it compiles");
+    camshaft_cam::verify::verify(module).expect("and verifies");
+}

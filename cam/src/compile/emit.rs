@@ -91,7 +91,8 @@ impl Emitter<'_> {
 
     fn expr(&mut self, expr: &Expr) -> Emitted {
         match &expr.kind {
-            ExprKind::Const(Value::Unit) => self.op(Op::Unit {}),
+            // `secret ()` is another type than `()`.
+            ExprKind::Const(Value::Unit) if expr.ty == Ty::unit() => self.op(Op::Unit {}),
             ExprKind::Const(value) => self.constant(&expr.ty, value.clone()),
             ExprKind::Local(local) => self.load(*local),
             ExprKind::Ctx(field) => self.op(Op::Ctx { field: *field }),
