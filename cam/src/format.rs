@@ -170,6 +170,34 @@ fn ends_open(kind: Kind) -> bool {
 fn begins_within(atom: &Atom) -> bool {
     matches!(atom.kind, Kind::Dot | Kind::Bar | Kind::Arrow)
         || (is_operator(atom.kind) && atom.kind != Kind::Minus)
+        // The end of a `run` in a test.
+        || (atom.kind == Kind::Ident && matches!(atom.text.as_str(), "gives" | "fails" | "traps"))
+}
+
+/// Words of tests, and where they are words: everywhere else they are names.
+fn is_test_word(before: &[Atom], atom: &Atom) -> bool {
+    const FIRST: [&str; 5] = ["run", "expect", "advance", "answer", "assume"];
+    const AFTER_EXPECT: [&str; 5] = ["sent", "called", "logged", "timer", "not"];
+    const WITHIN: [&str; 4] = ["gives", "is", "traps", "fails"];
+    const GIVEN: [&str; 5] = ["config", "state", "key", "now", "seed"];
+    let word = atom.text.as_str();
+    if atom.kind != Kind::Ident || before.last().is_some_and(|last| last.kind == Kind::Dot) {
+        return false;
+    }
+    let starts = |atom: &Atom| matches!(atom.kind, Kind::LBrace | Kind::Semicolon);
+    let start = before.iter().rposition(starts).map_or(0, |index| index + 1);
+    let statement = &before[start..];
+    let (first, last) = (statement.first(), before.last());
+    let is =
+        |atom: Option<&Atom>, words: &[&str]| atom.is_some_and(|atom| words.contains(&atom.text.as_str()));
+    match statement.len() {
+        0 => FIRST.contains(&word) || WITHIN.contains(&word),
+        _ if is(first, &["no"]) => word == "answer",
+        _ if is(first, &FIRST) => {
+            WITHIN.contains(&word) || (AFTER_EXPECT.contains(&word) && is(last, &["expect", "not"]))
+        }
+        _ => is(before.first(), &["test", "property"]) && (word == "with" || GIVEN.contains(&word)),
+    }
 }
 
 /// Words after which a bracket is an expression of its own.
@@ -181,21 +209,21 @@ fn is_word(atom: &Atom) -> bool {
     atom.kind == Kind::Ident && WORDS.contains(&atom.text.as_str())
 }
 
-/// Returns true when an operand stands there, so that what follows is an infix operator.
-fn ends_operand(atom: &Atom) -> bool {
+/// Returns true when an operand ends the line so far, so that what follows is an infix operator.
+fn ends_operand(line: &[Atom]) -> bool {
+    let Some((atom, before)) = line.split_last() else { return false };
     is_close(atom.kind)
         || matches!(
             atom.kind,
             Kind::IntLit | Kind::DurationLit | Kind::TypeIdent | Kind::Quote | Kind::Underscore
         )
-        || (atom.kind == Kind::Ident && !is_word(atom))
+        || (atom.kind == Kind::Ident && !is_word(atom) && !is_test_word(before, atom))
 }
 
 /// Returns how many blanks stand before an atom.
 fn space(before: &[Atom], atom: &Atom, channel: bool) -> usize {
     let Some(last) = before.last() else { return 0 };
-    let unary = matches!(last.kind, Kind::Minus | Kind::Bang)
-        && !before.len().checked_sub(2).is_some_and(|index| ends_operand(&before[index]));
+    let unary = matches!(last.kind, Kind::Minus | Kind::Bang) && !ends_operand(&before[..before.len() - 1]);
     match (last.kind, atom.kind) {
         // What the author lined up stays lined up.
         (_, Kind::Comment) => atom.blanks.max(2),
@@ -210,8 +238,10 @@ fn space(before: &[Atom], atom: &Atom, channel: bool) -> usize {
         _ if unary => 0,
         // Names of apps may have dashes, and a target is `app/machine`.
         (_, Kind::Slash | Kind::Minus) | (Kind::Slash | Kind::Minus, _) if channel => 0,
+        // The parameters of a property stand apart from its name.
+        (Kind::Quote, Kind::LParen) if before.len() == 2 && before[0].text == "property" => 1,
         // A call and an index touch what they are of; a tuple after a word does not.
-        (_, Kind::LParen | Kind::LBracket) if ends_operand(last) => usize::from(atom.blanks > 0),
+        (_, Kind::LParen | Kind::LBracket) if ends_operand(before) => usize::from(atom.blanks > 0),
         _ => 1,
     }
 }
@@ -244,6 +274,20 @@ mod tests {
                         if x > 1 {\n    log \"a {x+1}\"\n  }\n\n  (state, ())\n}\non C { x } => match x {\n  0..=9 => (state, ()),  // few\n  \
                         _ => (state, ())\n}\n";
         assert_eq!(formatted(text), expected);
+    }
+
+    #[test]
+    fn tests_are_formatted_like_everything_else() {
+        let text = "machine m\ntest \"a\" with config {a:-1},state [1],key (\"a\") {\nrun A{b:-2}gives (1,2)\nrun B\ngives -1\n\
+                    run C fails \"x\";advance -x;expect -a==b;expect sent c[k] (1);expect logged (x)\nexpect (sent)-1>2\n\
+                    answer c[\"k\"] [1]\nno answer c\nfor x in [1]{run D(x)}\n}\nproperty \"b\"(a:Int){\nassume (a)\n\
+                    for all inputs may trap range,fuel{expect output is Some(_)}\n}\n";
+        let expected = "machine m\ntest \"a\" with config { a: -1 }, state [1], key (\"a\") {\n  run A { b: -2 } gives (1, 2)\n  run B\n    \
+                        gives -1\n  run C fails \"x\"; advance -x; expect -a == b; expect sent c[k] (1); expect logged (x)\n  expect (sent) - 1 > 2\n  \
+                        answer c[\"k\"] [1]\n  no answer c\n  for x in [1] { run D(x) }\n}\nproperty \"b\" (a: Int) {\n  assume (a)\n  \
+                        for all inputs may trap range, fuel { expect output is Some(_) }\n}\n";
+        assert_eq!(formatted(text), expected);
+        assert_eq!(formatted(expected), expected);
     }
 
     #[test]

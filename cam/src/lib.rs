@@ -24,6 +24,7 @@ pub mod format;
 pub mod hir;
 pub mod run;
 pub mod standard;
+pub mod suite;
 pub mod syntax;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -7,6 +7,7 @@ pub mod binary;
 pub mod json;
 pub mod map;
 mod payload;
+pub mod source;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,7 @@ use camshaft_cam::code::op::OPS;
 use camshaft_cam::compile;
 use camshaft_cam::diagnostic::Source;
 use camshaft_cam::standard::{self, Items, On};
+use camshaft_cam::suite::Options;
 use camshaft_cam::syntax;
 
 const PAGE: &str = include_str!("../../docs/language.md");
@@ -19,12 +20,17 @@ fn lines(errors: &[camshaft_cam::diagnostic::Diagnostic]) -> String {
 }
 
 #[test]
-fn every_machine_on_the_page_compiles() {
+fn every_machine_on_the_page_compiles_and_its_tests_pass() {
     let blocks = blocks("cam");
     assert!(blocks.len() >= 3, "the page shows machines");
     for block in blocks {
         let source = Source::new("docs/language.md", block);
-        compile::machine(&source, None).unwrap_or_else(|errors| panic!("{}\n{block}", lines(&errors)));
+        let suite =
+            compile::suite(&source, None).unwrap_or_else(|errors| panic!("{}\n{block}", lines(&errors)));
+        for test in suite.tests() {
+            let report = suite.run(test, Options { seed: 0, cases: 200 });
+            assert_eq!(report.failure, None, "{}", test.name());
+        }
     }
 }
 

@@ -117,7 +117,12 @@ impl Checker<'_> {
 
     fn variable(&mut self, name: &Arc<str>, span: &Span) -> Checked<Expr> {
         match self.lookup(name, span)? {
-            Bound::Local(local, ty) => Ok(Expr::new(ExprKind::Local(local), ty, span.clone())),
+            Bound::Local(local, ty) => {
+                if let Some(test) = &mut self.test {
+                    test.see(name, local, &ty);
+                }
+                Ok(Expr::new(ExprKind::Local(local), ty, span.clone()))
+            }
             Bound::Const(value) => Ok(Expr { span: span.clone(), ..value }),
             Bound::Ctx => {
                 let diagnostic = self

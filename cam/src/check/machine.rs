@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::outlet::{CheckedChannel, CheckedPort};
+use super::test::Around;
 use super::{Bound, Checked, Checker, Reported, Signature, listed};
 use crate::code::Module;
 use crate::diagnostic::{Diagnostic, Source, Span, did_you_mean};
 use crate::hir::{Expr, Function, FunctionId, Local};
+use crate::suite::script::Script;
 use crate::syntax::ast::{self, Item, MachineFile, PatternKind, TypeDecl};
 use crate::ty::{Kind, Ty};
 
@@ -42,6 +44,8 @@ pub struct CheckedMachine {
     pub ports: Vec<CheckedPort>,
     /// The declared types, for the debug section.
     pub types: Vec<(Arc<str>, Ty)>,
+    /// The tests; no part of the compiled machine.
+    pub(crate) tests: Vec<Script>,
 }
 
 /// The name under which the type of `config` is known to the next version.
@@ -102,7 +106,17 @@ impl Checker<'_> {
             }
             _ => Err(Reported),
         };
-        let (channels, ports) = self.used_outlets(outlets.ok_or(Reported)??);
+        let outlets = outlets.unwrap_or(Err(Reported)).map(|outlets| self.used_outlets(outlets));
+        let tests = match (&input, &state, &output, &config, &outlets) {
+            (Ok(input), Ok(state), Ok(output), Ok(config), Ok((channels, ports))) => {
+                let keyed = file.key.is_some();
+                let internal = &internal;
+                let around = Around { keyed, config, state, input, internal, output, channels, ports };
+                self.tests(file, &around)
+            }
+            _ => Err(Reported),
+        };
+        let (channels, ports) = outlets?;
         let mut types = self.types.named().to_vec();
         let config = config?;
         if config.as_record().is_some() {
@@ -123,6 +137,7 @@ impl Checker<'_> {
             channels,
             ports,
             types,
+            tests: tests?,
         })
     }
 

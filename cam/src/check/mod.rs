@@ -22,6 +22,8 @@ mod pattern;
 mod record;
 mod secret;
 mod standard;
+mod test;
+mod test_statement;
 mod types;
 
 use std::collections::BTreeMap;
@@ -87,6 +89,8 @@ pub(crate) struct Checker<'a> {
     definitions: definition::Definitions,
     /// How many such definitions stand within each other here.
     expanded: usize,
+    /// The test that is being checked.
+    test: Option<Box<test::Testing>>,
 }
 
 impl<'a> Checker<'a> {
@@ -105,6 +109,7 @@ impl<'a> Checker<'a> {
             definition: None,
             definitions: definition::Definitions::default(),
             expanded: 0,
+            test: None,
         }
     }
 

@@ -197,13 +197,7 @@ impl Checker<'_> {
         span: &Span,
     ) -> Checked<Expr> {
         self.allowed(span)?;
-        let found = self.outlets.get(&name.text).cloned();
-        let found = match found {
-            None => return Err(self.no_outlet(kind, name)),
-            Some(None) => return Err(Reported),
-            Some(Some(found)) if found.kind != kind => return Err(self.other_outlet(found.kind, kind, name)),
-            Some(Some(found)) => found,
-        };
+        let found = self.named_outlet(kind, name)?;
         self.use_key(&name.text, &found, key.is_some(), span)?;
         let index = self.index_of(kind, &name.text);
         let key = key.map(|key| self.expr(key, Some(&Ty::text()))).transpose();
@@ -220,6 +214,36 @@ impl Checker<'_> {
             OutletKind::Port => EffectKind::Call(index),
         };
         Ok(super::effect::emit(effect, payload, span))
+    }
+
+    fn named_outlet(&mut self, kind: OutletKind, name: &Name) -> Checked<Outlet> {
+        match self.outlets.get(&name.text).cloned() {
+            None => Err(self.no_outlet(kind, name)),
+            Some(None) => Err(Reported),
+            Some(Some(found)) if found.kind != kind => Err(self.other_outlet(found.kind, kind, name)),
+            Some(Some(found)) => Ok(found),
+        }
+    }
+
+    /// Returns what a name of a test stands for, if it is an outlet.
+    pub(super) fn outlet_kind(&self, name: &Name) -> Option<OutletKind> {
+        self.outlets.get(&name.text).and_then(Option::as_ref).map(|found| found.kind)
+    }
+
+    /// Finds the outlet that a test names, and checks its key. `any`: without a key it stands for
+    /// all keys.
+    pub(super) fn observed_outlet(
+        &mut self,
+        kind: OutletKind,
+        name: &Name,
+        keyed: bool,
+        any: bool,
+    ) -> Checked<u32> {
+        let found = self.named_outlet(kind, name)?;
+        if keyed || !any {
+            self.use_key(&name.text, &found, keyed, &name.span)?;
+        }
+        Ok(self.index_of(kind, &name.text))
     }
 
     fn no_outlet(&mut self, kind: OutletKind, name: &Name) -> Reported {

@@ -1,6 +1,7 @@
 //! From source text to bytecode: machines and edges.
 
 mod emit;
+mod suite;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use crate::hir::{Function, FunctionId};
 use crate::syntax::{ast, parse_file};
 use crate::ty::Ty;
 use crate::verify::VerifiedMachine;
+
+pub use suite::suite;
 
 /// What the first line of a migration file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +38,10 @@ pub struct MigrationHeader {
 ///
 /// All faults of the text.
 pub fn machine(source: &Source, predecessor: Option<&Module>) -> Result<Module, Vec<Diagnostic>> {
+    checked_machine(source, predecessor).map(|checked| emit_machine(&checked))
+}
+
+fn checked_machine(source: &Source, predecessor: Option<&Module>) -> Result<CheckedMachine, Vec<Diagnostic>> {
     let file = match parse_file(source)? {
         ast::File::Machine(file) => file,
         ast::File::Migration(file) => {
@@ -49,8 +56,7 @@ pub fn machine(source: &Source, predecessor: Option<&Module>) -> Result<Module, 
             return Err(vec![wrong.help(help)]);
         }
     };
-    let checked = check_machine::check(source, &file, predecessor)?;
-    Ok(emit_machine(&checked))
+    check_machine::check(source, &file, predecessor)
 }
 
 fn emit_machine(checked: &CheckedMachine) -> Module {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::diagnostic::Span;
+use crate::syntax::suite::TestDecl;
 
 /// A name with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +66,8 @@ pub enum Item {
     Function(FunctionDecl),
     /// `on Pattern => expr` or `on Pattern { block }`
     On(OnDecl),
-    /// `test "name" { ... }`: kept as its span until in-language tests run.
-    Test(Text, Span),
+    /// `test "name" { ... }` or `property "name" (x: T) { ... }`
+    Test(TestDecl),
 }
 
 /// A declared type.

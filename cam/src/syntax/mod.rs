@@ -12,6 +12,7 @@ pub mod ast;
 pub mod kind;
 mod lexer;
 mod parser;
+pub mod suite;
 #[cfg(test)]
 mod tests;
 

@@ -65,12 +65,13 @@ on Reprice<{ percent }> => ({ ..state, items: state.items.map(\_, it -> { ..it, 
 on Reserve<{ order, item, count }> => do { let Some<it> = state.items[item] else (state, Refused<Unknown>); if (it.count < count) do { (state, Refused<TooFew<{ have: it.count }>>) } else do { let s = release(state, order); send billing[order] Charge<{ cents: (it.price * count) }>; timer order after config.hold => Expire<{ order }>; ({ ..s, holds[order]: { item, count }, reserved: (s.reserved + count) }, Ok) } }
 on Expire<{ order }> => release(state, order)
 on Answered<{ from, answer }> => do { cancel from; log text["order " <from> " settled"]; release(state, from) }
-test "a hold ends by itself"
+test "a hold ends by itself" { run Add<{ item: text["nut"], count: 5 }> gives Ok; run Reserve<{ order: text["o"], item: text["nut"], count: 2 }> gives Ok; expect sent billing[text["o"]] Charge<{ cents: 0 }>; advance 900000ms; expect (state.reserved == 0) }
 "#;
     assert_eq!(show::file(&file).join("\n"), expected.trim());
 
     let ast::File::Machine(machine) = file else { panic!("a machine") };
-    let Some(ast::Item::Test(_, span)) = machine.items.last() else { panic!("a test at the end") };
+    let Some(ast::Item::Test(test)) = machine.items.last() else { panic!("a test at the end") };
+    let span = &test.span;
     assert!(text[span.clone()].starts_with("test \"a hold ends by itself\" {\n  run Add"));
     assert_eq!(&text[span.clone()], text[span.start..].trim_end());
 }
@@ -130,10 +131,41 @@ fn items_of_machines() {
         ["channel c = a/b(| Go)", "init = config.start"]
     );
     assert_eq!(items("config {\n  a: Int = 1 // one\n  b: Text\n}"), ["config { a: Int = 1, b: Text }"]);
-    assert_eq!(
-        items("test \"a \\{ b\" { expect \"}\" { } }; property \"p\" { }"),
-        [r#"test "a { b""#, r#"test "p""#]
-    );
+}
+
+#[test]
+fn tests_and_properties() {
+    let text = r#"
+test "a \{ b" { run A; run B { x: 1 } gives C(2)
+  run D
+    gives { e: 1 }
+  run A fails; run A fails "why"
+  run A traps range; run A traps invariant "text"
+  advance 5m; advance a + b traps overflow
+  answer c[k] Paid; answer c Paid fails "x"; no answer c[k]; no answer c
+  let Some(x) = state.items["a"]
+  if x == 1 { run A } else if y { run B } else { fail "z" }
+  for (k, v) in m { run A }
+  expect a == b; expect a is B(_) | C if d; expect output is Ok
+}
+test "what was done" with config { hold: 5s }, key "k" ++ "l", state { a: 1 }, now 5 {
+  expect sent; expect sent c; expect sent c[k]; expect sent c Charge { cents: 1 }; expect sent c[k] Charge { cents: 1 }
+  expect called p[k] M; expect logged; expect logged "a {x}"; expect stopped
+  expect timer; expect timer "a" ++ b; expect timer a after 5s; expect timer a after b => C { d }; expect timer a => C
+  expect not sent; expect not logged "x"; expect not stopped; expect not timer "a"; expect not called
+}
+test "words are names too" { expect sent == 3; expect not.x; expect timer - 1 > 2; expect logged.len() == 1; expect stopped(2); expect sent is A }
+property "p" { for all inputs { expect a } }
+property "q" (x: Int, y: List(Text)) with key y.first().or("") { assume x > 1; for all inputs may trap overflow, range { expect a } }
+"#;
+    let expected = r#"
+test "a { b" { run A; run B<{ x: 1 }> gives C<2>; run D gives { e: 1 }; run A traps fail; run A traps fail text["why"]; run A traps range; run A traps invariant text["text"]; advance 300000ms; advance (a + b) traps overflow; answer c[k] Paid; answer c Paid traps fail text["x"]; no answer c[k]; no answer c; let Some<x> = state.items[text["a"]]; if (x == 1) { run A } else { if y { run B } else { fail text["z"] } }; for (k, v) in m { run A }; expect (a == b); expect a is (B<_> | C) if d; expect output is Ok }
+test "what was done" with config { hold: 5000ms }, key (text["k"] ++ text["l"]), state { a: 1 }, now 5 { expect sent; expect sent c; expect sent c[k]; expect sent c Charge<{ cents: 1 }>; expect sent c[k] Charge<{ cents: 1 }>; expect called p[k] M; expect logged; expect logged text["a " <x>]; expect stopped; expect timer; expect timer (text["a"] ++ b); expect timer a after 5000ms; expect timer a after b => C<{ d }>; expect timer a => C; expect not sent; expect not logged text["x"]; expect not stopped; expect not timer text["a"]; expect not called }
+test "words are names too" { expect (sent == 3); expect not.x; expect ((timer - 1) > 2); expect (logged.len() == 1); expect stopped(2); expect sent is A }
+property "p" () { for all inputs [] { expect a } }
+property "q" (x: Int, y: List(Text)) with key y.first().or(text[]) { assume (x > 1); for all inputs [overflow, range] { expect a } }
+"#;
+    assert_eq!(items(text).join("\n"), expected.trim());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::syntax::ast::{
     ChannelDecl, File, FunctionDecl, Item, MachineFile, Name, OnDecl, PortDecl, TypeDecl, TypeExpr,
 };
 use crate::syntax::kind::Kind;
+use crate::syntax::lexer::Token;
 
 const ITEMS: [&str; 11] =
     ["config", "type", "const", "channel", "port", "invariant", "init", "fn", "on", "test", "property"];
@@ -119,13 +120,7 @@ impl Parser<'_> {
                 let body = if self.eat(Kind::FatArrow) { self.expr()? } else { self.block()? };
                 Ok(Item::On(OnDecl { pattern: pattern?, body }))
             }
-            "test" | "property" => {
-                self.bump();
-                let name = self.plain_text("the name of the test in quotes")?;
-                let open = self.expect(Kind::LBrace, "`{`")?;
-                self.balanced(open)?;
-                Ok(Item::Test(name, self.from(start)))
-            }
+            "test" | "property" => Ok(Item::Test(self.test_decl()?)),
             _ => Err(self.no_item(&ITEMS)),
         }
     }
@@ -182,13 +177,7 @@ impl Parser<'_> {
         self.bump();
         let name = self.ident("the name of the function")?;
         let open = self.expect(Kind::LParen, "`(` and the parameters")?;
-        let params = self.with(false, false, |parser| {
-            parser.members(open, Kind::RParen, |parser| {
-                let name = parser.ident("the name of a parameter")?;
-                parser.expect(Kind::Colon, "`:` and a type")?;
-                Ok((name, parser.type_expr()?))
-            })
-        });
+        let params = self.with(false, false, |parser| parser.params(open));
         self.expect(Kind::Arrow, "`->` and the result type")?;
         let result = self.with(true, true, Parser::type_expr);
         if result.is_err() && !self.skip_to(&[Kind::Eq, Kind::LBrace]) {
@@ -201,5 +190,14 @@ impl Parser<'_> {
             self.expr()?
         };
         Ok(FunctionDecl { name, params: params?, result: result?, body })
+    }
+
+    /// Takes parameters with their types, up to the closing parenthesis.
+    pub(super) fn params(&mut self, open: Token) -> Parsed<Vec<(Name, TypeExpr)>> {
+        self.members(open, Kind::RParen, |parser| {
+            let name = parser.ident("the name of a parameter")?;
+            parser.expect(Kind::Colon, "`:` and a type")?;
+            Ok((name, parser.type_expr()?))
+        })
     }
 }

@@ -12,6 +12,7 @@ mod pattern;
 mod recovery;
 mod stmt;
 mod table;
+mod test;
 mod text;
 mod types;
 

@@ -4,7 +4,7 @@
 //! next line, and a line that begins like an item. The last is trusted above all brackets: when
 //! one is missing, the items below it are still read as items.
 
-use super::{Parsed, Parser, Token};
+use super::Parser;
 use crate::syntax::kind::Kind;
 
 /// How far [`Parser::skip_to`] looks. Farther, and a long line of faults would be looked at again
@@ -98,21 +98,5 @@ impl Parser<'_> {
             }
         }
         self.finish_at(checkpoint, Kind::ErrorNode);
-    }
-
-    /// Takes a bracket's content as it stands, the closing one included.
-    pub(super) fn balanced(&mut self, open: Token) -> Parsed<()> {
-        let mut depth = 1usize;
-        loop {
-            match self.peek() {
-                Kind::LBrace => depth += 1,
-                Kind::RBrace => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 || self.at(Kind::End) || self.at_item() {
-                return self.close(open, Kind::RBrace, false);
-            }
-            self.bump();
-        }
     }
 }

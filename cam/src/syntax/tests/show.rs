@@ -1,5 +1,7 @@
 //! The plain tree in a short form: every operator in parentheses, every kind told apart.
 
+mod suite;
+
 use crate::syntax::ast::*;
 
 fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
@@ -46,7 +48,7 @@ pub(super) fn item(item: &Item) -> String {
         }
         Item::Function(decl) => function(decl),
         Item::On(on) => format!("on {} => {}", pattern(&on.pattern), expr(&on.body)),
-        Item::Test(name, _) => format!("test {:?}", name.text),
+        Item::Test(test) => suite::test(test),
     }
 }
 
