@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use camshaft_cam::diagnostic::Diagnostic;
+use camshaft_cam::diagnostic::{Diagnostic, Source};
 use serde_json::{Value, json};
 
 /// Returns the diagnostic with the source lines it is about.
@@ -25,6 +25,25 @@ pub fn to_text(diagnostic: &Diagnostic, colour: bool) -> String {
     }
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&report)
+}
+
+/// Returns a title of one's own above a place in a source, and notes below it.
+pub fn titled(
+    title: &str,
+    source: &Source,
+    span: &Range<usize>,
+    label: &str,
+    notes: &[String],
+    colour: bool,
+) -> String {
+    let (title, notes) = (harmless(title), notes.iter().map(|note| harmless(note)).collect::<Vec<_>>());
+    let label = Some(label).filter(|label| !label.is_empty());
+    let primary = AnnotationKind::Primary.span(within(&source.text, span)).label(label);
+    let snippet = Snippet::source(&*source.text).path(&*source.name).annotation(primary);
+    let group = Level::ERROR.primary_title(title.as_str()).element(snippet);
+    let group = notes.iter().fold(group, |group, note| group.element(Level::NOTE.message(note.as_str())));
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    renderer.render(&[group])
 }
 
 /// Returns the diagnostic as data; lines and columns count from 1, columns in characters.
@@ -71,8 +90,6 @@ pub fn harmless(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use camshaft_cam::diagnostic::Source;
-
     use super::*;
 
     fn example() -> Diagnostic {

@@ -64,6 +64,14 @@ impl Talk {
         }
     }
 
+    /// Says, also to who wants quiet, what a failure is about that follows. Programs get it with
+    /// the failure.
+    pub fn report(&self, text: &str) {
+        if !self.json {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
     /// Reports a failure.
     pub fn failure(&mut self, failure: &Failure) {
         if self.json {
@@ -135,7 +143,7 @@ impl Talk {
 }
 
 /// Returns true when errors may be coloured: a terminal, and nobody asked for none.
-fn colour() -> bool {
+pub fn colour() -> bool {
     let asked_for_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     std::io::stderr().is_terminal() && !asked_for_none && !dumb

@@ -9,6 +9,7 @@ mod explain;
 mod fmt;
 mod inspect;
 mod node;
+mod test;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -43,6 +44,8 @@ enum Command {
     Build(build::Args),
     /// Check a project; nothing is written
     Check(check::Args),
+    /// Run the tests and properties of machine files
+    Test(test::Args),
     /// Format machine and migration files
     Fmt(fmt::Args),
     /// Show what a bundle holds, after checking everything in it
@@ -90,6 +93,7 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
     match command {
         Command::Build(args) => build::run(args, talk),
         Command::Check(args) => check::run(args, talk),
+        Command::Test(args) => test::run(args, talk),
         Command::Fmt(args) => fmt::run(args, talk),
         Command::Inspect(args) => inspect::run(args, talk),
         Command::Agent(args) => agent::run(args, talk),
