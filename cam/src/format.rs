@@ -295,6 +295,8 @@ mod tests {
         for text in [
             include_str!("../tests/fixtures/stock.cam"),
             include_str!("../tests/fixtures/everything.cam"),
+            include_str!("../tests/suites/passes.cam"),
+            include_str!("../tests/suites/fails.cam"),
             include_str!("../../examples/pingpong/v3/apps/ping/machines/client.cam"),
             include_str!("../../examples/pingpong/v3/apps/pong/machines/server.cam"),
             include_str!("../../examples/pingpong/v3/apps/pong/migrations/server-3.0.0-from-2.0.0.cam"),

@@ -290,3 +290,84 @@ fn wide(ty: &Ty) -> Ty {
         _ => ty.unsealed().clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::compile;
+    use crate::diagnostic::Source;
+    use crate::testing::any_ty;
+    use crate::verify::verify;
+
+    fn machine() -> VerifiedMachine {
+        let text = "machine m\ntype State = Int\ntype Input = Low | High(Int(0..=9)) | internal Tick\ninit = 0\n\
+                    on Low => (if state > 4_321 { 1 } else { 0 }, ())\non High(n) => (n, ())\non Tick => state\n";
+        let module = compile::machine(&Source::new("m.cam", text), None).expect("it compiles");
+        verify(module).expect("it verifies").into_machine().expect("it is a machine")
+    }
+
+    fn generator(seed: u64) -> Generator {
+        Generator::new(&machine(), Random::new(seed, "a test", 0), 16)
+    }
+
+    /// Returns what a type gives in so many tries, as the language writes it.
+    fn seen(ty: &Ty, tries: usize) -> BTreeSet<String> {
+        let mut generator = generator(1);
+        (0..tries).map(|_| generator.value(ty).to_source(ty)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_generated_is_of_its_type(ty in any_ty(), seed in any::<u64>()) {
+            let mut generator = generator(seed);
+            for _ in 0..8 {
+                let value = generator.value(&ty);
+                prop_assert!(value.has_type(&ty), "{value:?} is no {ty}");
+                generator.learn(&ty, &value);
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_limits_are_tried() {
+        let int = seen(&Ty::new(Kind::Int { lo: -7, hi: 1_000 }).expect("a range"), 300);
+        for end in ["-7", "1000", "0", "1"] {
+            assert!(int.contains(end), "{end} among {int:?}");
+        }
+        let wide = seen(&Ty::int(), 300);
+        assert!(wide.contains(&i64::MIN.to_string()) && wide.contains(&i64::MAX.to_string()));
+        let ty = Ty::new(Kind::Text { max: Some(4) }).expect("a limit");
+        let mut generator = generator(1);
+        let lengths: BTreeSet<usize> = (0..300)
+            .map(|_| match generator.value(&ty) {
+                Value::Text(text) => text.chars().count(),
+                other => panic!("{other:?} is no text"),
+            })
+            .collect();
+        assert_eq!(lengths, BTreeSet::from([0, 1, 2, 3, 4]));
+        let ty = Ty::new(Kind::List { item: Ty::bool(), max: Some(3) }).expect("a limit");
+        let lists = seen(&ty, 300);
+        assert!(lists.contains("[]") && lists.iter().any(|list| list.matches(',').count() == 2));
+    }
+
+    #[test]
+    fn the_constants_of_the_program_and_their_neighbours_are_tried() {
+        let ints = seen(&Ty::int(), 2_000);
+        for near in ["4320", "4321", "4322"] {
+            assert!(ints.contains(near), "{near} among {ints:?}");
+        }
+    }
+
+    #[test]
+    fn inputs_come_from_outside() {
+        let inputs = seen(machine().input(), 300);
+        assert!(
+            inputs.contains("Low") && inputs.contains("High(9)") && !inputs.contains("Tick"),
+            "{inputs:?}"
+        );
+    }
+}

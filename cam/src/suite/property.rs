@@ -26,6 +26,9 @@ const DISCARDED_MAX: u32 = 20;
 /// How many runs are spent on making a counterexample small.
 const SHRINKS_MAX: u32 = 4_000;
 
+/// How many steps they may take together: a case that runs long is made small for less.
+const SHRINK_STEPS_MAX: u64 = 2_000_000;
+
 /// The simplest texts, the simplest first.
 const SIMPLE_TEXTS: [&str; 4] = ["", "a", "b", "c"];
 
@@ -114,7 +117,7 @@ fn given_up(test: &Test, discarded: u32, cases: u32) -> Failure {
 
 /// Makes a failing case small, and puts it into words.
 fn explained(suite: &Suite, test: &Test, case: Case, number: u32) -> Failure {
-    let mut search = Search { suite, test, left: SHRINKS_MAX };
+    let mut search = Search { suite, test, left: SHRINKS_MAX, steps_left: SHRINK_STEPS_MAX };
     let small = search.smallest(case);
     let ran = play(suite, test, small.clone(), None);
     let trouble = ran.trouble().expect("the same case fails each time");
@@ -134,6 +137,8 @@ struct Search<'s> {
     test: &'s Test,
     /// Runs that may still be spent.
     left: u32,
+    /// Steps that they may still take.
+    steps_left: u64,
 }
 
 impl Search<'_> {
@@ -149,6 +154,7 @@ impl Search<'_> {
     /// Runs a case; where it fails, returns what of it was used, and the place.
     fn fails(&mut self, case: Case) -> Option<(Case, (usize, String))> {
         let ran = play(self.suite, self.test, case.clone(), None);
+        self.steps_left = self.steps_left.saturating_sub(ran.steps());
         let trouble = ran.trouble()?;
         let place = (trouble.span.start, trouble.message.clone());
         Some((ran.play.as_ref().map_or(case, |play| play.case.clone()), place))
@@ -158,6 +164,9 @@ impl Search<'_> {
     /// enough were tried.
     fn smaller(&mut self, case: &Case, place: &(usize, String)) -> Option<Case> {
         for candidate in self.candidates(case) {
+            if self.steps_left == 0 {
+                return None;
+            }
             self.left = self.left.checked_sub(1)?;
             if let Some((used, there)) = self.fails(candidate)
                 && there == *place
