@@ -38,6 +38,11 @@ impl Meter {
         self.fuel
     }
 
+    /// Returns the fuel that is left, to be taken from.
+    pub(super) fn fuel_mut(&mut self) -> &mut u64 {
+        &mut self.fuel
+    }
+
     #[cfg(test)]
     pub(super) fn memory_left(&self) -> u64 {
         self.memory

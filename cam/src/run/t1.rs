@@ -21,6 +21,7 @@ mod sym;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tree;
+mod words;
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ use super::{Ctx, Effect, Limits, Trap, check_weight, nests};
 use crate::code::FuncIx;
 use crate::value::Value;
 use crate::verify::{VerifiedMachine, VerifiedModule};
-use code::Code;
+use code::{Code, Ins};
 use exec::{Exec, Exit, File};
 use lower::{Root, lower};
 
@@ -145,31 +146,42 @@ impl Lowered {
         };
         registers.done.effects.clear();
         let params: [&Value; 3] = [payload, state, config];
-        let mut exec =
-            registers.begin(&parts.codes, case, code, &params, (&parts.machine.0, Some(ctx), limits));
-        let undo = match exec.exec(0) {
-            Err(trap) => {
-                registers.clear(code);
-                return Err(trap);
-            }
-            Ok(Exit::Commit(commit)) => {
-                let Exec { mut file, run, output, .. } = exec;
-                *output.1 = limits.fuel - run.meter.fuel_left();
-                match &commit.output {
-                    Some(arg) => file.put(arg, output.0.insert(Value::Unit)),
-                    None => *output.0 = None,
+        let mut left = limits.fuel;
+        let pc = words::run(code, registers.words_of(&parts.codes, case), &params, &mut left, 0)?;
+        let mut commit = pc;
+        if !matches!(code.ins[pc], Ins::Return { .. }) {
+            let within = Limits { fuel: left, ..limits };
+            let mut exec =
+                registers.begin(&parts.codes, case, code, &params, (&parts.machine.0, Some(ctx), within));
+            let exit = exec.exec(pc);
+            left = exec.run.meter.fuel_left();
+            commit = match exit {
+                Ok(Exit::Commit(commit)) => commit,
+                Err(trap) => {
+                    registers.clear(code);
+                    return Err(trap);
                 }
-                // From here on nothing reads the state, which is being changed.
-                let File { code, words, refs, module, .. } = file;
-                let mut file = File { code, words, refs, params: &[payload, &Value::Unit, config], module };
-                commit::apply(&mut file, &commit.stores, state, parts.checks_state)
-            }
-            Ok(Exit::Value(_) | Exit::End | Exit::Stop) => unreachable!("a step ends in a commit"),
-        };
+                Ok(Exit::Value(_) | Exit::End | Exit::Stop) => unreachable!("a step ends in a commit"),
+            };
+        }
+        let Ins::Return { commit } = code.ins[commit] else { unreachable!("a step ends in a commit") };
+        let commit = &code.commits[commit as usize];
+        registers.done.fuel = limits.fuel - left;
+        let (mut file, output) = registers.file(case, code, &parts.machine.0);
+        match &commit.output {
+            Some(arg) => file.put(&params, arg, output.get_or_insert(Value::Unit)),
+            None => *output = None,
+        }
+        // From here on nothing reads the state, which is being changed.
+        let params: [&Value; 3] = [payload, &Value::Unit, config];
+        if !parts.checks_state {
+            commit::apply(&mut file, &params, &commit.stores, state);
+            registers.clear(code);
+            return Ok(&mut registers.done);
+        }
+        let undo = commit::apply_noting(&mut file, &params, &commit.stores, state);
         registers.clear(code);
-        if parts.checks_state
-            && let Err(trap) = self.check(registers, state, limits)
-        {
+        if let Err(trap) = self.check(registers, state, limits) {
             commit::undo(state, undo);
             return Err(trap);
         }
@@ -247,7 +259,7 @@ impl Codes {
 
     /// Returns the code if there is some that may run with these limits.
     fn runnable(&self, index: usize, limits: Limits) -> Option<&Code> {
-        self.0[index].as_ref().filter(|code| code.memory_max.is_none_or(|max| max <= limits.memory))
+        self.0[index].as_ref().filter(|code| code.memory_max <= limits.memory)
     }
 
     fn call(
@@ -263,7 +275,7 @@ impl Codes {
         };
         let mut exec = registers.begin(self, index, code, args, (module, None, limits));
         let result = match exec.exec(0) {
-            Ok(Exit::Value(arg)) => Ok(exec.file.value(arg)),
+            Ok(Exit::Value(arg)) => Ok(exec.file.value(exec.params, arg)),
             Ok(_) => unreachable!("a function ends in a value"),
             Err(trap) => Err(trap),
         };
@@ -273,8 +285,25 @@ impl Codes {
 }
 
 impl Registers {
-    // Handing this much over by memory costs as much as a small step.
-    #[inline(always)]
+    /// Returns the words of a function.
+    #[inline]
+    fn words_of(&mut self, codes: &Codes, index: usize) -> &mut [i64] {
+        assert!(Arc::ptr_eq(&self.of.0, &codes.0), "registers are those of the code that runs");
+        &mut self.words[index]
+    }
+
+    /// Returns what values are made of, and where the output goes.
+    #[inline]
+    fn file<'c>(
+        &mut self,
+        index: usize,
+        code: &'c Code,
+        module: &'c VerifiedModule,
+    ) -> (File<'c, '_>, &mut Option<Value>) {
+        let (words, refs, module) = (&mut self.words[index], &mut self.refs, &*module.module);
+        (File { code, words, refs, module }, &mut self.done.output)
+    }
+
     fn begin<'c: 'r, 'r, 'p>(
         &'r mut self,
         codes: &Codes,
@@ -288,10 +317,9 @@ impl Registers {
             self.grow(code.refs);
         }
         let module = &*module.module;
-        let Done { output, effects, fuel } = &mut self.done;
-        let file = File { code, words: &mut self.words[index], refs: &mut self.refs, params, module };
-        let run = Run::new(module, ctx, limits, effects);
-        Exec { file, run, frame: &mut self.frame, output: (output, fuel) }
+        let file = File { code, words: &mut self.words[index], refs: &mut self.refs, module };
+        let run = Run::new(module, ctx, limits, &mut self.done.effects);
+        Exec { file, params, run, frame: &mut self.frame }
     }
 
     #[cold]
@@ -302,7 +330,8 @@ impl Registers {
     /// Lets go of all values, so that nothing holds a part of the state but the state.
     #[inline(always)]
     fn clear(&mut self, code: &Code) {
-        for value in &mut self.refs[..code.refs] {
+        let used = self.refs.len().min(code.refs);
+        for value in &mut self.refs[..used] {
             *value = Value::Unit;
         }
         if !code.plains.is_empty() {

@@ -34,8 +34,9 @@ pub(super) struct Code {
     pub(super) words: Vec<i64>,
     /// How many ref registers it uses.
     pub(super) refs: usize,
-    /// With less memory than this a run must count what it builds, which this code leaves out.
-    pub(super) memory_max: Option<u64>,
+    /// With less memory than this a run must count what it builds, which this code leaves out. 0 when
+    /// it counts.
+    pub(super) memory_max: u64,
 }
 
 /// What a place begins at.
@@ -155,6 +156,11 @@ pub(super) enum Ins {
     Load {
         to: W,
         from: PlaceIx,
+    },
+    /// Reads an Int or Bool that is a parameter.
+    Param {
+        to: W,
+        param: u16,
     },
     /// Reads an Int or Bool that is a member of a parameter.
     Field {

@@ -2,8 +2,8 @@
 
 use triomphe::Arc as Node;
 
-use super::code::Store;
-use super::exec::File;
+use super::code::{Arg, Store};
+use super::exec::{File, Params};
 use crate::value::Value;
 
 /// How to take back one change of the state.
@@ -15,33 +15,48 @@ pub(super) enum Undo<'c> {
     Entry { path: &'c [u32], key: Value, old: Option<Value> },
 }
 
-/// Makes all changes, in order. With `notes`, returns how to take them back.
-pub(super) fn apply<'c>(
-    file: &mut File<'_, '_, '_>,
+/// Makes all changes, in order.
+#[inline]
+pub(super) fn apply(file: &mut File<'_, '_>, params: Params<'_>, stores: &[Store], state: &mut Value) {
+    for store in stores {
+        match store {
+            Store::Set { path, arg } => {
+                let place = reach(state, path);
+                match (arg, &mut *place) {
+                    // The commonest change: a number within a product.
+                    (Arg::Int(word), Value::Int(int)) => *int = file.word(*word),
+                    _ => file.put(params, arg, place),
+                }
+            }
+            Store::Entry { path, key, value } => {
+                let key = file.value(params, key);
+                let value = value.as_ref().map(|value| file.value(params, value));
+                put(reach(state, path), key, value, false);
+            }
+        }
+    }
+}
+
+/// Makes all changes, in order; returns how to take them back.
+pub(super) fn apply_noting<'c>(
+    file: &mut File<'_, '_>,
+    params: Params<'_>,
     stores: &'c [Store],
     state: &mut Value,
-    notes: bool,
 ) -> Vec<Undo<'c>> {
     let mut undo = vec![];
     for store in stores {
         match store {
             Store::Set { path, arg } => {
-                let place = reach(state, path);
-                if notes {
-                    let new = file.value(arg);
-                    undo.push(Undo::Set { path, old: std::mem::replace(place, new) });
-                } else {
-                    file.put(arg, place);
-                }
+                let new = file.value(params, arg);
+                undo.push(Undo::Set { path, old: std::mem::replace(reach(state, path), new) });
             }
             Store::Entry { path, key, value } => {
-                let key = file.value(key);
-                let value = value.as_ref().map(|value| file.value(value));
-                let noted = notes.then(|| key.clone());
-                let old = put(reach(state, path), key, value, notes);
-                if let Some(key) = noted {
-                    undo.push(Undo::Entry { path, key, old });
-                }
+                let key = file.value(params, key);
+                let value = value.as_ref().map(|value| file.value(params, value));
+                let noted = key.clone();
+                let old = put(reach(state, path), key, value, true);
+                undo.push(Undo::Entry { path, key: noted, old });
             }
         }
     }
@@ -74,6 +89,7 @@ fn put(map: &mut Value, key: Value, value: Option<Value>, notes: bool) -> Option
 
 /// Returns what stands at a path of members, to be changed. Products on the way that somebody else
 /// holds too are copied.
+#[inline]
 fn reach<'s>(mut state: &'s mut Value, path: &[u32]) -> &'s mut Value {
     for index in path {
         let Value::Product(members) = state else { unreachable!("a path leads through products") };

@@ -1,36 +1,38 @@
 //! Running lowered code.
 
-use super::code::{Arg, Base, Code, Commit, Dest, Ins, LoopKind, PlaceIx, W, walk};
+use super::code::{Arg, Base, Code, Dest, Ins, LoopKind, PlaceIx, W, walk};
+use super::words;
 use crate::code::Module;
 use crate::run::Trap;
 use crate::run::meter::{ENTRY, ITEM, MAP_LEVEL, digits};
-use crate::run::ops;
 use crate::run::t0::{Frame, Run};
 use crate::value::{Payload, Value};
 
+/// What a run is given.
+pub(super) type Params<'p> = &'p [&'p Value];
+
 /// The registers of a run, and what else values are made of.
-pub(super) struct File<'c, 'r, 'p> {
+pub(super) struct File<'c, 'r> {
     pub(super) code: &'c Code,
     pub(super) words: &'r mut [i64],
     pub(super) refs: &'r mut [Value],
-    pub(super) params: &'p [&'p Value],
     pub(super) module: &'c Module,
 }
 
 /// A run.
 pub(super) struct Exec<'c, 'r, 'p> {
-    pub(super) file: File<'c, 'r, 'p>,
+    pub(super) file: File<'c, 'r>,
+    /// For a step: payload, state, configuration.
+    pub(super) params: Params<'p>,
     /// What T0's instructions need: the limits, the context, the effects.
     pub(super) run: Run<'r>,
     pub(super) frame: &'r mut Frame,
-    /// Where output and fuel of a step go.
-    pub(super) output: (&'r mut Option<Value>, &'r mut u64),
 }
 
 /// How code ends.
 pub(super) enum Exit<'c> {
-    /// A step, which is to be committed.
-    Commit(&'c Commit),
+    /// A step, which is to be committed as the instruction there says.
+    Commit(usize),
     /// A function, with its result.
     Value(&'c Arg),
     /// The body of a loop.
@@ -44,97 +46,37 @@ impl<'c> Exec<'c, '_, '_> {
     pub(super) fn exec(&mut self, mut pc: usize) -> Result<Exit<'c>, Trap> {
         let code = self.file.code;
         loop {
+            pc = words::run(code, self.file.words, self.params, self.run.meter.fuel_mut(), pc)?;
             let ins = code.ins[pc];
             pc += 1;
             match ins {
-                Ins::Fuel { fuel } => self.run.meter.work(u64::from(fuel))?,
                 Ins::Memory { bytes } => self.run.meter.build(u64::from(bytes))?,
                 Ins::Load { to, from } => {
-                    let value = match self.file.at(from) {
-                        Value::Int(int) => *int,
-                        Value::Bool(bool) => i64::from(*bool),
-                        _ => unreachable!("a word is an Int, Bool or Duration"),
-                    };
-                    self.file.set(to, value);
-                }
-                Ins::Field { to, param, member } => {
-                    let Value::Product(members) = self.file.params[param as usize] else {
-                        unreachable!("a field is one of a product")
-                    };
-                    let value = match &members[member as usize] {
-                        Value::Int(int) => *int,
-                        Value::Bool(bool) => i64::from(*bool),
-                        _ => unreachable!("a word is an Int, Bool or Duration"),
-                    };
+                    let value = words::word(self.file.at(self.params, from));
                     self.file.set(to, value);
                 }
                 Ins::Tag { to, from } => {
-                    let Value::Sum(case, _) = self.file.at(from) else {
+                    let Value::Sum(case, _) = self.file.at(self.params, from) else {
                         unreachable!("a case is one of a variant")
                     };
                     self.file.set(to, i64::from(*case));
                 }
-                Ins::Copy { to, from } => self.file.set(to, self.file.word(from)),
-                Ins::Add { to, a, b } => {
-                    let sum = self.file.word(a).checked_add(self.file.word(b)).ok_or(Trap::Overflow)?;
-                    self.file.set(to, sum);
-                }
-                Ins::Sub { to, a, b } => {
-                    let difference =
-                        self.file.word(a).checked_sub(self.file.word(b)).ok_or(Trap::Overflow)?;
-                    self.file.set(to, difference);
-                }
-                Ins::Mul { to, a, b } => {
-                    let product = self.file.word(a).checked_mul(self.file.word(b)).ok_or(Trap::Overflow)?;
-                    self.file.set(to, product);
-                }
-                Ins::Div { to, a, b } => {
-                    let quotient = ops::quotient(self.file.word(a), self.file.word(b))?;
-                    self.file.set(to, quotient);
-                }
-                Ins::Mod { to, a, b } => {
-                    let remainder = ops::remainder(self.file.word(a), self.file.word(b))?;
-                    self.file.set(to, remainder);
-                }
-                Ins::Neg { to, a } => {
-                    let negated = self.file.word(a).checked_neg().ok_or(Trap::Overflow)?;
-                    self.file.set(to, negated);
-                }
-                Ins::Lt { to, a, b } => self.file.set(to, i64::from(self.file.word(a) < self.file.word(b))),
-                Ins::Le { to, a, b } => self.file.set(to, i64::from(self.file.word(a) <= self.file.word(b))),
-                Ins::Eq { to, a, b } => self.file.set(to, i64::from(self.file.word(a) == self.file.word(b))),
-                Ins::Not { to, a } => self.file.set(to, self.file.word(a) ^ 1),
-                Ins::Fit { word, bounds } => {
-                    let (lo, hi) = code.bounds[bounds as usize];
-                    if !(lo..=hi).contains(&self.file.word(word)) {
-                        return Err(Trap::Range);
-                    }
-                }
-                Ins::Jump { to } => pc = to as usize,
-                Ins::Unless { word, to } if self.file.word(word) == 0 => pc = to as usize,
-                Ins::UnlessLt { a, b, to } if self.file.word(a) >= self.file.word(b) => pc = to as usize,
-                Ins::UnlessLe { a, b, to } if self.file.word(a) > self.file.word(b) => pc = to as usize,
-                Ins::UnlessEq { a, b, to } if self.file.word(a) != self.file.word(b) => pc = to as usize,
-                Ins::Unless { .. } | Ins::UnlessLt { .. } | Ins::UnlessLe { .. } | Ins::UnlessEq { .. } => {}
-                Ins::Switch { tag, table } => {
-                    pc = code.tables[table as usize][self.file.word(tag) as usize] as usize;
-                }
                 Ins::Make { to, arg } => {
-                    let value = self.file.value(&code.args[arg as usize]);
+                    let value = self.file.value(self.params, &code.args[arg as usize]);
                     self.file.refs[to as usize] = value;
                 }
                 Ins::GetInt { map, key, tag, to } => self.get_int(map, key, tag, to)?,
                 Ins::Get { map, key, tag, to } => self.get(map, &code.args[key as usize], tag, to)?,
                 Ins::Index { list, index, tag, to } => self.index(list, index, tag, to),
-                Ins::Size { to, map } => self.file.set(to, self.file.map(map).size() as i64),
+                Ins::Size { to, map } => self.file.set(to, self.file.map(self.params, map).size() as i64),
                 Ins::Grow { size, map, key } => {
-                    let key = self.file.value(&code.args[key as usize]);
-                    let absent = !self.file.map(map).contains_key(&key);
+                    let key = self.file.value(self.params, &code.args[key as usize]);
+                    let absent = !self.file.map(self.params, map).contains_key(&key);
                     self.file.set(size, self.file.word(size) + i64::from(absent));
                 }
                 Ins::Shrink { size, map, key } => {
-                    let key = self.file.value(&code.args[key as usize]);
-                    let present = self.file.map(map).contains_key(&key);
+                    let key = self.file.value(self.params, &code.args[key as usize]);
+                    let present = self.file.map(self.params, map).contains_key(&key);
                     self.file.set(size, self.file.word(size) - i64::from(present));
                 }
                 Ins::PayPut { size, key } => {
@@ -151,10 +93,10 @@ impl<'c> Exec<'c, '_, '_> {
                     let plain = &code.plains[plain as usize];
                     if let Some((last, others)) = plain.args.split_last() {
                         for arg in others {
-                            let value = self.file.value(arg);
+                            let value = self.file.value(self.params, arg);
                             self.frame.stack.push(value);
                         }
-                        self.frame.value = self.file.value(last);
+                        self.frame.value = self.file.value(self.params, last);
                     }
                     self.run.plain(self.frame, &plain.op)?;
                     let value = std::mem::replace(&mut self.frame.value, Value::Unit);
@@ -167,44 +109,40 @@ impl<'c> Exec<'c, '_, '_> {
                 Ins::End => return Ok(Exit::End),
                 Ins::Stop => return Ok(Exit::Stop),
                 Ins::PayOutput { arg } => {
-                    let value = self.file.value(&code.args[arg as usize]);
+                    let value = self.file.value(self.params, &code.args[arg as usize]);
                     self.run.meter.emit(&value)?;
                 }
-                Ins::Return { commit } => return Ok(Exit::Commit(&code.commits[commit as usize])),
+                Ins::Return { .. } => return Ok(Exit::Commit(pc - 1)),
                 Ins::Leave { arg } => return Ok(Exit::Value(&code.args[arg as usize])),
                 Ins::Fail { arg } => {
-                    let Value::Text(text) = self.file.value(&code.args[arg as usize]) else {
+                    let Value::Text(text) = self.file.value(self.params, &code.args[arg as usize]) else {
                         unreachable!("FAIL takes a text")
                     };
                     return Err(Trap::Fail(text));
                 }
-                Ins::Guard { word } => {
-                    if self.file.word(word) == 0 {
-                        return Err(Trap::Guard);
-                    }
-                }
+                _ => unreachable!("`words` does this one"),
             }
         }
     }
 
     fn get_int(&mut self, map: PlaceIx, key: W, tag: W, to: Dest) -> Result<(), Trap> {
         let key = Value::Int(self.file.word(key));
-        self.run.meter.lookup_int(self.file.map(map).size())?;
-        self.file.found(tag, to, |file| file.map(map).get(&key));
+        self.run.meter.lookup_int(self.file.map(self.params, map).size())?;
+        self.file.found(self.params, tag, to, |file, params| file.map(params, map).get(&key));
         Ok(())
     }
 
     fn get(&mut self, map: PlaceIx, key: &Arg, tag: W, to: Dest) -> Result<(), Trap> {
-        let key = self.file.value(key);
-        let size = self.file.map(map).size();
+        let key = self.file.value(self.params, key);
+        let size = self.file.map(self.params, map).size();
         self.run.meter.lookup(size, &key)?;
-        self.file.found(tag, to, |file| file.map(map).get(&key));
+        self.file.found(self.params, tag, to, |file, params| file.map(params, map).get(&key));
         Ok(())
     }
 
     fn index(&mut self, list: PlaceIx, index: W, tag: W, to: Dest) {
         let index = usize::try_from(self.file.word(index)).ok();
-        self.file.found(tag, to, |file| match file.at(list) {
+        self.file.found(self.params, tag, to, |file, params| match file.at(params, list) {
             Value::List(items) => index.and_then(|index| items.get(index)),
             _ => unreachable!("the verifier asked for a list here"),
         });
@@ -214,7 +152,7 @@ impl<'c> Exec<'c, '_, '_> {
         match key {
             Arg::Int(_) => self.run.meter.lookup_int(size),
             key => {
-                let key = self.file.value(key);
+                let key = self.file.value(self.params, key);
                 self.run.meter.lookup(size, &key)
             }
         }
@@ -222,7 +160,7 @@ impl<'c> Exec<'c, '_, '_> {
 
     fn repeat(&mut self, index: usize, body: usize) -> Result<(), Trap> {
         let of = &self.file.code.loops[index];
-        let over = self.file.value(&of.over);
+        let over = self.file.value(self.params, &of.over);
         match &of.kind {
             LoopKind::Fold { .. } => self.each(&over, of.bound, body, |_, _, _| Ok(true), |_, _, _| Ok(true)),
             LoopKind::Repeat { times, .. } => {
@@ -243,7 +181,7 @@ impl<'c> Exec<'c, '_, '_> {
                     body,
                     |exec, _, _| exec.run.meter.build(each).map(|()| true),
                     |exec, key, _| {
-                        let value = exec.file.value(left);
+                        let value = exec.file.value(exec.params, left);
                         match key {
                             None => items.push_back_mut(value),
                             Some(key) => map.insert_mut(key.clone(), value),
@@ -346,7 +284,7 @@ impl<'c> Exec<'c, '_, '_> {
     }
 }
 
-impl File<'_, '_, '_> {
+impl File<'_, '_> {
     pub(super) fn word(&self, word: W) -> i64 {
         self.words[word as usize]
     }
@@ -355,32 +293,38 @@ impl File<'_, '_, '_> {
         self.words[word as usize] = value;
     }
 
-    fn at(&self, place: PlaceIx) -> &Value {
+    fn at<'v>(&'v self, params: Params<'v>, place: PlaceIx) -> &'v Value {
         let place = &self.code.places[place as usize];
         let base = match place.base {
-            Base::Param(index) => self.params[index as usize],
+            Base::Param(index) => params[index as usize],
             Base::Ref(register) => &self.refs[register as usize],
             Base::Constant(index) => &self.module.constants[index as usize].1,
         };
         walk(base, &place.path)
     }
 
-    fn map(&self, place: PlaceIx) -> &rpds::RedBlackTreeMapSync<Value, Value> {
-        match self.at(place) {
+    fn map<'v>(&'v self, params: Params<'v>, place: PlaceIx) -> &'v rpds::RedBlackTreeMapSync<Value, Value> {
+        match self.at(params, place) {
             Value::Map(map) => map,
             _ => unreachable!("the verifier asked for a map here"),
         }
     }
 
     /// Puts what was found where it goes, and whether there was something.
-    fn found(&mut self, tag: W, to: Dest, find: impl Fn(&Self) -> Option<&Value>) {
+    fn found(
+        &mut self,
+        params: Params<'_>,
+        tag: W,
+        to: Dest,
+        find: impl for<'v> Fn(&'v Self, Params<'v>) -> Option<&'v Value>,
+    ) {
         match to {
             Dest::Nowhere => {
-                let found = find(self).is_some();
+                let found = find(self, params).is_some();
                 self.set(tag, i64::from(found));
             }
             Dest::Word(word) => {
-                let (found, int) = match find(self) {
+                let (found, int) = match find(self, params) {
                     None => (0, self.word(word)),
                     Some(Value::Int(int)) => (1, *int),
                     Some(Value::Bool(bool)) => (1, i64::from(*bool)),
@@ -389,7 +333,7 @@ impl File<'_, '_, '_> {
                 self.set(tag, found);
                 self.set(word, int);
             }
-            Dest::Ref(register) => match find(self).cloned() {
+            Dest::Ref(register) => match find(self, params).cloned() {
                 None => self.set(tag, 0),
                 Some(value) => {
                     self.set(tag, 1);
@@ -412,39 +356,42 @@ impl File<'_, '_, '_> {
 
     /// Makes a value at its place. Simple ones are written there part by part; moving them there as a
     /// whole would wait for their parts to be stored first.
-    pub(super) fn put(&mut self, arg: &Arg, to: &mut Value) {
+    #[inline]
+    pub(super) fn put(&mut self, params: Params<'_>, arg: &Arg, to: &mut Value) {
         match arg {
             Arg::Int(word) => *to = Value::Int(self.word(*word)),
             Arg::Bool(word) => *to = Value::Bool(self.word(*word) != 0),
             Arg::Case(case) => *to = Value::Sum(*case, Payload::UNIT),
             Arg::Sum(case, payload) => match &**payload {
                 Arg::Int(word) => *to = Value::Sum(*case, Payload::new(Value::Int(self.word(*word)))),
-                payload => *to = Value::Sum(*case, Payload::new(self.value(payload))),
+                payload => *to = Value::Sum(*case, Payload::new(self.value(params, payload))),
             },
-            arg => *to = self.value(arg),
+            arg => *to = self.value(params, arg),
         }
     }
 
     /// Makes a value.
-    pub(super) fn value(&mut self, arg: &Arg) -> Value {
+    pub(super) fn value(&mut self, params: Params<'_>, arg: &Arg) -> Value {
         match arg {
             Arg::Unit => Value::Unit,
             Arg::Int(word) => Value::Int(self.word(*word)),
             Arg::Bool(word) => Value::Bool(self.word(*word) != 0),
-            Arg::Copy(place) => self.at(*place).clone(),
+            Arg::Copy(place) => self.at(params, *place).clone(),
             Arg::Take(register) => std::mem::replace(&mut self.refs[*register as usize], Value::Unit),
-            Arg::Product(parts) => Value::Product(parts.iter().map(|part| self.value(part)).collect()),
+            Arg::Product(parts) => {
+                Value::Product(parts.iter().map(|part| self.value(params, part)).collect())
+            }
             Arg::Case(case) => Value::Sum(*case, Payload::UNIT),
-            Arg::Sum(case, payload) => Value::Sum(*case, Payload::new(self.value(payload))),
+            Arg::Sum(case, payload) => Value::Sum(*case, Payload::new(self.value(params, payload))),
             Arg::Choice(tag, parts) => {
                 let case = self.word(*tag) as usize;
-                Value::sum(case, self.value(&parts[case]))
+                Value::sum(case, self.value(params, &parts[case]))
             }
             Arg::Changed(map, key, value) => {
-                let Value::Map(mut map) = self.value(map) else { unreachable!("a map is changed") };
-                let key = self.value(key);
+                let Value::Map(mut map) = self.value(params, map) else { unreachable!("a map is changed") };
+                let key = self.value(params, key);
                 match value {
-                    Some(value) => map.insert_mut(key, self.value(value)),
+                    Some(value) => map.insert_mut(key, self.value(params, value)),
                     None => {
                         map.remove_mut(&key);
                     }

@@ -168,7 +168,9 @@ fn touched(code: &Code, ins: &Ins) -> Touched {
     };
     let mut arg = |arg: &Arg| reads_of(code, arg, &mut |register| reads.push(register));
     match ins {
-        Ins::Field { to, .. } => touched = Touched { writes: vec![word(*to)], pure: true, ..touched },
+        Ins::Param { to, .. } | Ins::Field { to, .. } => {
+            touched = Touched { writes: vec![word(*to)], pure: true, ..touched }
+        }
         Ins::Fuel { .. } | Ins::Memory { .. } | Ins::Jump { .. } | Ins::End | Ins::Stop => {}
         Ins::Load { to, from } | Ins::Tag { to, from } => {
             touched =
@@ -339,10 +341,15 @@ fn fields(code: &mut Code) {
     for ins in ins {
         if let Ins::Load { to, from } = *ins
             && let place = &places[from as usize]
-            && let (Base::Param(param), [member]) = (place.base, &*place.path)
-            && let Ok(member) = u16::try_from(*member)
+            && let Base::Param(param) = place.base
         {
-            *ins = Ins::Field { to, param, member };
+            match &*place.path {
+                [] => *ins = Ins::Param { to, param },
+                [member] if let Ok(member) = u16::try_from(*member) => {
+                    *ins = Ins::Field { to, param, member };
+                }
+                _ => {}
+            }
         }
     }
 }

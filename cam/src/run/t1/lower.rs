@@ -109,7 +109,7 @@ pub(super) fn lower_within(
         module,
         root,
         trees: HashMap::new(),
-        code: Code { memory_max, ..Code::default() },
+        code: Code { memory_max: memory_max.unwrap_or(0), ..Code::default() },
         places: HashMap::new(),
         constants: HashMap::new(),
         metered: memory_max.is_none(),
