@@ -1,4 +1,4 @@
-//! The language page: its examples compile, its tables are those of the source.
+//! The language pages: their examples compile, their tables are those of the source.
 
 use camshaft_cam::code::op::OPS;
 use camshaft_cam::compile;
@@ -6,13 +6,22 @@ use camshaft_cam::diagnostic::Source;
 use camshaft_cam::standard::{self, Items, On};
 use camshaft_cam::suite::Options;
 use camshaft_cam::syntax;
+use camshaft_cam::verify::{VerifiedMachine, verify};
 
 const PAGE: &str = include_str!("../../docs/language.md");
 
-/// Returns the blocks of the page with this tag.
-fn blocks(tag: &str) -> Vec<&'static str> {
+/// The pages with examples: where they stand, and what they say.
+const PAGES: [(&str, &str); 2] =
+    [("docs/language.md", PAGE), ("docs/tour.md", include_str!("../../docs/tour.md"))];
+
+/// Returns the blocks with this tag, with the page that they stand on.
+fn blocks(tag: &str) -> Vec<(&'static str, &'static str)> {
     let fence = format!("```{tag}\n");
-    PAGE.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap_or("")).collect()
+    let on_page = |(name, page): (&'static str, &'static str)| {
+        let blocks = page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap_or(""));
+        blocks.map(|block| (name, block)).collect::<Vec<_>>()
+    };
+    PAGES.into_iter().flat_map(on_page).collect()
 }
 
 fn lines(errors: &[camshaft_cam::diagnostic::Diagnostic]) -> String {
@@ -20,28 +29,53 @@ fn lines(errors: &[camshaft_cam::diagnostic::Diagnostic]) -> String {
 }
 
 #[test]
-fn every_machine_on_the_page_compiles_and_its_tests_pass() {
+fn every_machine_on_the_pages_verifies_and_its_tests_pass() {
     let blocks = blocks("cam");
-    assert!(blocks.len() >= 3, "the page shows machines");
-    for block in blocks {
-        let source = Source::new("docs/language.md", block);
+    assert!(blocks.len() >= 8, "the pages show machines");
+    for (page, block) in blocks {
+        let source = Source::new(page, block);
+        let module =
+            compile::machine(&source, None).unwrap_or_else(|errors| panic!("{}\n{block}", lines(&errors)));
+        verify(module).unwrap_or_else(|error| panic!("{page}: {error}\n{block}"));
         let suite =
             compile::suite(&source, None).unwrap_or_else(|errors| panic!("{}\n{block}", lines(&errors)));
         for test in suite.tests() {
             let report = suite.run(test, Options { seed: 0, cases: 200 });
-            assert_eq!(report.failure, None, "{}", test.name());
+            assert_eq!(report.failure, None, "{page}: {}", test.name());
         }
     }
 }
 
 #[test]
-fn every_migration_on_the_page_parses() {
+fn every_migration_on_the_pages_parses() {
     let blocks = blocks("cam-migration");
-    assert!(!blocks.is_empty(), "the page shows a migration");
-    for block in blocks {
-        let source = Source::new("docs/language.md", block);
+    assert!(blocks.len() >= 2, "the pages show migrations");
+    for (page, block) in blocks {
+        let source = Source::new(page, block);
         syntax::parse_file(&source).unwrap_or_else(|errors| panic!("{}\n{block}", lines(&errors)));
     }
+}
+
+/// The migration of the tour leads from its last machine to the version that the text describes.
+#[test]
+fn the_migration_of_the_tour_is_an_edge() {
+    let (_, old) = *blocks("cam").last().expect("the tour ends in a machine");
+    let (page, migration) = *blocks("cam-migration").last().expect("the tour has a migration");
+    let new = old
+        .replace("at: Int }", "at: Int, cents: Int }")
+        .replace("at: ctx.now }", "at: ctx.now, cents: config.price }");
+    assert_ne!(old, new);
+    let machine = |text: &str, predecessor: Option<&VerifiedMachine>| {
+        let source = Source::new("docs/tour.md", text);
+        let module = compile::machine(&source, predecessor.map(VerifiedMachine::module))
+            .unwrap_or_else(|errors| panic!("{}", lines(&errors)));
+        verify(module).unwrap_or_else(|error| panic!("{error}")).into_machine().expect("it is a machine")
+    };
+    let old = machine(old, None);
+    let new = machine(&new, Some(&old));
+    let edge = compile::edge(&old, &new, Some(&Source::new(page, migration)))
+        .unwrap_or_else(|errors| panic!("{}", lines(&errors)));
+    verify(edge).unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
@@ -52,7 +86,7 @@ fn the_tables_of_standard_functions_are_those_of_the_source() {
         for standard in standard::all().filter(|standard| standard.on == on) {
             let of = match standard.items {
                 Items::Any => String::new(),
-                items => format!(" (a List of {})", items.words()),
+                items => format!(" (on a List of {})", items.words()),
             };
             let (expression, value) = standard.examples[0];
             page += &format!(

@@ -205,6 +205,11 @@ fn every_fault_of_a_migration_says_what_is_open() {
         ("up (old) = { a: 1, b: \"\" }\nup (old) = { a: 1, b: \"\" }", "E0406", "`up` stands twice"),
         ("rename State.gone to c", "E0209", "of the new version has no member `c`"),
         ("rename Stat.gone to b", "E0201", "the old version has no type `Stat`"),
+        ("rename Stat.gone to b", "E0201", "did you mean `State`?"),
+        ("drop State.gon", "E0209", "did you mean `gone`?"),
+        ("drop State.other", "E0209", "it has `a` and `gone`"),
+        ("lift Goo => Go", "E0208", "did you mean `Go`?"),
+        ("add Input.Go = 1", "E0405", "`add` is for fields of records"),
         ("drop State", "E0405", "an edit names a type and a member of it"),
         ("add State.b = 1", "E0210", "expected Text, found Int"),
         ("add State.c = 1", "E0209", "of the new version has no member `c`"),
@@ -225,6 +230,19 @@ fn every_fault_of_a_migration_says_what_is_open() {
     let header = compile::migration_header(&Source::new("m.cam", "migration stock from \"1.3.0\"\n"))
         .expect("a header");
     assert_eq!((&*header.machine, &*header.from), ("stock", "1.3.0"));
+}
+
+#[test]
+fn every_code_of_migrations_stands_in_a_test() {
+    let here = include_str!("migrations.rs");
+    let sources = [include_str!("../src/check/migration.rs"), include_str!("../src/compile/mod.rs")];
+    let mut codes = std::collections::BTreeSet::new();
+    for part in sources.iter().flat_map(|source| source.split("\"E04").skip(1)) {
+        codes.insert(format!("E04{}", &part[..2]));
+    }
+    assert!(codes.len() >= 6, "the codes stand in the sources as texts: {codes:?}");
+    let missing: Vec<&String> = codes.iter().filter(|code| !here.contains(code.as_str())).collect();
+    assert!(missing.is_empty(), "no test for {missing:?}");
 }
 
 /// A predecessor's bundle may come from anybody.

@@ -465,10 +465,9 @@ impl Checker<'_> {
                 Err(Reported) => faulty = true,
             }
         }
-        if faulty {
-            return Err(Reported);
-        }
-        self.callees_first(checked)
+        // Recursion among those that are right is told beside the faults of the others.
+        let ordered = self.callees_first(checked);
+        if faulty { Err(Reported) } else { ordered }
     }
 
     fn callees_first(

@@ -6,7 +6,7 @@ use super::expr::inject;
 use super::pattern::Pat;
 use super::{Checked, Checker, Reported, listed};
 use crate::derive::{Edits, judge};
-use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::diagnostic::{Diagnostic, Source, Span, did_you_mean};
 use crate::hir::{Decision, Expr, ExprKind, Function, FunctionId, Match};
 use crate::syntax::ast::{self, MigrationFile, MigrationItem};
 use crate::ty::{Kind, Ty};
@@ -204,17 +204,28 @@ impl Checker<'_> {
         let declared = module.debug.types.iter().find(|(name, _)| *name == type_name.text);
         let Some((_, ty)) = declared else {
             let message = format!("{which} version has no type `{}`", type_name.text);
-            return Err(self.plain("E0201", &type_name.span, message, "not declared there"));
+            let mut diagnostic = self.diagnostic("E0201", &type_name.span, message, "not declared there");
+            let names = module.debug.types.iter().map(|(name, _)| &**name);
+            diagnostic.help =
+                did_you_mean(&type_name.text, names).map(|near| format!("did you mean `{near}`?"));
+            return Err(self.fault(diagnostic));
         };
         let ty = module.ty(*ty).clone();
-        let has = match ty.kind() {
-            Kind::Record(record) => record.index(&member.text).is_some(),
-            Kind::Variant(variant) => variant.index(&member.text).is_some(),
-            _ => false,
+        let members: Vec<&str> = match ty.kind() {
+            Kind::Record(record) => record.fields.iter().map(|field| &*field.label).collect(),
+            Kind::Variant(variant) => variant.cases.iter().map(|case| &*case.label).collect(),
+            _ => Vec::new(),
         };
-        if !has {
+        if !members.contains(&&*member.text) {
             let message = format!("`{}` of {which} version has no member `{}`", type_name.text, member.text);
-            return Err(self.plain("E0209", &member.span, message, "no such member"));
+            let mut diagnostic = self.diagnostic("E0209", &member.span, message, "no such member");
+            let near = did_you_mean(&member.text, members.iter().copied());
+            diagnostic.help = match (near, members.as_slice()) {
+                (Some(near), _) => Some(format!("did you mean `{near}`?")),
+                (None, []) => None,
+                (None, members) => Some(format!("it has {}", super::listed(members.iter().copied()))),
+            };
+            return Err(self.fault(diagnostic));
         }
         Ok((ty, member.text.clone()))
     }

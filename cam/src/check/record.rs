@@ -33,9 +33,13 @@ impl Checker<'_> {
             "self" => (2, Ty::text()),
             "seed" => (3, Ty::int()),
             other => {
-                let diagnostic = self
-                    .diagnostic("E0209", &name.span, format!("`ctx` has no field `{other}`"), "no such field")
-                    .help("it has `now`, `seq`, `self` and `seed`");
+                let near = did_you_mean(other, ["now", "seq", "self", "seed"]);
+                let help = near.map_or_else(
+                    || "it has `now`, `seq`, `self` and `seed`".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let message = format!("`ctx` has no field `{other}`");
+                let diagnostic = self.diagnostic("E0209", &name.span, message, "no such field").help(help);
                 return Err(self.fault(diagnostic));
             }
         };

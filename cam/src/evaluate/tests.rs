@@ -19,6 +19,7 @@ use crate::verify::{Verified, verify};
 const PROGRAMS: &[&str] = &[
     include_str!("../../tests/fixtures/stock.cam"),
     include_str!("../../tests/fixtures/everything.cam"),
+    include_str!("../../tests/fixtures/library.cam"),
     include_str!("../../../examples/counter/v3/apps/counter/machines/counter.cam"),
     include_str!("../../../examples/pingpong/v3/apps/ping/machines/client.cam"),
     include_str!("../../../examples/pingpong/v3/apps/pong/machines/server.cam"),

@@ -54,6 +54,23 @@ const TYPES: usize = 7;
 const FUNCTIONS: usize = 7 + 5 + 2 + 4 + 2;
 
 #[test]
+fn each_error_stands_in_a_test() {
+    let (_, errors) = include_str!("../decode.rs").split_once("pub enum DecodeError {").expect("it is there");
+    let (errors, _) = errors.split_once("\n}").expect("it ends");
+    // A variant begins a line after four blanks; fields and comments stand otherwise.
+    let names: Vec<&str> = errors
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ").filter(|line| line.starts_with(char::is_uppercase)))
+        .map(|line| line.trim_end_matches([' ', ',', '{']))
+        .collect();
+    assert!(names.len() >= 18, "the errors are found: {names:?}");
+    let here = include_str!("tests.rs");
+    let missing: Vec<&&str> =
+        names.iter().filter(|name| !here.contains(&format!("DecodeError::{name}"))).collect();
+    assert!(missing.is_empty(), "no test for {missing:?}");
+}
+
+#[test]
 fn what_is_no_module_at_all_is_refused() {
     assert_eq!(decode(b""), Err(DecodeError::Magic));
     assert_eq!(decode(b"CAM1\x01"), Err(DecodeError::Magic));
