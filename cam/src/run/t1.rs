@@ -28,9 +28,9 @@ use std::sync::Arc;
 use super::t0::{Frame, Run};
 use super::{Ctx, Effect, Limits, Trap, check_weight, nests};
 use crate::code::FuncIx;
-use crate::value::Value;
+use crate::value::{Payload, Value};
 use crate::verify::{VerifiedMachine, VerifiedModule};
-use code::{Code, Ins};
+use code::{Arg, Code, Ins};
 use exec::{Exec, Exit, File};
 use lower::{Root, lower};
 
@@ -144,9 +144,11 @@ impl Lowered {
             registers.done = Done { output: outcome.output, effects: outcome.effects, fuel: outcome.fuel };
             return Ok(&mut registers.done);
         };
-        registers.done.effects.clear();
+        if !registers.done.effects.is_empty() {
+            registers.done.effects.clear();
+        }
         let params: [&Value; 3] = [payload, state, config];
-        let mut left = limits.fuel;
+        let mut left = limits.fuel.checked_sub(code.entry_fuel).ok_or(Trap::Fuel)?;
         let pc = words::run(code, registers.words_of(&parts.codes, case), &params, &mut left, 0)?;
         let mut commit = pc;
         if !matches!(code.ins[pc], Ins::Return { .. }) {
@@ -169,6 +171,7 @@ impl Lowered {
         registers.done.fuel = limits.fuel - left;
         let (mut file, output) = registers.file(case, code, &parts.machine.0);
         match &commit.output {
+            Some(Arg::Case(case)) => *output = Some(Value::Sum(*case, Payload::UNIT)),
             Some(arg) => file.put(&params, arg, output.get_or_insert(Value::Unit)),
             None => *output = None,
         }
@@ -274,7 +277,7 @@ impl Codes {
             return super::call(module, function, args.iter().map(|arg| (*arg).clone()).collect(), limits);
         };
         let mut exec = registers.begin(self, index, code, args, (module, None, limits));
-        let result = match exec.exec(0) {
+        let result = match exec.start() {
             Ok(Exit::Value(arg)) => Ok(exec.file.value(exec.params, arg)),
             Ok(_) => unreachable!("a function ends in a value"),
             Err(trap) => Err(trap),
@@ -330,6 +333,9 @@ impl Registers {
     /// Lets go of all values, so that nothing holds a part of the state but the state.
     #[inline(always)]
     fn clear(&mut self, code: &Code) {
+        if code.refs == 0 && code.plains.is_empty() {
+            return;
+        }
         let used = self.refs.len().min(code.refs);
         for value in &mut self.refs[..used] {
             *value = Value::Unit;

@@ -23,6 +23,8 @@ pub(super) type ArgIx = u16;
 #[derive(Debug, Default)]
 pub(super) struct Code {
     pub(super) ins: Vec<Ins>,
+    /// What the first block costs; it is paid before the first instruction.
+    pub(super) entry_fuel: u64,
     pub(super) places: Vec<Place>,
     pub(super) args: Vec<Arg>,
     pub(super) plains: Vec<Plain>,

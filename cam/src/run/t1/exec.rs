@@ -42,6 +42,12 @@ pub(super) enum Exit<'c> {
 }
 
 impl<'c> Exec<'c, '_, '_> {
+    /// Runs all of it.
+    pub(super) fn start(&mut self) -> Result<Exit<'c>, Trap> {
+        self.run.meter.work(self.file.code.entry_fuel)?;
+        self.exec(0)
+    }
+
     /// Runs from an instruction to an end.
     pub(super) fn exec(&mut self, mut pc: usize) -> Result<Exit<'c>, Trap> {
         let code = self.file.code;

@@ -31,7 +31,12 @@ impl Set {
 
 /// Drops what is not needed, and takes what is needed no more.
 pub(super) fn takes(mut code: Code) -> Code {
-    let keep = pass(&mut code);
+    let mut keep = pass(&mut code);
+    // Nothing jumps to the first instruction, which pays for the first block.
+    if let Some(Ins::Fuel { fuel }) = code.ins.first() {
+        code.entry_fuel = u64::from(*fuel);
+        keep[0] = false;
+    }
     compact(&mut code, &keep);
     fields(&mut code);
     code

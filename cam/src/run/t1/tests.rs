@@ -100,7 +100,7 @@ fn run_t1(
         );
     };
     let mut exec = registers.begin(&arrow.codes, 0, code, args, (&arrow.module, None, limits));
-    let result = match exec.exec(0) {
+    let result = match exec.start() {
         Ok(Exit::Value(arg)) => Ok(exec.file.value(exec.params, arg)),
         Ok(_) => unreachable!("a function ends in a value"),
         Err(trap) => Err(trap),
