@@ -1,7 +1,7 @@
 //! The language pages: their examples compile, their tables are those of the source.
 
 use camshaft_cam::code::op::OPS;
-use camshaft_cam::compile;
+use camshaft_cam::compile::{self, Modules};
 use camshaft_cam::diagnostic::Source;
 use camshaft_cam::standard::{self, Items, On};
 use camshaft_cam::suite::Options;
@@ -28,17 +28,26 @@ fn lines(errors: &[camshaft_cam::diagnostic::Diagnostic]) -> String {
     errors.iter().map(|error| error.one_line() + "\n").collect()
 }
 
+/// The type modules on the pages.
+fn modules() -> Modules {
+    let sources: Vec<Source> =
+        blocks("cam-types").into_iter().map(|(page, block)| Source::new(page, block)).collect();
+    assert!(!sources.is_empty(), "the pages show a type module");
+    Modules::read(&sources).unwrap_or_else(|errors| panic!("{}", lines(&errors)))
+}
+
 #[test]
 fn every_machine_on_the_pages_verifies_and_its_tests_pass() {
     let blocks = blocks("cam");
     assert!(blocks.len() >= 8, "the pages show machines");
+    let modules = modules();
     for (page, block) in blocks {
         let source = Source::new(page, block);
-        let module =
-            compile::machine(&source, None).unwrap_or_else(|errors| panic!("{}\n{block}", lines(&errors)));
+        let module = compile::machine_with(&source, &modules, None)
+            .unwrap_or_else(|errors| panic!("{}\n{block}", lines(&errors)));
         verify(module).unwrap_or_else(|error| panic!("{page}: {error}\n{block}"));
-        let suite =
-            compile::suite(&source, None).unwrap_or_else(|errors| panic!("{}\n{block}", lines(&errors)));
+        let suite = compile::suite_with(&source, &modules, None)
+            .unwrap_or_else(|errors| panic!("{}\n{block}", lines(&errors)));
         for test in suite.tests() {
             let report = suite.run(test, Options { seed: 0, cases: 200 });
             assert_eq!(report.failure, None, "{page}: {}", test.name());

@@ -149,6 +149,11 @@ fn every_fault_of_a_project_says_what_and_where() {
     unchanged.insert(MIGRATION.to_owned(), "migration counter from \"1.0.0\"\n\nup (old) = old\n".to_owned());
     let mut renamed = with(&unchanged, APPUP, "machines.counter", "machines.clock");
     renamed.insert(MIGRATION.to_owned(), "migration clock from \"1.0.0\"\n\nup (old) = old\n".to_owned());
+    let in_types = |path: &str, text: &str| {
+        let mut files = with(&two, MACHINE, "machine counter", "machine counter\nuse shared");
+        files.insert(format!("apps/counter/types/{path}.cam"), text.to_owned());
+        files
+    };
     let cases: Vec<(&str, Files, &[&Built], &str)> = vec![
         ("R0101", Files::new(), found, "there is no release.toml here"),
         ("R0101", without(&two, APP), found, "there is no apps/counter/app.toml"),
@@ -255,6 +260,30 @@ fn every_fault_of_a_project_says_what_and_where() {
         ("R0115", unchanged, found, "counter/counter is the same as in 1.0.0"),
         ("R0115", renamed, found, "counter has no machine clock"),
         (
+            "R0118",
+            in_types("common", "types shared\n"),
+            found,
+            "apps/counter/types/common.cam:1:7: this file declares the type module `shared`",
+        ),
+        (
+            "R0118",
+            in_types("deep/shared", "types shared\n"),
+            found,
+            "move it to apps/counter/types/shared.cam, or give it the name of the file",
+        ),
+        (
+            "E0201",
+            in_types("shared", "types shared\ntype A = B\n"),
+            found,
+            "apps/counter/types/shared.cam:2:10: there is no type `B`",
+        ),
+        (
+            "E0601",
+            in_types("sharde", "types sharde\n"),
+            found,
+            "apps/counter/machines/counter.cam:3:5: there is no type module `shared` | not in this application | did you mean `sharde`?",
+        ),
+        (
             "E0401",
             without(&without(&two, APPUP), MIGRATION),
             found,
@@ -274,6 +303,20 @@ fn every_fault_of_a_project_says_what_and_where() {
     for (code, _) in project::CODES {
         assert!(seen.contains_key(code) || elsewhere.contains(code), "no case for {code}");
     }
+}
+
+#[test]
+fn declarations_that_move_into_a_type_module_change_no_machine() {
+    let whole = good("counter/v1", &[]);
+    let machine = "apps/counter/machines/counter.cam";
+    let mut files = with(&example("counter/v1"), machine, "type Output = Ok | Count(Int)\n", "use answers\n");
+    files.insert(
+        "apps/counter/types/answers.cam".to_owned(),
+        "types answers\ntype Output = Ok | Count(Int)\n".to_owned(),
+    );
+    let parted = build(&files, &[]).unwrap_or_else(|faults| panic!("{faults}"));
+    let machine = |built: &Built| built.release.resolved.apps[0].machines[0].digest;
+    assert_eq!(machine(&parted), machine(&whole));
 }
 
 #[test]

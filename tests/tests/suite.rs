@@ -169,3 +169,20 @@ fn tests_are_checked_with_the_project_and_are_no_part_of_the_bundle() {
         assert!(done.stderr.contains("error[E0210]: expected Int, found Bool"), "{done:#?}");
     }
 }
+
+#[test]
+fn the_type_modules_of_an_application_are_there_in_its_tests() {
+    let world = world();
+    world.write("app/types/sums.cam", "types sums\nfn twice(n: Int) -> Int = n * 2\n");
+    let machine = "machine m\nuse sums\ntype State = Int\ntype Input = | Go\ninit = 1\non Go => (twice(state), ())\n\
+                   test \"it doubles\" { run Go; expect state == twice(1) }\n";
+    world.write("app/machines/m.cam", machine);
+    for path in [".", "app", "app/machines/m.cam"] {
+        let done = world.run(&["test", "--path", path]).expect(0);
+        assert!(done.stdout.starts_with("1 test passed"), "{path}: {done:#?}");
+    }
+    world.write("app/types/sums.cam", "types sums\nfn twice(n: Int) -> Text = n * 2\n");
+    let done = world.run(&["test", "--path", "."]).refused("no test was run: a file has faults");
+    assert!(done.stderr.contains("app/types/sums.cam:2:28"), "{done:#?}");
+    assert!(!done.stderr.contains("m.cam"), "the machine has no fault of its own: {done:#?}");
+}

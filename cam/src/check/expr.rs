@@ -123,7 +123,11 @@ impl Checker<'_> {
                 }
                 Ok(Expr::new(ExprKind::Local(local), ty, span.clone()))
             }
-            Bound::Const(value) => Ok(Expr { span: span.clone(), ..value }),
+            Bound::Const(value, calls) => {
+                // Whoever names a constant calls what it calls.
+                self.calls.extend(calls);
+                Ok(Expr { span: span.clone(), ..value })
+            }
             Bound::Ctx => {
                 let diagnostic = self
                     .diagnostic("E0237", span, "`ctx` is no value of its own", "a field is needed")

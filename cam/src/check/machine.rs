@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::modules::{INPUT, Items, Modules};
 use super::outlet::{CheckedChannel, CheckedPort};
 use super::test::Around;
 use super::{Bound, Checked, Checker, Reported, Signature, listed};
@@ -61,13 +62,26 @@ pub fn check(
     file: &MachineFile,
     predecessor: Option<&Module>,
 ) -> Result<CheckedMachine, Vec<Diagnostic>> {
+    check_with(source, file, &Modules::default(), predecessor)
+}
+
+/// Checks a machine file of an application with type modules.
+///
+/// # Errors
+///
+/// All faults of the file.
+pub fn check_with(
+    source: &Source,
+    file: &MachineFile,
+    modules: &Modules,
+    predecessor: Option<&Module>,
+) -> Result<CheckedMachine, Vec<Diagnostic>> {
     let mut checker = Checker::new(source);
-    if let Some(predecessor) = predecessor {
-        let types = &predecessor.debug.types;
-        checker.types.predecessor =
-            types.iter().map(|(name, ty)| (name.clone(), predecessor.ty(*ty).clone())).collect();
-    }
-    match checker.machine(file) {
+    let items = Items::of_machine(file);
+    let predecessor = predecessor.map(types_of).unwrap_or_default();
+    checker.use_modules(modules, &items, &predecessor);
+    checker.types.predecessor = predecessor;
+    match checker.machine(file, &items) {
         Ok(machine) if checker.errors.is_empty() => Ok(machine),
         _ => {
             assert!(!checker.errors.is_empty(), "what was reported stands in the list");
@@ -77,27 +91,29 @@ pub fn check(
     }
 }
 
+/// Returns the declared types of a module that was compiled before.
+pub(super) fn types_of(module: &Module) -> BTreeMap<Arc<str>, Ty> {
+    module.debug.types.iter().map(|(name, ty)| (name.clone(), module.ty(*ty).clone())).collect()
+}
+
 impl Checker<'_> {
-    fn machine(&mut self, file: &MachineFile) -> Checked<CheckedMachine> {
+    fn machine(&mut self, file: &MachineFile, items: &Items<'_>) -> Checked<CheckedMachine> {
         let keyed = self.key(file);
-        self.declare_types(file.items.iter().filter_map(|item| match item {
-            Item::Type(declaration) => Some(declaration),
-            _ => None,
-        }));
+        self.declare_types(items.types.iter().copied());
         let config = self.config(file);
         let state = self.required_type(file, "State");
         let input = self.required_type(file, "Input");
         let output = match self.types.get("Output") {
             Some(output) => Ok(output.clone()),
-            None if declared(file, "Output").is_some() => Err(Reported),
+            None if self.types.declares("Output") => Err(Reported),
             None => Ok(Ty::unit()),
         };
         let input = input.and_then(|input| self.input_variant(file, input));
-        let internal = input.as_ref().map(|input| internal_cases(file, input)).unwrap_or_default();
-        let declared_functions = self.declare_functions(functions_of(file));
-        self.constants(file);
+        let internal = input.as_ref().map(|input| self.internal_cases(file, input)).unwrap_or_default();
+        let declared_functions = self.declare_functions(items.functions.iter().copied());
+        self.constants(&items.constants);
         let outlets = input.as_ref().ok().map(|input| self.declare_outlets(file, input, &internal));
-        let functions = self.check_functions(functions_of(file), declared_functions);
+        let functions = self.check_functions(items.functions.iter().copied(), declared_functions);
         let init = self.init(file, &config, &state);
         let invariants = self.invariants(file, &state);
         let handlers = match (&input, &state, &output, &config) {
@@ -117,7 +133,8 @@ impl Checker<'_> {
             _ => Err(Reported),
         };
         let (channels, ports) = outlets?;
-        let mut types = self.types.named().to_vec();
+        let mut types = std::mem::take(&mut self.shared_types);
+        types.extend_from_slice(&self.types.named()[self.imported_types..]);
         let config = config?;
         if config.as_record().is_some() {
             types.push((CONFIG.into(), config.clone()));
@@ -130,7 +147,7 @@ impl Checker<'_> {
             input: input?,
             internal,
             output: output?,
-            functions: functions?,
+            functions: std::mem::take(&mut self.shared_functions).into_iter().chain(functions?).collect(),
             init: init?,
             handlers: handlers?,
             invariants: invariants?,
@@ -190,11 +207,31 @@ impl Checker<'_> {
         }
     }
 
+    /// Returns where `Input` is declared, or where it comes from.
+    fn span_of_input(&self, file: &MachineFile) -> Span {
+        let imported = self.imported_input.as_ref().map(|(_, span)| span);
+        let own = declared(file, INPUT).map(|declaration| &declaration.name.span);
+        own.or(imported).unwrap_or(&file.name.span).clone()
+    }
+
+    /// Returns which cases of the input are declared `internal`, in the order of the type.
+    fn internal_cases(&self, file: &MachineFile, input: &Ty) -> Vec<bool> {
+        let variant = input.as_variant().expect("checked to be a variant");
+        let imported = self.imported_input.as_ref().map(|(declaration, _)| *declaration);
+        let declared = match declared(file, INPUT).or(imported).map(|declaration| &declaration.body) {
+            Some(ast::TypeExpr::Variant(declared, _)) => declared.as_slice(),
+            _ => &[],
+        };
+        let is_internal =
+            |label: &str| declared.iter().any(|case| case.internal && &*case.name.text == label);
+        variant.cases.iter().map(|case| is_internal(&case.label)).collect()
+    }
+
     fn required_type(&mut self, file: &MachineFile, name: &str) -> Checked<Ty> {
         if let Some(ty) = self.types.get(name) {
             return Ok(ty.clone());
         }
-        if declared(file, name).is_some() {
+        if self.types.declares(name) {
             return Err(Reported);
         }
         let diagnostic = self
@@ -210,22 +247,23 @@ impl Checker<'_> {
         if input.as_variant().is_some() {
             return Ok(input);
         }
-        let span = declared(file, "Input").map_or(file.name.span.clone(), |decl| decl.name.span.clone());
+        let span = self.span_of_input(file);
         let diagnostic = self
             .diagnostic("E0205", &span, "`Input` is a variant", "not a variant")
             .help("write its cases: `type Input = Incr | Read`");
         Err(self.fault(diagnostic))
     }
 
-    fn constants(&mut self, file: &MachineFile) {
-        for item in &file.items {
-            let Item::Const(name, ty, value) = item else { continue };
+    /// Checks constants and brings them into scope.
+    pub(super) fn constants(&mut self, constants: &[&ast::ConstDecl]) {
+        for ast::ConstDecl { name, ty, value } in constants.iter().copied() {
+            self.calls.clear();
             let checked = match ty {
                 Some(ty) => self.resolve(ty).and_then(|ty| self.expr(value, Some(&ty))),
                 None => self.expr(value, None),
             };
             let bound = match checked {
-                Ok(value) => Bound::Const(value),
+                Ok(value) => Bound::Const(value, std::mem::take(&mut self.calls)),
                 Err(Reported) => Bound::Faulty,
             };
             if self.scopes.iter().any(|(other, _)| *other == name.text) {
@@ -345,7 +383,7 @@ impl Checker<'_> {
             .map(|(_, case)| &*case.label)
             .collect();
         if !missing.is_empty() && !faulty {
-            let span = declared(file, "Input").map_or(file.name.span.clone(), |decl| decl.name.span.clone());
+            let span = self.span_of_input(file);
             let diagnostic = self
                 .diagnostic(
                     "E0219",
@@ -405,7 +443,7 @@ impl Checker<'_> {
         declarations: impl Iterator<Item = &'f ast::FunctionDecl>,
     ) -> Checked<()> {
         let mut faulty = false;
-        for (index, declaration) in declarations.enumerate() {
+        for (index, declaration) in (self.function_base..).zip(declarations) {
             let name = &declaration.name;
             if self.functions.contains_key(&name.text) || self.faulty_functions.contains(&name.text) {
                 self.plain(
@@ -443,7 +481,7 @@ impl Checker<'_> {
     ) -> Checked<Vec<(FunctionId, Function)>> {
         let mut faulty = declared.is_err();
         let mut checked: BTreeMap<FunctionId, (Function, Vec<FunctionId>, Span)> = BTreeMap::new();
-        for (index, declaration) in declarations.enumerate() {
+        for (index, declaration) in (self.function_base..).zip(declarations) {
             let Some(signature) = self.functions.get(&declaration.name.text).cloned() else { continue };
             if signature.id != FunctionId(index) {
                 continue;
@@ -510,27 +548,9 @@ fn function(name: &str, params: Vec<(Local, Ty)>, result: Ty, body: Expr) -> Fun
     Function { name: name.into(), params, result, body }
 }
 
-fn functions_of(file: &MachineFile) -> impl Iterator<Item = &ast::FunctionDecl> + Clone {
-    file.items.iter().filter_map(|item| match item {
-        Item::Function(declaration) => Some(declaration),
-        _ => None,
-    })
-}
-
 fn declared<'f>(file: &'f MachineFile, name: &str) -> Option<&'f TypeDecl> {
     file.items.iter().find_map(|item| match item {
         Item::Type(declaration) if &*declaration.name.text == name => Some(declaration),
         _ => None,
     })
-}
-
-/// Returns which cases of the input are declared `internal`, in the order of the type.
-fn internal_cases(file: &MachineFile, input: &Ty) -> Vec<bool> {
-    let declared = declared(file, "Input").map(|declaration| &declaration.body);
-    let Some(ast::TypeExpr::Variant(declared, _)) = declared else {
-        return input.as_variant().map_or_else(Vec::new, |variant| vec![false; variant.cases.len()]);
-    };
-    let variant = input.as_variant().expect("checked to be a variant");
-    let is_internal = |label: &str| declared.iter().any(|case| case.internal && &*case.name.text == label);
-    variant.cases.iter().map(|case| is_internal(&case.label)).collect()
 }

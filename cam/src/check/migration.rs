@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::expr::inject;
+use super::machine::types_of;
+use super::modules::{Items, Modules};
 use super::pattern::Pat;
 use super::{Checked, Checker, Reported, listed};
 use crate::derive::{Edits, judge};
@@ -42,10 +44,14 @@ pub struct CheckedMigration {
 pub fn check(
     source: &Source,
     file: &MigrationFile,
+    modules: &Modules,
     from: &VerifiedMachine,
     to: &VerifiedMachine,
 ) -> Result<CheckedMigration, Vec<Diagnostic>> {
     let mut checker = Checker::new(source);
+    let items = Items::of_migration(file);
+    // The new machine was compiled with these modules: its types are those that they declare.
+    checker.use_modules(modules, &items, &types_of(to.module()));
     for machine in [to, from] {
         let module = machine.module();
         for (name, ty) in &module.debug.types {
@@ -54,7 +60,7 @@ pub fn check(
             }
         }
     }
-    match checker.migration(file, from, to) {
+    match checker.migration(file, &items, from, to) {
         Ok(migration) if checker.errors.is_empty() => Ok(migration),
         _ => {
             assert!(!checker.errors.is_empty(), "what was reported stands in the list");
@@ -70,23 +76,13 @@ impl Checker<'_> {
     fn migration(
         &mut self,
         file: &MigrationFile,
+        items: &Items<'_>,
         from: &VerifiedMachine,
         to: &VerifiedMachine,
     ) -> Checked<CheckedMigration> {
-        self.declare_types(file.items.iter().filter_map(|item| match item {
-            MigrationItem::Type(declaration) => Some(declaration),
-            _ => None,
-        }));
-        let helpers: Vec<&ast::FunctionDecl> = file
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                MigrationItem::Function(declaration) => Some(declaration),
-                _ => None,
-            })
-            .collect();
-        let declared = self.declare_functions(helpers.iter().copied());
-        let functions = self.check_functions(helpers.iter().copied(), declared);
+        self.declare_types(items.types.iter().copied());
+        let declared = self.declare_functions(items.functions.iter().copied());
+        let functions = self.check_functions(items.functions.iter().copied(), declared);
         let edits = self.edits(file, from, to);
         let forth = edits.clone().map(Arc::new).unwrap_or_default();
         let back = Arc::new(forth.reversed());
@@ -116,7 +112,7 @@ impl Checker<'_> {
             _ => None,
         });
         Ok(CheckedMigration {
-            functions: functions?,
+            functions: std::mem::take(&mut self.shared_functions).into_iter().chain(functions?).collect(),
             up: up?,
             down: down?,
             lift: lift?,

@@ -16,6 +16,7 @@ mod items;
 pub mod machine;
 mod make;
 pub mod migration;
+pub mod modules;
 mod operator;
 mod outlet;
 mod pattern;
@@ -30,11 +31,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Source, Span, did_you_mean};
-use crate::hir::{Expr, ExprKind, FunctionId, Local, Unary};
+use crate::hir::{Expr, ExprKind, Function, FunctionId, Local, Unary};
 use crate::syntax::ast;
 use crate::ty::{Kind, Ty, TyError};
 use crate::value::Value;
 
+use modules::Exports;
+pub use modules::Modules;
 pub(crate) use operator::widened;
 pub use outlet::{CheckedChannel, CheckedPort};
 pub(crate) use types::Types;
@@ -52,8 +55,8 @@ pub(crate) type Checked<T> = Result<T, Reported>;
 #[derive(Debug, Clone)]
 enum Bound {
     Local(Local, Ty),
-    /// A constant of the file.
-    Const(Expr),
+    /// A constant, and the functions that it calls.
+    Const(Expr, Vec<FunctionId>),
     /// `ctx`.
     Ctx,
     /// Its own expression was faulty.
@@ -91,6 +94,18 @@ pub(crate) struct Checker<'a> {
     expanded: usize,
     /// The test that is being checked.
     test: Option<Box<test::Testing>>,
+    /// The type modules that were checked.
+    modules: BTreeMap<Arc<str>, Exports<'a>>,
+    /// Their types, under the names by which the next version knows them.
+    shared_types: Vec<(Arc<str>, Ty)>,
+    /// Their functions, callees first.
+    shared_functions: Vec<(FunctionId, Function)>,
+    /// How many functions were declared before those of the file or module at hand.
+    function_base: usize,
+    /// How many of the named types come from modules.
+    imported_types: usize,
+    /// The declaration of `Input` in a module, and where it is used.
+    imported_input: Option<(&'a ast::TypeDecl, Span)>,
 }
 
 impl<'a> Checker<'a> {
@@ -110,6 +125,12 @@ impl<'a> Checker<'a> {
             definitions: definition::Definitions::default(),
             expanded: 0,
             test: None,
+            modules: BTreeMap::new(),
+            shared_types: Vec::new(),
+            shared_functions: Vec::new(),
+            function_base: 0,
+            imported_types: 0,
+            imported_input: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::modules::INPUT;
 use super::{Checked, Checker, Reported, listed};
 use crate::diagnostic::{Span, did_you_mean};
 use crate::syntax::ast::{CaseDecl, FieldDecl, Name, TypeArg, TypeDecl, TypeExpr};
@@ -49,6 +50,16 @@ impl Types {
         if self.declared.insert(name.clone(), Slot::Resolved(ty.clone())).is_none() {
             self.order.push((name.clone(), ty));
         }
+    }
+
+    /// Notes a type that was declared elsewhere and is faulty: uses of it are silent.
+    pub(crate) fn insert_faulty(&mut self, name: &Arc<str>) {
+        self.declared.insert(name.clone(), Slot::Faulty);
+    }
+
+    /// Returns true when a type of this name was declared, faulty or not.
+    pub(crate) fn declares(&self, name: &str) -> bool {
+        self.declared.contains_key(name)
     }
 
     /// Returns the name under which a type was declared, else the type as written out.
@@ -160,7 +171,7 @@ impl Checker<'_> {
             Some(Slot::Declared(declaration)) => {
                 self.types.declared.insert(name.text.clone(), Slot::Open);
                 let old = self.types.predecessor.get(&name.text).cloned();
-                let resolved = self.resolve_body(&declaration.body, old.as_ref());
+                let resolved = self.resolve_body(&declaration, old.as_ref());
                 let slot = resolved.clone().map_or(Slot::Faulty, Slot::Resolved);
                 self.types.declared.insert(name.text.clone(), slot);
                 resolved
@@ -189,8 +200,11 @@ impl Checker<'_> {
 
     /// Resolves what stands on the right of `type Name =`. There, and only there, a name with a
     /// payload that is not a standard type is a variant with one case.
-    fn resolve_body(&mut self, body: &TypeExpr, old: Option<&Ty>) -> Checked<Ty> {
-        match body {
+    fn resolve_body(&mut self, declaration: &TypeDecl, old: Option<&Ty>) -> Checked<Ty> {
+        match &declaration.body {
+            TypeExpr::Variant(cases, span) if &*declaration.name.text == INPUT => {
+                self.variant(cases, span, old.map(Ty::unsealed))
+            }
             TypeExpr::Named { name, args, span } if !args.is_empty() && !STANDARD.contains(&&*name.text) => {
                 let [TypeArg::Type(payload)] = args.as_slice() else {
                     return Err(self.type_args(name, span, "one payload"));
@@ -198,7 +212,7 @@ impl Checker<'_> {
                 let case = CaseDecl { internal: false, name: name.clone(), payload: Some(payload.clone()) };
                 self.variant(&[case], span, old)
             }
-            _ => self.resolve_with(body, old),
+            body => self.resolve_with(body, old),
         }
     }
 
@@ -228,7 +242,21 @@ impl Checker<'_> {
                 self.build(Kind::Tuple(items), span)
             }
             TypeExpr::Record(fields, span) => self.record(fields, span, old),
-            TypeExpr::Variant(cases, span) => self.variant(cases, span, old),
+            TypeExpr::Variant(cases, span) => {
+                if let Some(case) = cases.iter().find(|case| case.internal) {
+                    let name = &case.name;
+                    let diagnostic = self
+                        .diagnostic(
+                            "E0249",
+                            &name.span,
+                            format!("`{}` is internal, and no case of `Input`", name.text),
+                            "only cases of `Input` are internal",
+                        )
+                        .help("leave `internal` away, or write it in `type Input = ...`");
+                    return Err(self.fault(diagnostic));
+                }
+                self.variant(cases, span, old)
+            }
             TypeExpr::Secret(item, span) => {
                 let item = self.resolve_with(item, old)?;
                 self.build(Kind::Secret(item), span)

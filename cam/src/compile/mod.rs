@@ -6,19 +6,20 @@ mod suite;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use crate::check::Modules;
 use crate::check::machine::CheckedMachine;
 use crate::check::migration::CheckedMigration;
 use crate::check::{machine as check_machine, migration as check_migration};
 use crate::code::build::ModuleBuilder;
 use crate::code::{Answer, Channel, ChannelEdge, Edge, Entry, FuncIx, Machine, Module, Port};
 use crate::derive::{Edits, arrow, judge};
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::hir::{Function, FunctionId};
 use crate::syntax::{ast, parse_file};
 use crate::ty::Ty;
 use crate::verify::VerifiedMachine;
 
-pub use suite::suite;
+pub use suite::{suite, suite_with};
 
 /// What the first line of a migration file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,25 +39,39 @@ pub struct MigrationHeader {
 ///
 /// All faults of the text.
 pub fn machine(source: &Source, predecessor: Option<&Module>) -> Result<Module, Vec<Diagnostic>> {
-    checked_machine(source, predecessor).map(|checked| emit_machine(&checked))
+    machine_with(source, &Modules::default(), predecessor)
 }
 
-fn checked_machine(source: &Source, predecessor: Option<&Module>) -> Result<CheckedMachine, Vec<Diagnostic>> {
+/// Compiles a machine file of an application with type modules. The bytes are those that the
+/// machine would have if the declarations that it uses stood in it.
+///
+/// # Errors
+///
+/// All faults of the text.
+pub fn machine_with(
+    source: &Source,
+    modules: &Modules,
+    predecessor: Option<&Module>,
+) -> Result<Module, Vec<Diagnostic>> {
+    checked_machine(source, modules, predecessor).map(|checked| emit_machine(&checked))
+}
+
+fn checked_machine(
+    source: &Source,
+    modules: &Modules,
+    predecessor: Option<&Module>,
+) -> Result<CheckedMachine, Vec<Diagnostic>> {
     let file = match parse_file(source)? {
         ast::File::Machine(file) => file,
-        ast::File::Migration(file) => {
-            let help = "machines stand in `machines/`, migrations in `migrations/`";
-            let wrong = Diagnostic::new(
-                "E0301",
-                source,
-                file.machine.span,
-                "this is a migration, not a machine",
-                "here",
-            );
-            return Err(vec![wrong.help(help)]);
-        }
+        ast::File::Migration(file) => return Err(no_machine(source, file.machine.span, "migration")),
+        ast::File::Types(file) => return Err(no_machine(source, file.name.span, "type module")),
     };
-    check_machine::check(source, &file, predecessor)
+    check_machine::check_with(source, &file, modules, predecessor)
+}
+
+fn no_machine(source: &Source, span: Span, what: &str) -> Vec<Diagnostic> {
+    let wrong = Diagnostic::new("E0301", source, span, format!("this is a {what}, not a machine"), "here");
+    vec![wrong.help("machines stand in `machines/`, migrations in `migrations/`, type modules in `types/`")]
 }
 
 fn emit_machine(checked: &CheckedMachine) -> Module {
@@ -135,6 +150,21 @@ pub fn edge(
     to: &VerifiedMachine,
     migration: Option<&Source>,
 ) -> Result<Module, Vec<Diagnostic>> {
+    edge_with(from, to, migration, &Modules::default())
+}
+
+/// Compiles the edge from one machine to another, where the migration may use type modules: those
+/// that the new machine was compiled with.
+///
+/// # Errors
+///
+/// All faults of the migration, and everything that can neither be derived nor was written.
+pub fn edge_with(
+    from: &VerifiedMachine,
+    to: &VerifiedMachine,
+    migration: Option<&Source>,
+    modules: &Modules,
+) -> Result<Module, Vec<Diagnostic>> {
     let name = to.module().debug.name.clone();
     let nowhere = Source::new(format!("(edge of {name})"), "");
     let source = migration.unwrap_or(&nowhere);
@@ -142,7 +172,7 @@ pub fn edge(
         None => CheckedMigration::default(),
         Some(source) => {
             let file = migration_file(source)?;
-            check_migration::check(source, &file, from, to)?
+            check_migration::check(source, &file, modules, from, to)?
         }
     };
     let faults = reasons_not_derivable(source, from, to, &written);
@@ -256,15 +286,12 @@ pub fn migration_header(source: &Source) -> Result<MigrationHeader, Vec<Diagnost
 fn migration_file(source: &Source) -> Result<ast::MigrationFile, Vec<Diagnostic>> {
     match parse_file(source)? {
         ast::File::Migration(file) => Ok(file),
-        ast::File::Machine(file) => {
-            let wrong = Diagnostic::new(
-                "E0404",
-                source,
-                file.name.span,
-                "this is a machine, not a migration",
-                "here",
-            );
-            Err(vec![wrong.help("a migration begins with `migration NAME from \"VERSION\"`")])
-        }
+        ast::File::Machine(file) => Err(no_migration(source, file.name.span, "machine")),
+        ast::File::Types(file) => Err(no_migration(source, file.name.span, "type module")),
     }
+}
+
+fn no_migration(source: &Source, span: Span, what: &str) -> Vec<Diagnostic> {
+    let wrong = Diagnostic::new("E0404", source, span, format!("this is a {what}, not a migration"), "here");
+    vec![wrong.help("a migration begins with `migration NAME from \"VERSION\"`")]
 }

@@ -5,7 +5,7 @@
 //! output is its value. So it goes through the verifier like everything that runs, and nothing of
 //! it is in the bytecode or the digest of the machine that is tested.
 
-use super::{checked_machine, emit, emit_functions, emit_machine, finish};
+use super::{Modules, checked_machine, emit, emit_functions, emit_machine, finish};
 use crate::check::machine::CheckedMachine;
 use crate::code::build::ModuleBuilder;
 use crate::code::{Entry, Machine, Module};
@@ -25,7 +25,20 @@ use crate::verify::{VerifiedMachine, verify};
 ///
 /// All faults of the text; and what is too large to be verified.
 pub fn suite(source: &Source, predecessor: Option<&Module>) -> Result<Suite, Vec<Diagnostic>> {
-    let checked = checked_machine(source, predecessor)?;
+    suite_with(source, &Modules::default(), predecessor)
+}
+
+/// Compiles a machine file of an application with type modules, and its tests.
+///
+/// # Errors
+///
+/// All faults of the text; and what is too large to be verified.
+pub fn suite_with(
+    source: &Source,
+    modules: &Modules,
+    predecessor: Option<&Module>,
+) -> Result<Suite, Vec<Diagnostic>> {
+    let checked = checked_machine(source, modules, predecessor)?;
     let machine = verified(source, &(0..0), emit_machine(&checked)).map_err(|fault| vec![*fault])?;
     let mut tests = Vec::new();
     let mut faults = Vec::new();

@@ -32,6 +32,52 @@ pub enum File {
     Machine(MachineFile),
     /// `migration NAME from "VERSION" ...`
     Migration(MigrationFile),
+    /// `types NAME ...`
+    Types(TypesFile),
+}
+
+/// A type module: declarations that several files of an application share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TypesFile {
+    /// The module's name.
+    pub name: Name,
+    /// The items in source order.
+    pub items: Vec<TypesItem>,
+}
+
+/// An item of a type module.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TypesItem {
+    /// `use other`
+    Use(UseDecl),
+    /// `type Name = ...`
+    Type(TypeDecl),
+    /// `const NAME = expr`
+    Const(ConstDecl),
+    /// `fn name(a: T) -> R = expr`
+    Function(FunctionDecl),
+}
+
+/// `use shared` or `use shared { Item, worth }`: what a type module declares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UseDecl {
+    /// The module.
+    pub module: Name,
+    /// What is used of it; `None`: all.
+    pub names: Option<Vec<Name>>,
+    /// The whole.
+    pub span: Span,
+}
+
+/// `const NAME = expr` or `const name: T = expr`
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConstDecl {
+    /// The name.
+    pub name: Name,
+    /// The type, where it is written.
+    pub ty: Option<TypeExpr>,
+    /// The value.
+    pub value: Expr,
 }
 
 /// A machine file.
@@ -61,7 +107,9 @@ pub enum Item {
     /// `init = expr` (may name `config`)
     Init(Expr, Span),
     /// `const NAME = expr` / `const name: T = expr`
-    Const(Name, Option<TypeExpr>, Expr),
+    Const(ConstDecl),
+    /// `use shared { Item }`
+    Use(UseDecl),
     /// `fn name(a: T, b: U) -> R = expr` or with a block
     Function(FunctionDecl),
     /// `on Pattern => expr` or `on Pattern { block }`
@@ -216,6 +264,8 @@ pub enum MigrationItem {
     Function(FunctionDecl),
     /// A type for helper functions.
     Type(TypeDecl),
+    /// `use shared { Item }`
+    Use(UseDecl),
 }
 
 /// An expression.

@@ -1,8 +1,10 @@
 //! `camshaft test [FILTER]`: the tests and properties that stand in machine files.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use camshaft_cam::compile;
+use camshaft_cam::compile::{self, Modules};
 use camshaft_cam::diagnostic::Source;
 use camshaft_cam::suite::{Failure as TestFailure, Options, Report, Suite, Test};
 use camshaft_cam::syntax::{ast, parse_file};
@@ -86,25 +88,70 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     tell(args, &found, &reports, talk)
 }
 
+/// Reads the `.cam` files of a folder; or the one file that is named, with the type modules of its
+/// application.
+fn sources(path: &Path) -> Result<Vec<Source>, Failure> {
+    let inside = |folder: &Path, shown: &Path| -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        let all = files::read_project(folder)?.into_iter().filter(|(name, _)| name.ends_with(".cam"));
+        Ok(all.map(|(name, bytes)| (shown.join(name).display().to_string(), bytes)).collect())
+    };
+    let mut found = Vec::new();
+    if path.is_dir() {
+        found = inside(path, Path::new(""))?;
+    } else {
+        let types = path.parent().and_then(Path::parent).map(|app| app.join(TYPES));
+        if let Some(types) = types.filter(|types| types.is_dir()) {
+            found = inside(&types, &types)?;
+        }
+        found.push((path.display().to_string(), files::read(path, files::SOURCE_BYTES_MAX)?));
+    }
+    let source = |(name, bytes): (String, Vec<u8>)| match String::from_utf8(bytes) {
+        Ok(text) => Ok(Source::new(name, text)),
+        Err(_) => Err(Failure::refused(
+            format!("{name} is not UTF-8 text"),
+            "machine and migration files are UTF-8",
+        )),
+    };
+    found.into_iter().map(source).collect()
+}
+
+/// The folder of an application in which its type modules stand.
+const TYPES: &str = "types";
+
+/// Returns the folder of the application that a file belongs to, and the folder in it.
+fn place(source: &Source) -> (&Path, Option<&OsStr>) {
+    let folder = Path::new(&*source.name).parent().unwrap_or(Path::new(""));
+    (folder.parent().unwrap_or(folder), folder.file_name())
+}
+
 /// Compiles the machine files of a folder, or the one file that is named.
 fn suites(path: &Path) -> Result<Vec<Suite>, Failure> {
-    let folder = path.is_dir();
-    let files: Vec<(String, Vec<u8>)> = match folder {
-        true => files::read_project(path)?.into_iter().filter(|(name, _)| name.ends_with(".cam")).collect(),
-        false => vec![(path.display().to_string(), files::read(path, files::SOURCE_BYTES_MAX)?)],
-    };
+    let sources = sources(path)?;
     let mut suites = Vec::new();
     let mut faults = Vec::new();
-    for (name, bytes) in files {
-        let text = String::from_utf8(bytes).map_err(|_| {
-            Failure::refused(format!("{name} is not UTF-8 text"), "machine and migration files are UTF-8")
-        })?;
-        let source = Source::new(name, text);
+    let is_module = |source: &&Source| place(source).1 == Some(OsStr::new(TYPES));
+    let mut texts: BTreeMap<&Path, Vec<Source>> = BTreeMap::new();
+    for source in sources.iter().filter(is_module) {
+        texts.entry(place(source).0).or_default().push(source.clone());
+    }
+    // An application whose modules are faulty has none: its machines are silent.
+    let mut modules: BTreeMap<&Path, Option<Modules>> = BTreeMap::new();
+    for (app, texts) in texts {
+        let read = Modules::read(&texts).map_err(|more| faults.extend(more));
+        modules.insert(app, read.ok());
+    }
+    let none = Modules::default();
+    for source in sources.iter().filter(|source| !is_module(source)) {
         // Of a folder everything is looked at, and what has no tests by its nature is passed over.
-        if folder && matches!(parse_file(&source), Ok(ast::File::Migration(_))) {
+        if path.is_dir() && matches!(parse_file(source), Ok(ast::File::Migration(_))) {
             continue;
         }
-        match compile::suite(&source, None) {
+        let modules = match modules.get(place(source).0) {
+            Some(Some(modules)) => modules,
+            Some(None) => continue,
+            None => &none,
+        };
+        match compile::suite_with(source, modules, None) {
             Ok(suite) => suites.push(suite),
             Err(more) => faults.extend(more),
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_cam::code::Module;
-use camshaft_cam::compile::{self, migration_header};
+use camshaft_cam::compile::{self, Modules, migration_header};
 use camshaft_cam::derive;
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
@@ -111,6 +111,7 @@ fn verified(module: Module) -> Result<(Digest, Module), String> {
 pub(super) fn edges(
     files: &Files,
     apps: &[App],
+    modules: &BTreeMap<AppName, Modules>,
     compiled: &Machines,
     found: &[OpenedRelease],
 ) -> Result<Vec<EdgeOf>, Vec<Diagnostic>> {
@@ -132,7 +133,8 @@ pub(super) fn edges(
                 let version = release.resolved.apps.iter().find(|other| other.name == address.app);
                 let Some(version) = version.map(|app| app.version.clone()) else { continue };
                 let migration = migrations.of(name, &version);
-                match edge(&address, &release.machines[&old.digest], new, &version, migration) {
+                let modules = &modules[&app.manifest.name];
+                match edge(&address, &release.machines[&old.digest], new, &version, migration, modules) {
                     Ok(edge) => edges.push(edge),
                     Err(more) => faults.extend(more),
                 }
@@ -151,6 +153,7 @@ fn edge(
     new: &Compiled,
     version: &Version,
     migration: Option<&Source>,
+    modules: &Modules,
 ) -> Result<EdgeOf, Vec<Diagnostic>> {
     if old.machine().keyed != new.verified.machine().keyed {
         let (was, is) = if old.machine().keyed { ("keyed", "not") } else { ("not keyed", "is") };
@@ -160,7 +163,8 @@ fn edge(
             fault.help("give the machine another name; the old one is removed with its instances kept"),
         ]);
     }
-    let module = compile::edge(old, &new.verified, migration).map_err(|faults| match migration {
+    let edge = compile::edge_with(old, &new.verified, migration, modules);
+    let module = edge.map_err(|faults| match migration {
         Some(_) => faults,
         // Without a migration there is no text to point at: the new machine has to do.
         None => faults.into_iter().map(|fault| relocated(fault, new, address, version)).collect(),

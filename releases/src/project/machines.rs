@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camshaft_cam::code::decode::decode;
 use camshaft_cam::code::encode::encode;
-use camshaft_cam::compile;
+use camshaft_cam::compile::{self, Modules};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::verify::{Verified, VerifiedMachine, verify};
 use camshaft_manifests::resolved::ResolvedApp;
@@ -34,6 +34,7 @@ fn newest<'p>(found: &'p [OpenedRelease], address: &MachineAddress) -> Option<&'
 pub(super) fn compile(
     files: &Files,
     apps: &[App],
+    modules: &BTreeMap<AppName, Modules>,
     found: &[OpenedRelease],
 ) -> Result<BTreeMap<(AppName, MachineName), Compiled>, Vec<Diagnostic>> {
     let mut compiled = BTreeMap::new();
@@ -55,7 +56,7 @@ pub(super) fn compile(
             let source = Source::new(path, text.as_str());
             let address = MachineAddress { app: app.manifest.name.clone(), machine: name.clone() };
             let predecessor = newest(found, &address).map(VerifiedMachine::module);
-            match compile::machine(&source, predecessor) {
+            match compile::machine_with(&source, &modules[&app.manifest.name], predecessor) {
                 Ok(module) => {
                     let verified = machine(&source, &encode(&module));
                     let key = (app.manifest.name.clone(), name.clone());

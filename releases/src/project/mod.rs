@@ -3,13 +3,14 @@
 //! Pure: the files come as texts, predecessors as opened releases. All faults of a stage are
 //! reported at once; a later stage begins only when the ones before it found none.
 //!
-//! The stages: documents ([`documents`]), dependency order ([`order`]), machines ([`machines`]),
+//! The stages: documents ([`documents`]), dependency order ([`order`]), type modules ([`modules`]), machines ([`machines`]),
 //! links and edges ([`joints`]), configuration, the resolved release, relups, the bundle. What
 //! was built is opened again as a stranger would, so that no bundle leaves that a node refuses.
 
 mod documents;
 mod joints;
 mod machines;
+mod modules;
 mod order;
 
 use std::collections::BTreeMap;
@@ -57,6 +58,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("R0115", "a migration file that no appup names, or an appup entry for nothing"),
     ("R0116", "a release that is too large for a bundle"),
     ("R0117", "a predecessor of another name or version than was asked for"),
+    ("R0118", "a type module in a file that has not its name, or not directly in `types/`"),
 ];
 
 /// The files of a project, by their paths from its root with `/` between the parts.
@@ -123,9 +125,10 @@ pub fn build(files: &Files, find: Find<'_>, locking: Locking) -> Result<Built, V
     let (source, manifest) = documents::release(files)?;
     let apps = order::sorted(&source, documents::apps(files, &source, &manifest)?)?;
     let (found, lock) = locked(files, &source, &manifest, find, locking)?;
-    let compiled = machines::compile(files, &apps, &found)?;
+    let modules = modules::read(files, &apps)?;
+    let compiled = machines::compile(files, &apps, &modules, &found)?;
     let links = joints::links(&apps, &compiled)?;
-    let edges = joints::edges(files, &apps, &compiled, &found)?;
+    let edges = joints::edges(files, &apps, &modules, &compiled, &found)?;
     let configs = configs(&source, &manifest, &compiled)?;
 
     let resolved_app = |app: &App| ResolvedApp {

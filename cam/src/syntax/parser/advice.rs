@@ -23,7 +23,7 @@ const FOREIGN: [(&str, &str); 24] = [
     ("enum", "a variant is written `type Name = A | B(Int)`"),
     ("func", "a function is written `fn name(a: A) -> B = value`"),
     ("function", "a function is written `fn name(a: A) -> B = value`"),
-    ("import", "a machine stands alone: there are no imports"),
+    ("import", "`use NAME` brings in what `types/NAME.cam` declares"),
     ("mut", "names do not change: write `let` again"),
     ("not", "`not` is written `!`"),
     ("or", "`or` is written `||`"),

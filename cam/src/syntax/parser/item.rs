@@ -2,13 +2,29 @@
 
 use super::{Failed, Parsed, Parser, advice};
 use crate::syntax::ast::{
-    ChannelDecl, File, FunctionDecl, Item, MachineFile, Name, OnDecl, PortDecl, TypeDecl, TypeExpr,
+    ChannelDecl, ConstDecl, File, FunctionDecl, Item, MachineFile, Name, OnDecl, PortDecl, TypeDecl,
+    TypeExpr, TypesFile, TypesItem, UseDecl,
 };
 use crate::syntax::kind::Kind;
 use crate::syntax::lexer::Token;
 
-const ITEMS: [&str; 11] =
-    ["config", "type", "const", "channel", "port", "invariant", "init", "fn", "on", "test", "property"];
+const ITEMS: [&str; 12] = [
+    "config",
+    "use",
+    "type",
+    "const",
+    "channel",
+    "port",
+    "invariant",
+    "init",
+    "fn",
+    "on",
+    "test",
+    "property",
+];
+
+/// What a type module may declare: nothing that has to do with one machine.
+const TYPES_ITEMS: [&str; 4] = ["use", "type", "const", "fn"];
 
 impl Parser<'_> {
     /// Parses the whole text.
@@ -17,14 +33,78 @@ impl Parser<'_> {
             self.machine().map(File::Machine)
         } else if self.at_word("migration") {
             self.migration().map(File::Migration)
+        } else if self.at_word("types") {
+            self.types().map(File::Types)
         } else {
-            let message = format!("expected `machine` or `migration`, found {}", self.found());
+            let message = format!("expected `machine`, `migration` or `types`, found {}", self.found());
             let span = self.span();
-            let help = "begin the file with `machine NAME` or `migration NAME from \"VERSION\"`".to_owned();
-            let help = advice::near(self.nth_text(0), &["machine", "migration"]).unwrap_or(help);
+            let help =
+                "begin the file with `machine NAME`, `migration NAME from \"VERSION\"` or `types NAME`"
+                    .to_owned();
+            let help = advice::near(self.nth_text(0), &["machine", "migration", "types"]).unwrap_or(help);
             Err(self.error("E0110", span, message, "the first word of the file", Some(help)))
         };
         file.ok()
+    }
+
+    fn types(&mut self) -> Parsed<TypesFile> {
+        let head = |parser: &mut Self| {
+            parser.bump();
+            parser.plain_name("the name of the module")
+        };
+        let (name, items) = self.head_and_items(head, Parser::types_item)?;
+        Ok(TypesFile { name, items })
+    }
+
+    fn types_item(&mut self) -> Parsed<TypesItem> {
+        let word = if self.at(Kind::Ident) { self.nth_text(0) } else { "" };
+        match word {
+            "use" => Ok(TypesItem::Use(self.use_decl()?)),
+            "type" => Ok(TypesItem::Type(self.type_decl()?)),
+            "const" => Ok(TypesItem::Const(self.constant()?)),
+            "fn" => Ok(TypesItem::Function(self.function()?)),
+            _ if ITEMS.contains(&word) => {
+                let span = self.span();
+                let message = format!("`{word}` belongs to one machine, and this module is for all");
+                let help = format!("move it into a machine; a module has {}", TYPES_ITEMS.join(", "));
+                // It is read to its end, so that what follows is told as well.
+                let _ = self.item();
+                Err(self.error("E0110", span, message, "not in a type module", Some(help)))
+            }
+            _ => Err(self.no_item(&TYPES_ITEMS)),
+        }
+    }
+
+    /// Takes `use NAME`, with what is used of it in braces.
+    pub(super) fn use_decl(&mut self) -> Parsed<UseDecl> {
+        let start = self.start();
+        self.bump();
+        let module = self.plain_name("the name of a type module")?;
+        let names = if self.at(Kind::LBrace) && !self.broken() {
+            let open = self.bump();
+            Some(self.with(true, false, |parser| {
+                parser.members(open, Kind::RBrace, |parser| match parser.peek() {
+                    Kind::TypeIdent => parser.name(Kind::TypeIdent, "a type"),
+                    _ => parser.ident("the name of a type, constant or function"),
+                })
+            })?)
+        } else {
+            None
+        };
+        let span = self.from(start);
+        if names.as_ref().is_some_and(Vec::is_empty) {
+            let help = format!("name what you need, or write `use {}` for all of it", module.text);
+            return Err(self.error("E0109", span, "nothing is used of this module", "empty", Some(help)));
+        }
+        Ok(UseDecl { module, names, span })
+    }
+
+    fn constant(&mut self) -> Parsed<ConstDecl> {
+        self.bump();
+        let name = self.ident("the name of the constant")?;
+        let ty = if self.eat(Kind::Colon) { Some(self.type_expr()?) } else { None };
+        self.expect(Kind::Eq, "`=`")?;
+        Ok(ConstDecl { name, ty, value: self.expr()? })
     }
 
     fn machine(&mut self) -> Parsed<MachineFile> {
@@ -89,13 +169,8 @@ impl Parser<'_> {
                 Ok(Item::Config(fields, self.from(start)))
             }
             "type" => Ok(Item::Type(self.type_decl()?)),
-            "const" => {
-                self.bump();
-                let name = self.ident("the name of the constant")?;
-                let ty = if self.eat(Kind::Colon) { Some(self.type_expr()?) } else { None };
-                self.expect(Kind::Eq, "`=`")?;
-                Ok(Item::Const(name, ty, self.expr()?))
-            }
+            "const" => Ok(Item::Const(self.constant()?)),
+            "use" => Ok(Item::Use(self.use_decl()?)),
             "channel" => Ok(Item::Channel(self.channel()?)),
             "port" => Ok(Item::Port(self.port()?)),
             "invariant" => {

@@ -5,8 +5,8 @@ use crate::diagnostic::Span;
 use crate::syntax::ast::{Expr, MigrationFile, MigrationItem, Name, Pattern, Text};
 use crate::syntax::kind::Kind;
 
-const ITEMS: [&str; 11] =
-    ["up", "down", "lift", "unlift", "lower", "raise", "rename", "drop", "add", "fn", "type"];
+const ITEMS: [&str; 12] =
+    ["use", "up", "down", "lift", "unlift", "lower", "raise", "rename", "drop", "add", "fn", "type"];
 
 impl Parser<'_> {
     pub(super) fn migration(&mut self) -> Parsed<MigrationFile> {
@@ -29,6 +29,7 @@ impl Parser<'_> {
         match word {
             "fn" => return Ok(MigrationItem::Function(self.function()?)),
             "type" => return Ok(MigrationItem::Type(self.type_decl()?)),
+            "use" => return Ok(MigrationItem::Use(self.use_decl()?)),
             _ if !ITEMS.contains(&word) => return Err(self.no_item(&ITEMS)),
             _ => self.bump(),
         };

@@ -32,7 +32,7 @@ impl Parser<'_> {
             "type" | "on" | "rename" | "drop" | "add" | "lift" | "unlift" | "lower" | "raise" => {
                 next == Kind::TypeIdent
             }
-            "const" | "channel" | "port" | "fn" => next == Kind::Ident,
+            "const" | "channel" | "port" | "use" | "fn" => next == Kind::Ident,
             "invariant" | "test" | "property" => next == Kind::Quote,
             "init" => next == Kind::Eq,
             _ => false,

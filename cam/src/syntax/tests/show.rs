@@ -23,6 +23,10 @@ pub(super) fn file(file: &File) -> Vec<String> {
             let head = format!("migration {} from {:?}", file.machine.text, file.from.text);
             std::iter::once(head).chain(file.items.iter().map(migration_item)).collect()
         }
+        File::Types(file) => {
+            let head = format!("types {}", file.name.text);
+            std::iter::once(head).chain(file.items.iter().map(types_item)).collect()
+        }
     }
 }
 
@@ -42,10 +46,8 @@ pub(super) fn item(item: &Item) -> String {
         }
         Item::Invariant(text, body) => format!("invariant {:?} = {}", text.text, expr(body)),
         Item::Init(body, _) => format!("init = {}", expr(body)),
-        Item::Const(name, of, body) => {
-            let of = of.as_ref().map_or(String::new(), |of| format!(": {}", ty(of)));
-            format!("const {}{of} = {}", name.text, expr(body))
-        }
+        Item::Const(decl) => constant(decl),
+        Item::Use(decl) => used(decl),
         Item::Function(decl) => function(decl),
         Item::On(on) => format!("on {} => {}", pattern(&on.pattern), expr(&on.body)),
         Item::Test(test) => suite::test(test),
@@ -70,7 +72,28 @@ fn migration_item(item: &MigrationItem) -> String {
         MigrationItem::Raise(from, to) => format!("raise {} => {}", pattern(from), expr(to)),
         MigrationItem::Function(decl) => function(decl),
         MigrationItem::Type(decl) => format!("type {} = {}", decl.name.text, ty(&decl.body)),
+        MigrationItem::Use(decl) => used(decl),
     }
+}
+
+fn types_item(item: &TypesItem) -> String {
+    match item {
+        TypesItem::Use(decl) => used(decl),
+        TypesItem::Type(decl) => format!("type {} = {}", decl.name.text, ty(&decl.body)),
+        TypesItem::Const(decl) => constant(decl),
+        TypesItem::Function(decl) => function(decl),
+    }
+}
+
+fn constant(decl: &ConstDecl) -> String {
+    let of = decl.ty.as_ref().map_or(String::new(), |of| format!(": {}", ty(of)));
+    format!("const {}{of} = {}", decl.name.text, expr(&decl.value))
+}
+
+fn used(decl: &UseDecl) -> String {
+    let names =
+        decl.names.as_ref().map(|names| format!(" {{ {} }}", list(names, |name| name.text.to_string())));
+    format!("use {}{}", decl.module.text, names.unwrap_or_default())
 }
 
 fn field(field: &FieldDecl) -> String {
