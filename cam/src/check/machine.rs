@@ -207,6 +207,14 @@ impl Checker<'_> {
         }
     }
 
+    /// Brings the configuration into scope, where there is one.
+    fn bind_config(&mut self, config: &Ty) -> Local {
+        match config.kind() {
+            Kind::Unit => self.fresh(),
+            _ => self.bind(&CONFIG.into(), config.clone()),
+        }
+    }
+
     /// Returns where `Input` is declared, or where it comes from.
     fn span_of_input(&self, file: &MachineFile) -> Span {
         let imported = self.imported_input.as_ref().map(|(_, span)| span);
@@ -292,7 +300,7 @@ impl Checker<'_> {
         }
         let (Ok(config), Ok(state)) = (config, state) else { return Err(Reported) };
         self.scoped(|checker| {
-            let local = checker.bind(&CONFIG.into(), config.clone());
+            let local = checker.bind_config(config);
             let body = checker.expr(body, Some(state))?;
             Ok(function("init", vec![(local, config.clone())], state.clone(), body))
         })
@@ -414,7 +422,7 @@ impl Checker<'_> {
         self.scoped(|checker| {
             let payload_local = checker.fresh();
             let state_local = checker.bind(&"state".into(), state.clone());
-            let config_local = checker.bind(&CONFIG.into(), config.clone());
+            let config_local = checker.bind_config(config);
             checker.scopes.push(("ctx".into(), Bound::Ctx));
             checker.effects = Some(input.clone());
             let body = match payload {
@@ -488,8 +496,17 @@ impl Checker<'_> {
             }
             self.calls.clear();
             let body = self.scoped(|checker| {
-                let mut params = Vec::new();
-                for ((name, _), ty) in declaration.params.iter().zip(&signature.params) {
+                let mut params: Vec<(Local, Ty)> = Vec::new();
+                for (index, ((name, _), ty)) in declaration.params.iter().zip(&signature.params).enumerate() {
+                    let first = declaration.params[..index].iter().find(|(first, _)| first.text == name.text);
+                    if let Some((first, _)) = first {
+                        let message = format!("the parameter `{}` stands twice", name.text);
+                        let diagnostic = checker
+                            .diagnostic("E0229", &name.span, message, "here again")
+                            .related(first.span.clone(), "first here")
+                            .help("give each parameter a name of its own");
+                        checker.fault(diagnostic);
+                    }
                     params.push((checker.bind(&name.text, ty.clone()), ty.clone()));
                 }
                 let body = checker.expr(&declaration.body, Some(&signature.result))?;

@@ -226,7 +226,7 @@ impl<'a> Checker<'a> {
                     None if self.functions.contains_key(name) => {
                         Some(format!("`{name}` is a function: call it with `{name}(...)`"))
                     }
-                    None => None,
+                    None => out_of_scope(name).map(str::to_owned),
                 };
                 Err(self.fault(diagnostic))
             }
@@ -291,6 +291,20 @@ impl<'a> Checker<'a> {
             )),
         }
     }
+}
+
+/// Says what to do about a name that means something elsewhere, or in other languages.
+fn out_of_scope(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "state" => "`on` and `invariant` see the state; give it to a `fn` as a parameter",
+        "config" => {
+            "`init` and `on` see what `config { name: Type = value }` declares; give it to a `fn` as a parameter"
+        }
+        "ctx" => "only `on` sees what surrounds a step; give it to a `fn` as a parameter",
+        "null" | "nil" | "undefined" => "the value that is missing is `None`, of an Option",
+        "self" | "this" => "`state` is the state, and `ctx.self` the key of the instance",
+        _ => return None,
+    })
 }
 
 /// Returns true when a value of one type can become one of the other by checking limits alone.

@@ -257,16 +257,32 @@ impl Checker<'_> {
         let base = self.expr(base, expected.filter(|ty| ty.as_record().is_some()))?;
         if base.ty.as_record().is_none() {
             let found = self.types.name(&base.ty);
-            return Err(self.plain(
-                "E0239",
-                &base.span,
-                format!("{} cannot be updated", article(&found)),
-                "not a record",
-            ));
+            let message = format!("{} cannot be updated", article(&found));
+            let mut diagnostic = self.diagnostic("E0239", &base.span, message, "not a record");
+            diagnostic.help = match base.ty.kind() {
+                Kind::Map { .. } => Some("`m.put(k, v)` sets an entry of a Map".to_owned()),
+                Kind::List { .. } => Some("`l.set(i, x)` replaces an item of a List".to_owned()),
+                Kind::Tuple(_) => {
+                    Some("take it apart and make another: `let (a, _) = t`, `(a, b)`".to_owned())
+                }
+                Kind::Secret(_) => Some("`.reveal()` takes what it holds".to_owned()),
+                _ => None,
+            };
+            return Err(self.fault(diagnostic));
         }
         let mut updates = Vec::new();
         let mut faulty = false;
-        for field in fields {
+        for (index, field) in fields.iter().enumerate() {
+            if let Some(before) = fields[..index].iter().find(|before| overwrites(field, before)) {
+                let path: Vec<&str> = field.path.iter().map(|name| &*name.text).collect();
+                let message = format!("`{}` replaces what was set before", path.join("."));
+                let diagnostic = self
+                    .diagnostic("E0215", &field.span, message, "the first value is never seen")
+                    .related(before.span.clone(), "set here")
+                    .help("leave one of them out");
+                self.fault(diagnostic);
+                faulty = true;
+            }
             match self.update_step(&base.ty, field) {
                 Ok(update) => updates.push(update),
                 Err(Reported) => faulty = true,
@@ -315,4 +331,10 @@ impl Checker<'_> {
         let value = self.member_value(field, last, Some(&ty))?;
         Ok(Update { path, types, key, value })
     }
+}
+
+/// Returns true when nothing is left of what one member of an update sets after another.
+fn overwrites(later: &FieldInit, earlier: &FieldInit) -> bool {
+    let names = |field: &FieldInit| field.path.iter().map(|name| name.text.clone()).collect::<Vec<_>>();
+    later.index.is_none() && names(earlier).starts_with(&names(later))
 }

@@ -12,6 +12,30 @@ use crate::ty::{Case, Field, Kind, Record, Ty, Variant};
 /// The types that are always there.
 const STANDARD: [&str; 8] = ["Int", "Bool", "Text", "Bytes", "Duration", "Option", "List", "Map"];
 
+/// Says what this language has for a type of other ones.
+fn elsewhere(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "String" | "Str" | "Char" => "a text is a `Text`",
+        "Integer" | "Long" | "Nat" | "Number" | "U8" | "U32" | "U64" | "I32" | "I64" => {
+            "a whole number is an `Int`, with a range where it has one: `Int(0..=255)`"
+        }
+        "Float" | "Double" | "Decimal" => {
+            "there are no fractions: count in a smaller unit, such as cents, as an `Int`"
+        }
+        "Boolean" => "a truth value is a `Bool`",
+        "Array" | "Vec" | "Seq" | "Set" => "items in order are a `List(T)`; a set is a `Map(T, ())`",
+        "Dict" | "HashMap" | "Object" => "entries by key are a `Map(K, V)`",
+        "Maybe" | "Optional" | "Nullable" => "what may be missing is an `Option(T)`",
+        "Unit" | "Void" | "Never" => "the type of nothing is `()`",
+        "Time" | "Timestamp" | "Instant" | "Date" | "DateTime" => {
+            "a point in time is an `Int` of milliseconds, as `ctx.now` gives; a length of time is a `Duration`"
+        }
+        "Result" | "Either" => "declare the cases: `type Answer = Ok(T) | Failed(E)`",
+        "Binary" | "Blob" | "Buffer" => "octets are `Bytes`",
+        _ => return None,
+    })
+}
+
 /// The declared types of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Types {
@@ -130,8 +154,7 @@ impl Checker<'_> {
                 );
                 continue;
             }
-            let slot = Slot::Declared(declaration.clone());
-            if let Some(Slot::Declared(first)) = self.types.declared.insert(name.text.clone(), slot) {
+            if let Some(Slot::Declared(first)) = self.types.declared.get(&name.text).cloned() {
                 let diagnostic = self
                     .diagnostic(
                         "E0202",
@@ -143,6 +166,7 @@ impl Checker<'_> {
                 self.fault(diagnostic);
                 continue;
             }
+            self.types.declared.insert(name.text.clone(), Slot::Declared(declaration.clone()));
             order.push(name.clone());
         }
         for name in order {
@@ -184,15 +208,16 @@ impl Checker<'_> {
                     format!("there is no type `{}`", name.text),
                     "not declared in this file",
                 );
-                diagnostic.help = Some(near.map_or_else(
-                    || {
+                diagnostic.help = Some(match (elsewhere(&name.text), near) {
+                    (Some(ours), _) => ours.to_owned(),
+                    (None, Some(near)) => format!("did you mean `{near}`?"),
+                    (None, None) => {
                         format!(
                             "declare it: `type {0} = ...`; a variant of one case is written `| {0}`",
                             name.text
                         )
-                    },
-                    |near| format!("did you mean `{near}`?"),
-                ));
+                    }
+                });
                 Err(self.fault(diagnostic))
             }
         }
