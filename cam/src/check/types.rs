@@ -27,7 +27,7 @@ fn elsewhere(name: &str) -> Option<&'static str> {
         "Dict" | "HashMap" | "Object" => "entries by key are a `Map(K, V)`",
         "Maybe" | "Optional" | "Nullable" => "what may be missing is an `Option(T)`",
         "Unit" | "Void" | "Never" => "the type of nothing is `()`",
-        "Time" | "Timestamp" | "Instant" | "Date" | "DateTime" => {
+        "Time" | "Timestamp" | "Date" | "DateTime" => {
             "a point in time is an `Int` of milliseconds, as `ctx.now` gives; a length of time is a `Duration`"
         }
         "Result" | "Either" => "declare the cases: `type Answer = Ok(T) | Failed(E)`",
