@@ -383,7 +383,7 @@ fn int(value: &Value) -> i64 {
 
 fn entries(map: &Value) -> Vec<(Value, Value)> {
     match map {
-        Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        Value::Map(map) => map.iter().map(|(key, value)| (key.into_owned(), value.clone())).collect(),
         _ => unreachable!("a Map was checked"),
     }
 }

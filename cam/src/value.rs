@@ -13,10 +13,11 @@ mod tests;
 
 use std::sync::Arc;
 
-use rpds::{RedBlackTreeMapSync, VectorSync};
+use rpds::VectorSync;
 use triomphe::Arc as Node;
 
 use crate::ty::{Kind, Ty};
+pub use map::Map;
 pub use payload::Payload;
 
 /// A value. It does not know its type; whoever holds one holds the type beside it.
@@ -46,7 +47,7 @@ pub enum Value {
     /// A List.
     List(VectorSync<Value>),
     /// A Map.
-    Map(RedBlackTreeMapSync<Value, Value>),
+    Map(Map),
 }
 
 impl Value {

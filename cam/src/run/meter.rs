@@ -141,8 +141,13 @@ impl Meter {
                 Ok(self.compare_all(a.iter().zip(b.iter()))?.then(a.len().cmp(&b.len())))
             }
             (Value::Map(a), Value::Map(b)) => {
-                let pairs = a.iter().zip(b.iter()).flat_map(|((k, v), (l, w))| [(k, l), (v, w)]);
-                Ok(self.compare_all(pairs)?.then(a.size().cmp(&b.size())))
+                for ((k, v), (l, w)) in a.iter().zip(b) {
+                    match self.compare_all([(&*k, &*l), (v, w)])? {
+                        Ordering::Equal => {}
+                        unequal => return Ok(unequal),
+                    }
+                }
+                Ok(a.len().cmp(&b.len()))
             }
             _ => unreachable!("the verifier lets only values of one type be compared"),
         }
@@ -187,7 +192,7 @@ pub(super) fn weight_within(value: &Value, max: u64) -> Option<u64> {
             Value::Sum(_, payload) => take(left, payload),
             Value::List(items) => items.iter().try_for_each(|item| take(left, item)),
             Value::Map(map) => map.iter().try_for_each(|(key, value)| {
-                take(left, key)?;
+                take(left, &key)?;
                 take(left, value)
             }),
         }

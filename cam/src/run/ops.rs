@@ -89,7 +89,7 @@ impl Run<'_> {
                 }
                 Value::Bytes(bytes) => bytes.len(),
                 Value::List(items) => items.len(),
-                Value::Map(map) => map.size(),
+                Value::Map(map) => map.len(),
                 _ => unreachable!("LEN takes a text, bytes, list or map"),
             } as i64),
             Op::Show {} => match v {
@@ -119,7 +119,7 @@ impl Run<'_> {
                         usize::try_from(int(&v)).ok().and_then(|index| items.get(index)).cloned()
                     }
                     Value::Map(map) => {
-                        self.meter.lookup(map.size(), &v)?;
+                        self.meter.lookup(map.len(), &v)?;
                         map.get(&v).cloned()
                     }
                     _ => unreachable!("GET looks into a list or map"),
@@ -130,22 +130,22 @@ impl Run<'_> {
             Op::Put {} => {
                 let key = frame.pop();
                 let Value::Map(mut map) = frame.pop() else { unreachable!("PUT changes a map") };
-                self.meter.lookup(map.size(), &key)?;
-                self.meter.build(ENTRY + MAP_LEVEL * digits(map.size()))?;
-                map.insert_mut(key, v);
+                self.meter.lookup(map.len(), &key)?;
+                self.meter.build(ENTRY + MAP_LEVEL * digits(map.len()))?;
+                map.insert(key, v);
                 Value::Map(map)
             }
             Op::Del {} => {
                 let Value::Map(mut map) = frame.pop() else { unreachable!("DEL changes a map") };
-                self.meter.lookup(map.size(), &v)?;
-                self.meter.build(MAP_LEVEL * digits(map.size()))?;
-                map.remove_mut(&v);
+                self.meter.lookup(map.len(), &v)?;
+                self.meter.build(MAP_LEVEL * digits(map.len()))?;
+                map.remove(&v);
                 Value::Map(map)
             }
             Op::Entries {} => {
                 let Value::Map(map) = v else { unreachable!("ENTRIES takes a map") };
-                self.meter.build_many(map.size(), ITEM + 2 * SLOT)?;
-                Value::list(map.iter().map(|(key, value)| Value::product([key.clone(), value.clone()])))
+                self.meter.build_many(map.len(), ITEM + 2 * SLOT)?;
+                Value::list(map.iter().map(|(key, value)| Value::product([key.into_owned(), value.clone()])))
             }
             Op::Range {} => {
                 let (from, to) = (frame.pop_int(), int(&v));
@@ -230,7 +230,7 @@ impl Run<'_> {
                 self.meter.sum()?;
                 let found = if *end == 0 { map.first() } else { map.last() };
                 found.map_or(Value::none(), |(key, value)| {
-                    Value::some(Value::product([key.clone(), value.clone()]))
+                    Value::some(Value::product([key.into_owned(), value.clone()]))
                 })
             }
             Op::Case { .. }

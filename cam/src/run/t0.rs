@@ -171,7 +171,7 @@ impl<'r> Run<'r> {
             }
             Value::Map(map) => {
                 for (key, value) in &map {
-                    folded = self.body(frame, [folded, key.clone(), value.clone()], body)?;
+                    folded = self.body(frame, [folded, key.into_owned(), value.clone()], body)?;
                 }
             }
             _ => unreachable!("FOLD goes over a list or map"),
@@ -190,13 +190,11 @@ impl<'r> Run<'r> {
                 Ok(Value::List(mapped))
             }
             Value::Map(map) => {
-                let mut mapped = rpds::RedBlackTreeMapSync::new_sync();
-                for (key, value) in &map {
+                let mapped = map.try_map_values(|key, value| {
                     self.meter.build(ENTRY)?;
-                    let value = self.body(frame, [key.clone(), value.clone()], body)?;
-                    mapped.insert_mut(key.clone(), value);
-                }
-                Ok(Value::Map(mapped))
+                    self.body(frame, [key, value], body)
+                });
+                Ok(Value::Map(mapped?))
             }
             _ => unreachable!("MAP goes over a list or map"),
         }
@@ -215,14 +213,15 @@ impl<'r> Run<'r> {
                 Ok(Value::List(kept))
             }
             Value::Map(map) => {
-                let mut kept = rpds::RedBlackTreeMapSync::new_sync();
+                let mut kept = vec![];
                 for (key, value) in &map {
+                    let key = key.into_owned();
                     if bool(&self.body(frame, [key.clone(), value.clone()], body)?) {
                         self.meter.build(ENTRY)?;
-                        kept.insert_mut(key.clone(), value.clone());
+                        kept.push((key, value.clone()));
                     }
                 }
-                Ok(Value::Map(kept))
+                Ok(Value::map(kept))
             }
             _ => unreachable!("FILTER goes over a list or map"),
         }

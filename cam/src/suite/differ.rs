@@ -39,10 +39,10 @@ fn walk(found: &mut Vec<Difference>, path: &str, ty: &Ty, left: &Value, right: &
             }
         }
         (Kind::Map { key, value }, Value::Map(lefts), Value::Map(rights)) => {
-            let keys = lefts.keys().chain(rights.keys().filter(|key| lefts.get(*key).is_none()));
+            let keys = lefts.keys().chain(rights.keys().filter(|key| lefts.get(key).is_none()));
             for one in keys {
                 let path = format!("{path}[{}]", one.to_source(key));
-                side_by_side(found, &path, value, lefts.get(one), rights.get(one));
+                side_by_side(found, &path, value, lefts.get(&one), rights.get(&one));
             }
         }
         (Kind::List { item, .. }, Value::List(lefts), Value::List(rights)) => {

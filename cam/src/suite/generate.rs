@@ -93,7 +93,7 @@ impl Generator {
             }
             (Kind::Map { key, value }, Value::Map(map)) => {
                 for (one, held) in map {
-                    self.learn_parts(key, one, left);
+                    self.learn_parts(key, &one, left);
                     self.learn_parts(value, held, left);
                 }
             }

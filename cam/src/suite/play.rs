@@ -571,7 +571,7 @@ fn items(over: &Value) -> Vec<Value> {
     match over {
         Value::List(items) => items.iter().cloned().collect(),
         Value::Map(map) => {
-            map.iter().map(|(key, value)| Value::product([key.clone(), value.clone()])).collect()
+            map.iter().map(|(key, value)| Value::product([key.into_owned(), value.clone()])).collect()
         }
         _ => unreachable!("a List or Map was checked"),
     }

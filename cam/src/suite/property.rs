@@ -325,7 +325,7 @@ fn walk(value: &mut Value, see: &mut dyn FnMut(&mut Arc<str>)) {
         }
         Value::Map(map) => {
             let entries: Vec<(Value, Value)> =
-                map.iter().map(|(key, held)| (inner(key, see), inner(held, see))).collect();
+                map.iter().map(|(key, held)| (inner(&key, see), inner(held, see))).collect();
             *value = Value::map(entries);
         }
         Value::Unit | Value::Bool(_) | Value::Int(_) | Value::Bytes(_) => {}

@@ -44,7 +44,7 @@ impl Shrink<'_> {
             }
             (Kind::Map { value: ty, key }, Value::Map(map)) => {
                 let entries: Vec<(Value, Value)> =
-                    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+                    map.iter().map(|(key, value)| (key.into_owned(), value.clone())).collect();
                 let mut found: Vec<Value> = shorter(&entries).into_iter().map(Value::map).collect();
                 for (index, (one, held)) in entries.iter().enumerate().take(SINGLES_MAX) {
                     let keys = self.simpler(key, one).into_iter().map(|key| (key, held.clone()));

@@ -24,7 +24,7 @@
 //! left is refused before anything is allocated for it; and recursion is as deep as the type,
 //! which [`crate::ty::DEPTH_MAX`] bounds.
 
-use rpds::{RedBlackTreeMapSync, VectorSync};
+use rpds::VectorSync;
 
 use super::Value;
 use crate::ty::{Kind, Ty};
@@ -170,9 +170,9 @@ fn write(out: &mut Vec<u8>, value: &Value, ty: &Ty) {
             items.iter().for_each(|value| write(out, value, item));
         }
         (Kind::Map { key, value }, Value::Map(map)) => {
-            write_number(out, map.size() as u64);
+            write_number(out, map.len() as u64);
             for (k, v) in map {
-                write(out, k, key);
+                write(out, &k, key);
                 write(out, v, value);
             }
         }
@@ -333,19 +333,16 @@ impl<'a> Reader<'a> {
                 Value::List(items)
             }
             Kind::Map { key, value } => {
-                let mut map = RedBlackTreeMapSync::new_sync();
-                let mut last: Option<Value> = None;
+                let mut entries: Vec<(Value, Value)> = vec![];
                 for _ in 0..self.length()? {
                     let start = self.offset;
                     let k = self.value(key)?;
-                    if last.as_ref().is_some_and(|last| *last >= k) {
+                    if entries.last().is_some_and(|(last, _)| *last >= k) {
                         return Err(self.fault(start, BinaryFault::KeyOrder));
                     }
-                    last = Some(k.clone());
-                    let v = self.value(value)?;
-                    map.insert_mut(k, v);
+                    entries.push((k, self.value(value)?));
                 }
-                Value::Map(map)
+                Value::map(entries)
             }
         })
     }

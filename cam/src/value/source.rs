@@ -81,7 +81,7 @@ fn write(out: &mut String, value: &Value, ty: &Ty) {
         (Kind::Map { .. }, Value::Map(map)) if map.is_empty() => out.push_str("[:]"),
         (Kind::Map { key, value }, Value::Map(map)) => {
             all(out, ["[", "]"], map, |out, (k, v)| {
-                write(out, k, key);
+                write(out, &k, key);
                 out.push_str(": ");
                 write(out, v, value);
             });

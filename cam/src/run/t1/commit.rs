@@ -31,7 +31,7 @@ pub(super) fn apply(file: &mut File<'_, '_>, params: Params<'_>, stores: &[Store
             Store::Entry { path, key, value } => {
                 let key = file.value(params, key);
                 let value = value.as_ref().map(|value| file.value(params, value));
-                put(reach(state, path), key, value, false);
+                put(reach(state, path), key, value);
             }
         }
     }
@@ -55,7 +55,7 @@ pub(super) fn apply_noting<'c>(
                 let key = file.value(params, key);
                 let value = value.as_ref().map(|value| file.value(params, value));
                 let noted = key.clone();
-                let old = put(reach(state, path), key, value, true);
+                let old = put(reach(state, path), key, value);
                 undo.push(Undo::Entry { path, key: noted, old });
             }
         }
@@ -69,22 +69,19 @@ pub(super) fn undo(state: &mut Value, undo: Vec<Undo<'_>>) {
         match change {
             Undo::Set { path, old } => *reach(state, path) = old,
             Undo::Entry { path, key, old } => {
-                put(reach(state, path), key, old, false);
+                put(reach(state, path), key, old);
             }
         }
     }
 }
 
-fn put(map: &mut Value, key: Value, value: Option<Value>, notes: bool) -> Option<Value> {
+/// Sets a key or removes it; returns what was there.
+fn put(map: &mut Value, key: Value, value: Option<Value>) -> Option<Value> {
     let Value::Map(map) = map else { unreachable!("entries are set in maps") };
-    let old = if notes { map.get(&key).cloned() } else { None };
     match value {
-        Some(value) => map.insert_mut(key, value),
-        None => {
-            map.remove_mut(&key);
-        }
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
     }
-    old
 }
 
 /// Returns what stands at a path of members, to be changed. Products on the way that somebody else

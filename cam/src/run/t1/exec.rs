@@ -6,7 +6,7 @@ use crate::code::Module;
 use crate::run::Trap;
 use crate::run::meter::{ENTRY, ITEM, MAP_LEVEL, digits};
 use crate::run::t0::{Frame, Run};
-use crate::value::{Payload, Value};
+use crate::value::{Map, Payload, Value};
 
 /// What a run is given.
 pub(super) type Params<'p> = &'p [&'p Value];
@@ -74,7 +74,7 @@ impl<'c> Exec<'c, '_, '_> {
                 Ins::GetInt { map, key, tag, to } => self.get_int(map, key, tag, to)?,
                 Ins::Get { map, key, tag, to } => self.get(map, &code.args[key as usize], tag, to)?,
                 Ins::Index { list, index, tag, to } => self.index(list, index, tag, to),
-                Ins::Size { to, map } => self.file.set(to, self.file.map(self.params, map).size() as i64),
+                Ins::Size { to, map } => self.file.set(to, self.file.map(self.params, map).len() as i64),
                 Ins::Grow { size, map, key } => {
                     let key = self.file.value(self.params, &code.args[key as usize]);
                     let absent = !self.file.map(self.params, map).contains_key(&key);
@@ -132,15 +132,15 @@ impl<'c> Exec<'c, '_, '_> {
     }
 
     fn get_int(&mut self, map: PlaceIx, key: W, tag: W, to: Dest) -> Result<(), Trap> {
-        let key = Value::Int(self.file.word(key));
-        self.run.meter.lookup_int(self.file.map(self.params, map).size())?;
-        self.file.found(self.params, tag, to, |file, params| file.map(params, map).get(&key));
+        let key = self.file.word(key);
+        self.run.meter.lookup_int(self.file.map(self.params, map).len())?;
+        self.file.found(self.params, tag, to, |file, params| file.map(params, map).get_int(key));
         Ok(())
     }
 
     fn get(&mut self, map: PlaceIx, key: &Arg, tag: W, to: Dest) -> Result<(), Trap> {
         let key = self.file.value(self.params, key);
-        let size = self.file.map(self.params, map).size();
+        let size = self.file.map(self.params, map).len();
         self.run.meter.lookup(size, &key)?;
         self.file.found(self.params, tag, to, |file, params| file.map(params, map).get(&key));
         Ok(())
@@ -168,7 +168,7 @@ impl<'c> Exec<'c, '_, '_> {
         let of = &self.file.code.loops[index];
         let over = self.file.value(self.params, &of.over);
         match &of.kind {
-            LoopKind::Fold { .. } => self.each(&over, of.bound, body, |_, _, _| Ok(true), |_, _, _| Ok(true)),
+            LoopKind::Fold { .. } => self.each(&over, of.bound, body, |_| Ok(()), |_, _, _| Ok(true)),
             LoopKind::Repeat { times, .. } => {
                 for _ in 0..self.file.word(*times) {
                     if let Exit::Stop = self.exec(body)? {
@@ -178,44 +178,41 @@ impl<'c> Exec<'c, '_, '_> {
                 Ok(())
             }
             LoopKind::Map { left, to } => {
-                let each = if matches!(over, Value::List(_)) { ITEM } else { ENTRY };
-                let (mut items, mut map) =
-                    (rpds::VectorSync::new_sync(), rpds::RedBlackTreeMapSync::new_sync());
-                self.each(
-                    &over,
-                    of.bound,
-                    body,
-                    |exec, _, _| exec.run.meter.build(each).map(|()| true),
-                    |exec, key, _| {
-                        let value = exec.file.value(exec.params, left);
-                        match key {
-                            None => items.push_back_mut(value),
-                            Some(key) => map.insert_mut(key.clone(), value),
-                        }
-                        Ok(true)
-                    },
-                )?;
-                self.file.refs[*to as usize] = match over {
-                    Value::List(_) => Value::List(items),
-                    _ => Value::Map(map),
+                let mapped = match over {
+                    Value::Map(map) => Value::Map(map.try_map_values(|key, value| -> Result<Value, Trap> {
+                        self.run.meter.build(ENTRY)?;
+                        self.file.bind(of.bound[0], &key);
+                        self.file.bind(of.bound[1], &value);
+                        self.exec(body)?;
+                        Ok(self.file.value(self.params, left))
+                    })?),
+                    over => {
+                        let mut items = rpds::VectorSync::new_sync();
+                        let pay = |exec: &mut Self| exec.run.meter.build(ITEM);
+                        self.each(&over, of.bound, body, pay, |exec, _, _| {
+                            items.push_back_mut(exec.file.value(exec.params, left));
+                            Ok(true)
+                        })?;
+                        Value::List(items)
+                    }
                 };
+                self.file.refs[*to as usize] = mapped;
                 Ok(())
             }
             LoopKind::Filter { left, to } => {
                 let each = if matches!(over, Value::List(_)) { ITEM } else { ENTRY };
-                let (mut items, mut map) =
-                    (rpds::VectorSync::new_sync(), rpds::RedBlackTreeMapSync::new_sync());
+                let (mut items, mut entries) = (rpds::VectorSync::new_sync(), vec![]);
                 self.each(
                     &over,
                     of.bound,
                     body,
-                    |_, _, _| Ok(true),
+                    |_| Ok(()),
                     |exec, key, value| {
                         if exec.file.word(*left) != 0 {
                             exec.run.meter.build(each)?;
                             match key {
                                 None => items.push_back_mut(value.clone()),
-                                Some(key) => map.insert_mut(key.clone(), value.clone()),
+                                Some(key) => entries.push((key.clone(), value.clone())),
                             }
                         }
                         Ok(true)
@@ -223,7 +220,7 @@ impl<'c> Exec<'c, '_, '_> {
                 )?;
                 self.file.refs[*to as usize] = match over {
                     Value::List(_) => Value::List(items),
-                    _ => Value::Map(map),
+                    _ => Value::map(entries),
                 };
                 Ok(())
             }
@@ -234,7 +231,7 @@ impl<'c> Exec<'c, '_, '_> {
                     &over,
                     of.bound,
                     body,
-                    |_, _, _| Ok(true),
+                    |_| Ok(()),
                     |exec, _, value| {
                         if exec.file.word(*left) != 0 {
                             found = Some(value.clone());
@@ -251,21 +248,21 @@ impl<'c> Exec<'c, '_, '_> {
         }
     }
 
-    /// Runs the body for each item or entry. `before` and `after` get key (of a map) and item or value;
-    /// what they return says whether to go on.
+    /// Runs the body for each item or entry. `after` gets key (of a map) and item or value; what it
+    /// returns says whether to go on.
     fn each(
         &mut self,
         over: &Value,
         bound: [Dest; 2],
         body: usize,
-        mut before: impl FnMut(&mut Self, Option<&Value>, &Value) -> Result<bool, Trap>,
+        before: impl Fn(&mut Self) -> Result<(), Trap>,
         mut after: impl FnMut(&mut Self, Option<&Value>, &Value) -> Result<bool, Trap>,
     ) -> Result<(), Trap> {
         let [first, second] = bound;
         match over {
             Value::List(items) => {
                 for item in items {
-                    before(self, None, item)?;
+                    before(self)?;
                     self.file.bind(first, item);
                     self.exec(body)?;
                     if !after(self, None, item)? {
@@ -275,11 +272,11 @@ impl<'c> Exec<'c, '_, '_> {
             }
             Value::Map(map) => {
                 for (key, value) in map {
-                    before(self, Some(key), value)?;
-                    self.file.bind(first, key);
+                    before(self)?;
+                    self.file.bind(first, &key);
                     self.file.bind(second, value);
                     self.exec(body)?;
-                    if !after(self, Some(key), value)? {
+                    if !after(self, Some(&key), value)? {
                         break;
                     }
                 }
@@ -309,7 +306,7 @@ impl File<'_, '_> {
         walk(base, &place.path)
     }
 
-    fn map<'v>(&'v self, params: Params<'v>, place: PlaceIx) -> &'v rpds::RedBlackTreeMapSync<Value, Value> {
+    fn map<'v>(&'v self, params: Params<'v>, place: PlaceIx) -> &'v Map {
         match self.at(params, place) {
             Value::Map(map) => map,
             _ => unreachable!("the verifier asked for a map here"),
@@ -397,11 +394,9 @@ impl File<'_, '_> {
                 let Value::Map(mut map) = self.value(params, map) else { unreachable!("a map is changed") };
                 let key = self.value(params, key);
                 match value {
-                    Some(value) => map.insert_mut(key, self.value(params, value)),
-                    None => {
-                        map.remove_mut(&key);
-                    }
-                }
+                    Some(value) => map.insert(key, self.value(params, value)),
+                    None => map.remove(&key),
+                };
                 Value::Map(map)
             }
         }

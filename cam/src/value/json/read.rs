@@ -9,10 +9,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rpds::{RedBlackTreeMapSync, VectorSync};
+use rpds::VectorSync;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::super::Value;
+use super::super::{Map, Value};
 use super::base64;
 use crate::diagnostic::did_you_mean;
 use crate::ty::{Kind, Record, Ty, Variant};
@@ -241,20 +241,20 @@ impl<'p, 't> Reader<'p, 't> {
     fn pairs<'de, A: SeqAccess<'de>>(mut self, mut seq: A, key: &Ty, value: &Ty) -> Result<Value, A::Error> {
         let pair = Ty::new(Kind::Tuple(vec![key.clone(), value.clone()]))
             .expect("a pair of two types is as deep and as large as a map of them");
-        let mut map = RedBlackTreeMapSync::new_sync();
+        let mut map = Map::new();
         for index in 0.. {
             let Some(Value::Product(parts)) = self.item(&mut seq, index, &pair)? else { break };
             if map.contains_key(&parts[0]) {
                 self.place.steps.push(Step::Index(index));
                 return Err(self.place.fault(format!("the key {} stands twice", parts[0].to_json(key))));
             }
-            map.insert_mut(parts[0].clone(), parts[1].clone());
+            map.insert(parts[0].clone(), parts[1].clone());
         }
         Ok(self.done(Value::Map(map)))
     }
 
     fn object<'de, A: MapAccess<'de>>(mut self, mut object: A, key: &Ty, ty: &Ty) -> Result<Value, A::Error> {
-        let mut map = RedBlackTreeMapSync::new_sync();
+        let mut map = Map::new();
         while let Some(label) = object.next_key::<String>()? {
             let shown = quoted(&label);
             let k = Value::text(&label);
@@ -265,7 +265,7 @@ impl<'p, 't> Reader<'p, 't> {
                 return Err(self.place.fault(format!("the key {shown} stands twice")));
             }
             let v = self.part(Step::Key(shown), ty, |reader| object.next_value_seed(reader))?;
-            map.insert_mut(k, v);
+            map.insert(k, v);
         }
         Ok(self.done(Value::Map(map)))
     }

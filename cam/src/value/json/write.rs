@@ -60,12 +60,12 @@ fn write(out: &mut String, value: &Value, ty: &Ty, secrets: Secrets) {
         }
         (Kind::Map { key, value }, Value::Map(map)) => match key.kind() {
             Kind::Text { .. } => write_all(out, ['{', '}'], map, |out, (k, v)| {
-                write(out, k, key, secrets);
+                write(out, &k, key, secrets);
                 out.push(':');
                 write(out, v, value, secrets);
             }),
             _ => write_all(out, ['[', ']'], map, |out, (k, v)| {
-                write_all(out, ['[', ']'], [(k, key), (v, value)], |out, (part, ty)| {
+                write_all(out, ['[', ']'], [(&*k, key), (v, value)], |out, (part, ty)| {
                     write(out, part, ty, secrets)
                 });
             }),
