@@ -178,11 +178,11 @@ impl Lowered {
         // From here on nothing reads the state, which is being changed.
         let params: [&Value; 3] = [payload, &Value::Unit, config];
         if !parts.checks_state {
-            commit::apply(&mut file, &params, &commit.stores, state);
+            commit::apply(&mut file, &params, commit, state);
             registers.clear(code);
             return Ok(&mut registers.done);
         }
-        let undo = commit::apply_noting(&mut file, &params, &commit.stores, state);
+        let undo = commit::apply_noting(&mut file, &params, commit, state);
         registers.clear(code);
         if let Err(trap) = self.check(registers, state, limits) {
             commit::undo(state, undo);

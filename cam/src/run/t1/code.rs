@@ -131,6 +131,8 @@ pub(super) enum LoopKind {
 #[derive(Debug)]
 pub(super) struct Commit {
     pub(super) output: Option<Arg>,
+    /// Members of the state that become the Int in a register.
+    pub(super) ints: Vec<(u16, W)>,
     pub(super) stores: Vec<Store>,
 }
 
@@ -169,6 +171,31 @@ pub(super) enum Ins {
         to: W,
         param: u16,
         member: u16,
+    },
+    /// Looks an Int up in a map that is a member of a parameter, and pays for it; what is found is a word.
+    Find {
+        to: W,
+        tag: W,
+        key: W,
+        param: u16,
+        member: u16,
+    },
+    /// The size of a map that is a member of a parameter.
+    SizeField {
+        to: W,
+        param: u16,
+        member: u16,
+    },
+    /// Adds one to a size unless a map that is a member of a parameter has the Int.
+    GrowInt {
+        size: W,
+        key: W,
+        param: u16,
+        member: u16,
+    },
+    /// Pays for changing an entry of a map of this size whose keys are Int, where memory does not count.
+    PayInt {
+        size: W,
     },
     /// Reads the index of a case.
     Tag {

@@ -2,30 +2,41 @@
 
 use triomphe::Arc as Node;
 
-use super::code::{Arg, Store};
+use super::code::{Arg, Commit, Store};
 use super::exec::{File, Params};
 use crate::value::Value;
 
 /// How to take back one change of the state.
 #[derive(Debug)]
 pub(super) enum Undo<'c> {
+    /// What a member of the state was.
+    Member(u16, Value),
     /// What stood at a path.
     Set { path: &'c [u32], old: Value },
     /// What a map at a path had for a key.
     Entry { path: &'c [u32], key: Value, old: Option<Value> },
 }
 
-/// Makes all changes, in order.
+/// Makes all changes. They are of different parts of the state, but for the entries of one map, which
+/// stand in order.
 #[inline]
-pub(super) fn apply(file: &mut File<'_, '_>, params: Params<'_>, stores: &[Store], state: &mut Value) {
-    for store in stores {
+pub(super) fn apply(file: &mut File<'_, '_>, params: Params<'_>, commit: &Commit, state: &mut Value) {
+    if !commit.ints.is_empty() {
+        let members = own(state);
+        for (member, word) in &commit.ints {
+            set_int(&mut members[*member as usize], file.word(*word));
+        }
+    }
+    for store in &commit.stores {
         match store {
-            Store::Set { path, arg } => {
-                let place = reach(state, path);
-                match (arg, &mut *place) {
-                    // The commonest change: a number within a product.
-                    (Arg::Int(word), Value::Int(int)) => *int = file.word(*word),
-                    _ => file.put(params, arg, place),
+            Store::Set { path, arg: Arg::Int(word) } => set_int(reach(state, path), file.word(*word)),
+            Store::Set { path, arg } => file.put(params, arg, reach(state, path)),
+            Store::Entry { path, key: Arg::Int(key), value: Some(Arg::Int(value)) } => {
+                let Value::Map(map) = reach(state, path) else { unreachable!("entries are set in maps") };
+                let (key, value) = (file.word(*key), file.word(*value));
+                match map.get_int_mut(key) {
+                    Some(place) => set_int(place, value),
+                    None => drop(map.insert(Value::Int(key), Value::Int(value))),
                 }
             }
             Store::Entry { path, key, value } => {
@@ -37,15 +48,28 @@ pub(super) fn apply(file: &mut File<'_, '_>, params: Params<'_>, stores: &[Store
     }
 }
 
-/// Makes all changes, in order; returns how to take them back.
+/// Sets an Int; where one stands already nothing has to be dropped.
+#[inline]
+fn set_int(place: &mut Value, new: i64) {
+    match place {
+        Value::Int(int) => *int = new,
+        other => *other = Value::Int(new),
+    }
+}
+
+/// Makes all changes; returns how to take them back.
 pub(super) fn apply_noting<'c>(
     file: &mut File<'_, '_>,
     params: Params<'_>,
-    stores: &'c [Store],
+    commit: &'c Commit,
     state: &mut Value,
 ) -> Vec<Undo<'c>> {
     let mut undo = vec![];
-    for store in stores {
+    for (member, word) in &commit.ints {
+        let place = &mut own(state)[*member as usize];
+        undo.push(Undo::Member(*member, std::mem::replace(place, Value::Int(file.word(*word)))));
+    }
+    for store in &commit.stores {
         match store {
             Store::Set { path, arg } => {
                 let new = file.value(params, arg);
@@ -67,6 +91,7 @@ pub(super) fn apply_noting<'c>(
 pub(super) fn undo(state: &mut Value, undo: Vec<Undo<'_>>) {
     for change in undo.into_iter().rev() {
         match change {
+            Undo::Member(member, old) => own(state)[member as usize] = old,
             Undo::Set { path, old } => *reach(state, path) = old,
             Undo::Entry { path, key, old } => {
                 put(reach(state, path), key, old);
@@ -84,17 +109,21 @@ fn put(map: &mut Value, key: Value, value: Option<Value>) -> Option<Value> {
     }
 }
 
-/// Returns what stands at a path of members, to be changed. Products on the way that somebody else
-/// holds too are copied.
+/// Returns what stands at a path of members, to be changed.
 #[inline]
 fn reach<'s>(mut state: &'s mut Value, path: &[u32]) -> &'s mut Value {
     for index in path {
-        let Value::Product(members) = state else { unreachable!("a path leads through products") };
-        if !members.is_unique() {
-            *members = members.iter().cloned().collect();
-        }
-        let own = Node::get_mut(members).expect("it was made unique");
-        state = &mut own[*index as usize];
+        state = &mut own(state)[*index as usize];
     }
     state
+}
+
+/// Returns the members of a product, to be changed. They are copied if somebody else holds them too.
+#[inline]
+fn own(product: &mut Value) -> &mut [Value] {
+    let Value::Product(members) = product else { unreachable!("a path leads through products") };
+    if !members.is_unique() {
+        *members = members.iter().cloned().collect();
+    }
+    Node::get_mut(members).expect("it was made unique")
 }

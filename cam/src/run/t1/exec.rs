@@ -179,13 +179,15 @@ impl<'c> Exec<'c, '_, '_> {
             }
             LoopKind::Map { left, to } => {
                 let mapped = match over {
-                    Value::Map(map) => Value::Map(map.try_map_values(|key, value| -> Result<Value, Trap> {
-                        self.run.meter.build(ENTRY)?;
-                        self.file.bind(of.bound[0], &key);
-                        self.file.bind(of.bound[1], &value);
-                        self.exec(body)?;
-                        Ok(self.file.value(self.params, left))
-                    })?),
+                    Value::Map(map) => {
+                        Value::Map(map.try_map_values(|key, value| -> Result<Value, Trap> {
+                            self.run.meter.build(ENTRY)?;
+                            self.file.bind(of.bound[0], &key);
+                            self.file.bind(of.bound[1], &value);
+                            self.exec(body)?;
+                            Ok(self.file.value(self.params, left))
+                        })?)
+                    }
                     over => {
                         let mut items = rpds::VectorSync::new_sync();
                         let pay = |exec: &mut Self| exec.run.meter.build(ITEM);

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::code::{Arg, Base, Code, Dest, Ins, LoopKind, Pc};
+use super::code::{Arg, ArgIx, Base, Code, Dest, Ins, LoopKind, Pc, PlaceIx};
 
 /// A set of registers: words first, then refs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,6 +173,9 @@ fn touched(code: &Code, ins: &Ins) -> Touched {
     };
     let mut arg = |arg: &Arg| reads_of(code, arg, &mut |register| reads.push(register));
     match ins {
+        Ins::Find { .. } | Ins::SizeField { .. } | Ins::GrowInt { .. } | Ins::PayInt { .. } => {
+            unreachable!("these come after this pass")
+        }
         Ins::Param { to, .. } | Ins::Field { to, .. } => {
             touched = Touched { writes: vec![word(*to)], pure: true, ..touched }
         }
@@ -257,9 +260,8 @@ fn touched(code: &Code, ins: &Ins) -> Touched {
         Ins::Return { commit } => {
             let commit = &code.commits[*commit as usize];
             commit.output.iter().for_each(&mut arg);
-            for store in &commit.stores {
-                store.args().for_each(&mut arg);
-            }
+            commit.stores.iter().flat_map(|store| store.args()).for_each(&mut arg);
+            touched.reads.extend(commit.ints.iter().map(|(_, from)| word(*from)));
         }
     }
     touched.reads.extend(reads);
@@ -340,21 +342,45 @@ fn visit(arg: &mut Arg, f: &mut dyn FnMut(&mut Arg)) {
     }
 }
 
-/// Gives the commonest loads their own instruction.
+/// Gives the commonest accesses their own instructions, which need no values.
 fn fields(code: &mut Code) {
-    let Code { ins, places, .. } = code;
+    let Code { ins, places, args, memory_max, .. } = code;
+    let member_of = |place: PlaceIx| {
+        let place = &places[place as usize];
+        match (place.base, &*place.path) {
+            (Base::Param(param), [member]) => u16::try_from(*member).ok().map(|member| (param, member)),
+            _ => None,
+        }
+    };
+    let int = |arg: ArgIx| match args[arg as usize] {
+        Arg::Int(word) => Some(word),
+        _ => None,
+    };
     for ins in ins {
-        if let Ins::Load { to, from } = *ins
-            && let place = &places[from as usize]
-            && let Base::Param(param) = place.base
-        {
-            match &*place.path {
-                [] => *ins = Ins::Param { to, param },
-                [member] if let Ok(member) = u16::try_from(*member) => {
-                    *ins = Ins::Field { to, param, member };
+        let better = match *ins {
+            Ins::Load { to, from } => match (places[from as usize].base, member_of(from)) {
+                (_, Some((param, member))) => Some(Ins::Field { to, param, member }),
+                (Base::Param(param), None) if places[from as usize].path.is_empty() => {
+                    Some(Ins::Param { to, param })
                 }
-                _ => {}
+                _ => None,
+            },
+            Ins::GetInt { map, key, tag, to: Dest::Word(to) } => {
+                member_of(map).map(|(param, member)| Ins::Find { to, tag, key, param, member })
             }
+            Ins::Size { to, map } => {
+                member_of(map).map(|(param, member)| Ins::SizeField { to, param, member })
+            }
+            Ins::Grow { size, map, key } => member_of(map)
+                .zip(int(key))
+                .map(|((param, member), key)| Ins::GrowInt { size, key, param, member }),
+            Ins::PayPut { size, key } | Ins::PayDel { size, key } if *memory_max > 0 => {
+                int(key).map(|_| Ins::PayInt { size })
+            }
+            _ => None,
+        };
+        if let Some(better) = better {
+            *ins = better;
         }
     }
 }

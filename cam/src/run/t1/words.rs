@@ -2,8 +2,9 @@
 
 use super::code::{Code, Ins};
 use super::exec::Params;
+use crate::run::meter::digits;
 use crate::run::{Trap, ops};
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 /// The traps of these instructions.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +48,23 @@ pub(super) fn run(
                 };
                 words[to as usize] = word(&members[member as usize]);
             }
+            Ins::Find { to, tag, key, param, member } => {
+                let map = map(params, param, member);
+                pay_int(fuel_left, map.len())?;
+                let found = map.get_int(words[key as usize]);
+                words[tag as usize] = i64::from(found.is_some());
+                if let Some(found) = found {
+                    words[to as usize] = word(found);
+                }
+            }
+            Ins::SizeField { to, param, member } => {
+                words[to as usize] = map(params, param, member).len() as i64;
+            }
+            Ins::GrowInt { size, key, param, member } => {
+                let absent = map(params, param, member).get_int(words[key as usize]).is_none();
+                words[size as usize] += i64::from(absent);
+            }
+            Ins::PayInt { size } => pay_int(fuel_left, words[size as usize] as usize)?,
             Ins::Copy { to, from } => words[to as usize] = words[from as usize],
             Ins::Add { to, a, b } => {
                 let sum = words[a as usize].checked_add(words[b as usize]);
@@ -121,6 +139,28 @@ pub(super) fn run(
             _ => return Ok(pc),
         }
         pc += 1;
+    }
+}
+
+/// Takes fuel for finding an Int, as [`Meter::lookup_int`] does.
+///
+/// [`Meter::lookup_int`]: crate::run::meter::Meter::lookup_int
+fn pay_int(fuel_left: &mut u64, size: usize) -> Result<(), Stop> {
+    if *fuel_left == 0 {
+        return Err(Stop::Fuel);
+    }
+    *fuel_left = fuel_left.checked_sub(digits(size)).ok_or(Stop::Fuel)?;
+    Ok(())
+}
+
+/// Returns a map that is a member of a parameter.
+fn map<'v>(params: Params<'v>, param: u16, member: u16) -> &'v Map {
+    match params[param as usize] {
+        Value::Product(members) => match &members[member as usize] {
+            Value::Map(map) => map,
+            _ => unreachable!("the verifier asked for a map here"),
+        },
+        _ => unreachable!("a field is one of a product"),
     }
 }
 

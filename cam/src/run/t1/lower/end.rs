@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Env, Lower, Lowered, Root, TooLarge};
-use crate::run::t1::code::{Arg, Base, Commit, Ins, Place, Store};
+use crate::run::t1::code::{Arg, Base, Commit, Ins, Place, Store, W};
 use crate::run::t1::sym::{Change, Sym, Typed, members};
 use crate::ty::Ty;
 
@@ -39,7 +39,8 @@ impl Lower<'_> {
         let mut stores = vec![];
         self.stores(&mut env, &state.sym, &state.ty, &mut vec![], &mut stores)?;
         let commit = u16::try_from(self.code.commits.len()).map_err(|_| TooLarge)?;
-        self.code.commits.push(Commit { output, stores });
+        let (ints, stores) = split(stores);
+        self.code.commits.push(Commit { output, ints, stores });
         self.emit(Ins::Return { commit })?;
         Ok(())
     }
@@ -141,4 +142,24 @@ impl Lower<'_> {
             }
         }
     }
+}
+
+/// Parts what becomes of numbers in a record from the rest: the commonest changes are made in one go.
+fn split(stores: Vec<Store>) -> (Vec<(u16, W)>, Vec<Store>) {
+    let mut ints = vec![];
+    let mut others = vec![];
+    for store in stores {
+        let member = match &store {
+            Store::Set { path, arg: Arg::Int(word) } => match &**path {
+                [member] => u16::try_from(*member).ok().map(|member| (member, *word)),
+                _ => None,
+            },
+            _ => None,
+        };
+        match member {
+            Some(member) => ints.push(member),
+            None => others.push(store),
+        }
+    }
+    (ints, others)
 }

@@ -58,6 +58,7 @@ impl<'m> Lower<'m> {
             Op::Div {} => return self.arithmetic(env, ty, |to, a, b| Ins::Div { to, a, b }),
             Op::Mod {} => return self.arithmetic(env, ty, |to, a, b| Ins::Mod { to, a, b }),
             Op::Neg {} => return self.single(env, ty, true, |to, a, _| Ins::Neg { to, a }),
+            Op::Not {} if self.opposite(env) => {}
             Op::Not {} => return self.single(env, ty, false, |to, a, _| Ins::Not { to, a }),
             Op::Lt {} if is_word(env) => return self.compare(env, ty, |to, a, b| Ins::Lt { to, a, b }),
             Op::Le {} if is_word(env) => return self.compare(env, ty, |to, a, b| Ins::Le { to, a, b }),
@@ -128,6 +129,23 @@ impl<'m> Lower<'m> {
         };
         env.v = Typed { sym: Sym::Word(to), ty };
         Ok(())
+    }
+
+    /// Turns the comparison that was made last into its opposite.
+    fn opposite(&mut self, env: &mut Env) -> bool {
+        let Sym::Word(word) = env.v.sym else { return false };
+        let Ok(to) = self.new_word() else { return false };
+        let opposite = match self.code.ins.last() {
+            Some(Ins::Lt { to: made, a, b }) if *made == word => Ins::Le { to, a: *b, b: *a },
+            Some(Ins::Le { to: made, a, b }) if *made == word => Ins::Lt { to, a: *b, b: *a },
+            _ => return false,
+        };
+        // The first one may be read elsewhere; else it is dropped later.
+        if self.emit(opposite).is_err() {
+            return false;
+        }
+        env.v.sym = Sym::Word(to);
+        true
     }
 
     fn fit(&mut self, env: &mut Env, ty: Ty) -> Lowered<()> {
