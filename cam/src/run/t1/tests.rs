@@ -2,7 +2,10 @@
 
 use super::lower::lower_within;
 use super::*;
+use crate::compile;
+use crate::diagnostic::Source;
 use crate::run::Outcome;
+use crate::verify::verify;
 
 /// Checks that a function does the same in both, with all of the limits and with each part of them.
 /// Every test of an instruction comes through here.
@@ -108,4 +111,119 @@ fn run_t1(
     let used = if result.is_ok() { limits.fuel - exec.run.meter.fuel_left() } else { 0 };
     registers.clear(code);
     (result, used)
+}
+
+fn machine(text: &str) -> VerifiedMachine {
+    let source = Source::new("test.cam", text);
+    let module = compile::machine(&source, None).unwrap_or_else(|faults| panic!("{faults:?}"));
+    verify(module).expect("the compiler's code verifies").into_machine().expect("it is a machine")
+}
+
+/// Does steps with a state that nobody else holds, each compared with T0, and returns the state.
+fn run(machine: &VerifiedMachine, inputs: &[&str]) -> Value {
+    let lowered = Lowered::new(machine);
+    let mut registers = lowered.registers();
+    let mut state = crate::run::init(machine, &Value::Unit, Limits::STEP).expect("it begins");
+    let ctx = Ctx { now_ms: 0, seq: 1, self_key: "".into(), seed: 0 };
+    for input in inputs {
+        let input = Value::from_json(input, machine.input()).expect("the test's input is one");
+        steps_agree(&lowered, &mut registers, (&input, &state, &ctx, &Value::Unit), Limits::STEP);
+        let _ = lowered.step(&mut registers, &input, &mut state, &ctx, &Value::Unit, Limits::STEP);
+    }
+    state
+}
+
+const HELD: &str = r#"machine held
+type State = { total: Int = 0, by: Map(Text, Int), log: List(List(Int)) }
+type Input = Put { key: Text, n: Int } | Twice { a: Text, b: Text } | Drop { key: Text } | Look { key: Text }
+type Output = Ok | Sum(Int)
+invariant "no more than 100" = state.total <= 100
+init = { by: [:], log: [] }
+on Put { key, n } => ({ ..state, by[key]: n, total: state.total + n, log: state.log.push([n]) }, Ok)
+on Twice { a, b } {
+  let by = state.by.put(a, 7).put(b, 8).remove(a)
+  ({ ..state, by, total: by.fold(0, (sum, _, n) -> sum + n) }, Sum(by.len()))
+}
+on Drop { key } => ({ ..state, by: state.by.remove(key).remove("x") }, Ok)
+on Look { key } {
+  let by = state.by.put(key, 1)
+  ({ ..state, total: by[key].or(0) + state.by[key].or(5) }, Sum(by.len()))
+}
+"#;
+
+#[test]
+fn what_an_invariant_refuses_is_taken_back() {
+    let machine = machine(HELD);
+    let good = [r#"{"Put":{"key":"a","n":60}}"#, r#"{"Put":{"key":"b","n":40}}"#];
+    let before = run(&machine, &good);
+    let refused = [
+        good[0],
+        good[1],
+        r#"{"Put":{"key":"a","n":1}}"#,
+        r#"{"Put":{"key":"c","n":1}}"#,
+        r#"{"Put":{"key":"c","n":9223372036854775807}}"#,
+    ];
+    assert_eq!(run(&machine, &refused), before, "numbers, entries that were there, and new ones");
+}
+
+#[test]
+fn maps_change_once_twice_and_while_they_are_looked_at() {
+    let machine = machine(HELD);
+    let inputs = [
+        r#"{"Twice":{"a":"p","b":"q"}}"#,
+        r#"{"Twice":{"a":"q","b":"q"}}"#,
+        r#"{"Look":{"key":"q"}}"#,
+        r#"{"Look":{"key":"new"}}"#,
+        r#"{"Drop":{"key":"q"}}"#,
+        r#"{"Drop":{"key":"q"}}"#,
+    ];
+    let state = run(&machine, &inputs);
+    assert_eq!(state.to_json(machine.state()), r#"{"total":6,"by":{},"log":[]}"#);
+}
+
+#[test]
+fn a_state_that_nobody_else_holds_stays_where_it_is() {
+    let text = "machine m\ntype State = { n: Int = 0, by: Map(Int, Int) }\ntype Input = Put { k: Int }\n\
+        type Output = Ok | No\ninit = { by: [1: 1] }\non Put { k } => ({ ..state, n: state.n + 1, by[k]: 5 }, Ok)\n";
+    let machine = machine(text);
+    let lowered = Lowered::new(&machine);
+    let mut registers = lowered.registers();
+    let mut state = crate::run::init(&machine, &Value::Unit, Limits::STEP).expect("it begins");
+    let at = |state: &Value| match state {
+        Value::Product(members) => members.as_ptr(),
+        _ => panic!("the state is a record"),
+    };
+    let ctx = Ctx { now_ms: 0, seq: 1, self_key: "".into(), seed: 0 };
+    let input = Value::from_json(r#"{"Put":{"k":1}}"#, machine.input()).expect("it is an input");
+    let mut step = |state: &mut Value| {
+        lowered
+            .step(&mut registers, &input, state, &ctx, &Value::Unit, Limits::STEP)
+            .map(drop)
+            .expect("it runs");
+    };
+    // `init` shares its constants with the code, so that the first step copies.
+    step(&mut state);
+    let before = at(&state);
+    step(&mut state);
+    assert_eq!(at(&state), before, "changed in place");
+    let held = state.clone();
+    step(&mut state);
+    assert_ne!(at(&state), before, "copied, since it is held");
+    assert_eq!(held.to_json(machine.state()), r#"{"n":2,"by":[[1,5]]}"#);
+    assert_eq!(state.to_json(machine.state()), r#"{"n":3,"by":[[1,5]]}"#);
+}
+
+#[test]
+fn what_grows_too_large_is_left_to_t0() {
+    // Each function calls the one before it twice: 2^20 copies of the first.
+    let mut text = "machine m\ntype State = Int\ntype Input = | Go\ntype Output = Ok | No\ninit = 0\n\
+        fn f0(n: Int) -> Int = if n > 0 { n - 1 } else { n }\n"
+        .to_owned();
+    for level in 1..=20 {
+        text.push_str(&format!("fn f{level}(n: Int) -> Int = f{0}(f{0}(n))\n", level - 1));
+    }
+    text.push_str("on Go => (if state < 0 { f20(state) } else { state + 1 }, Ok)\n");
+    let machine = machine(&text);
+    assert_eq!(Lowered::new(&machine).left_to_t0(), 1);
+    assert_eq!(run(&machine, &["\"Go\"", "\"Go\""]), Value::Int(2));
 }
