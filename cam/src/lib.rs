@@ -23,6 +23,7 @@ pub mod evaluate;
 pub mod format;
 pub mod hir;
 pub mod run;
+pub mod session;
 pub mod standard;
 pub mod suite;
 pub mod syntax;

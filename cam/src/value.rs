@@ -1,10 +1,12 @@
-//! Values of the machine language, and their two outer forms.
+//! Values of the machine language, and their outer forms.
 //!
 //! [`binary`] is canonical: one value of a type has exactly one encoding; it is what is hashed,
-//! stored and signed. [`json`] is for people and clients and is never hashed.
+//! stored and signed. [`json`] is for people and clients and is never hashed. As source text
+//! ([`Value::to_source`]) a value is shown to who writes machines.
 
 pub mod binary;
 pub mod json;
+mod lines;
 pub mod map;
 mod payload;
 pub mod source;

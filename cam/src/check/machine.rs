@@ -83,11 +83,7 @@ pub fn check_with(
     checker.types.predecessor = predecessor;
     match checker.machine(file, &items) {
         Ok(machine) if checker.errors.is_empty() => Ok(machine),
-        _ => {
-            assert!(!checker.errors.is_empty(), "what was reported stands in the list");
-            checker.errors.sort_by_key(|error| error.span.start);
-            Err(checker.errors)
-        }
+        _ => Err(checker.faults()),
     }
 }
 
@@ -97,6 +93,13 @@ pub(super) fn types_of(module: &Module) -> BTreeMap<Arc<str>, Ty> {
 }
 
 impl Checker<'_> {
+    /// Returns what was reported, in the order of the text.
+    pub(super) fn faults(mut self) -> Vec<Diagnostic> {
+        assert!(!self.errors.is_empty(), "what was reported stands in the list");
+        self.errors.sort_by_key(|error| error.span.start);
+        self.errors
+    }
+
     fn machine(&mut self, file: &MachineFile, items: &Items<'_>) -> Checked<CheckedMachine> {
         let keyed = self.key(file);
         self.declare_types(items.types.iter().copied());
@@ -561,7 +564,7 @@ impl Checker<'_> {
     }
 }
 
-fn function(name: &str, params: Vec<(Local, Ty)>, result: Ty, body: Expr) -> Function {
+pub(super) fn function(name: &str, params: Vec<(Local, Ty)>, result: Ty, body: Expr) -> Function {
     Function { name: name.into(), params, result, body }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Where to look next: [`types`] resolves type expressions, [`expr`] checks expressions,
 //! [`call`] and [`standard`] calls, [`pattern`] turns `match` into decision trees, [`machine`]
-//! and [`migration`] check whole files.
+//! and [`migration`] check whole files, [`session`] expressions amid the declarations of one.
 
 mod call;
 mod definition;
@@ -22,6 +22,7 @@ mod outlet;
 mod pattern;
 mod record;
 mod secret;
+pub mod session;
 mod standard;
 mod test;
 mod test_statement;

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::ty::{Kind, Ty};
 use crate::value::Value;
+use crate::verify::VerifiedModule;
 
 /// A type is cut where its text gets longer than this many characters; the table shows more.
 const TYPE_WIDTH: usize = 60;
@@ -27,6 +28,17 @@ pub fn disassemble(module: &Module) -> String {
         listing.function(FuncIx(index), function);
     }
     listing.out
+}
+
+/// Returns the listing of one function, with what the verifier found out about it.
+///
+/// # Panics
+///
+/// When the module has no such function.
+pub fn function(module: &VerifiedModule, index: FuncIx) -> String {
+    let mut listing = Listing { module: module.module(), out: String::new() };
+    listing.function(index, module.module().function(index));
+    listing.out.trim_start().to_owned()
 }
 
 struct Listing<'m> {

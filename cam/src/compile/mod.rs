@@ -1,6 +1,7 @@
 //! From source text to bytecode: machines and edges.
 
 mod emit;
+pub mod session;
 mod suite;
 
 use std::collections::BTreeMap;

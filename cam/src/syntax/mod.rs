@@ -9,6 +9,7 @@
 //! the parser panic or recurse deeper than [`NESTING_MAX`] allows.
 
 pub mod ast;
+pub mod entry;
 pub mod kind;
 mod lexer;
 mod parser;

@@ -9,6 +9,7 @@ mod explain;
 mod fmt;
 mod inspect;
 mod node;
+mod repl;
 mod test;
 
 use std::ffi::OsString;
@@ -48,6 +49,8 @@ enum Command {
     Test(test::Args),
     /// Format machine and migration files
     Fmt(fmt::Args),
+    /// Try out expressions and machines, interactively or from a pipe
+    Repl(repl::Args),
     /// Show what a bundle holds, after checking everything in it
     Inspect(inspect::Args),
     /// Run a node
@@ -95,6 +98,7 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
         Command::Check(args) => check::run(args, talk),
         Command::Test(args) => test::run(args, talk),
         Command::Fmt(args) => fmt::run(args, talk),
+        Command::Repl(args) => repl::run(args, talk),
         Command::Inspect(args) => inspect::run(args, talk),
         Command::Agent(args) => agent::run(args, talk),
         Command::Demo(args) => demo::run(args, talk),

@@ -5,6 +5,7 @@
 //! [`Parser::broken`].
 
 mod advice;
+mod entry;
 mod expr;
 mod item;
 mod migration;
@@ -27,12 +28,14 @@ use super::{NESTING_MAX, Parse, SOURCE_MAX};
 use crate::diagnostic::{Diagnostic, Source, Span};
 use table::Table;
 
+pub(super) use entry::{parse_entry, parse_part};
+
 /// How many errors are reported; after that a text is beyond reading.
 const ERRORS_MAX: usize = 64;
 
 pub(super) fn parse(source: &Source) -> Parse {
     let too_large = source.text.len() > SOURCE_MAX;
-    let mut parser = Parser::new(source, if too_large { Vec::new() } else { lex(&source.text) });
+    let mut parser = Parser::over(source, if too_large { 0..0 } else { 0..source.text.len() });
     parser.builder.start_node(Cam::kind_to_raw(Kind::Root));
     let file = if too_large {
         parser.builder.token(Cam::kind_to_raw(Kind::Unknown), &source.text);
@@ -53,7 +56,7 @@ pub(super) fn parse(source: &Source) -> Parse {
 
 /// Parses one expression and nothing else.
 pub(super) fn parse_expression(source: &Source) -> Result<ast::Expr, Vec<Diagnostic>> {
-    let mut parser = Parser::new(source, lex(&source.text));
+    let mut parser = Parser::over(source, 0..source.text.len());
     parser.builder.start_node(Cam::kind_to_raw(Kind::Root));
     parser.unknown_letters();
     let expr = parser.expr();
@@ -81,6 +84,8 @@ struct Parser<'s> {
     at: usize,
     /// Where the last token that was taken ends.
     end: usize,
+    /// Where the part of the text that is parsed ends.
+    limit: usize,
     builder: GreenNodeBuilder<'static>,
     errors: Vec<Diagnostic>,
     depth: usize,
@@ -93,13 +98,18 @@ struct Parser<'s> {
 }
 
 impl<'s> Parser<'s> {
-    fn new(source: &'s Source, tokens: Vec<Token>) -> Parser<'s> {
+    /// Returns a parser of a part of a text; spans are those of the whole.
+    fn over(source: &'s Source, part: Span) -> Parser<'s> {
+        let place =
+            |token: Token| Token { start: part.start + token.start, end: part.start + token.end, ..token };
+        let tokens: Vec<Token> = lex(&source.text[part.clone()]).into_iter().map(place).collect();
         Parser {
             source,
             table: Table::new(&tokens),
             tokens,
             at: 0,
-            end: 0,
+            end: part.start,
+            limit: part.end,
             builder: GreenNodeBuilder::new(),
             errors: Vec::new(),
             depth: 0,
@@ -143,7 +153,7 @@ impl<'s> Parser<'s> {
 
     /// The span of the next token; at the end of the text an empty one.
     fn span(&self) -> Span {
-        let end = self.source.text.len();
+        let end = self.limit;
         self.tokens.get(self.index(0)).map_or(end..end, |token| token.start..token.end)
     }
 
@@ -346,7 +356,7 @@ impl<'s> Parser<'s> {
         while let Some(token) = self.tokens.get(self.at).copied() {
             self.push(token);
         }
-        self.end = self.source.text.len();
+        self.end = self.limit;
     }
 
     /// Runs `inside` with other rules for line breaks and heads.
