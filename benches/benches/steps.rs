@@ -8,7 +8,7 @@ use camshaft_benches::{program, workload};
 use camshaft_cam::code::decode::decode;
 use camshaft_cam::code::encode::encode;
 use camshaft_cam::diagnostic::Source;
-use camshaft_cam::verify::verify;
+use camshaft_cam::verify::{load, verify};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 fn steps(criterion: &mut Criterion) {
@@ -40,7 +40,10 @@ fn code(criterion: &mut Criterion) {
     });
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     group.bench_function("decode", |bencher| {
-        bencher.iter(|| decode(black_box(&bytes)).expect("it was encoded"))
+        bencher.iter_with_large_drop(|| decode(black_box(&bytes)).expect("it was encoded"))
+    });
+    group.bench_function("load", |bencher| {
+        bencher.iter_with_large_drop(|| load(black_box(&bytes)).expect("it keeps the rules"));
     });
     group.bench_function("verify", |bencher| {
         bencher.iter_batched(

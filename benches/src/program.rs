@@ -30,7 +30,7 @@ type Output = Ok | Sum(Int) | Refused(Reason) | Names(List(Text))
 ";
 
 const TYPES: &str =
-    "type Line# = { count: Int(0..=1_000_000), price: Int = 0, note: Option(Text(..=200)) = None }\n";
+    "type Line# = { count: Int(0..=1_000_000), price: Int = 0, shelf#: Option(Text(..=200)) = None }\n";
 
 const FIELD: &str = "  lines#: Map(Text, Line#) = [:],\n";
 

@@ -67,7 +67,7 @@ mod texts;
 use std::sync::Arc;
 
 use crate::code::{FuncIx, TypeIx};
-use crate::ty::{Kind, Ty, children};
+use crate::ty::Ty;
 use crate::value::Value;
 use crate::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, VerifiedModule};
 use t0::Run;
@@ -375,17 +375,8 @@ fn arrow(module: &VerifiedModule, function: FuncIx, args: Vec<Value>, limits: Li
 }
 
 fn check_weight(value: &Value, ty: &Ty) -> Result<(), Trap> {
-    if nests(ty) && meter::weight_within(value, WEIGHT_MAX).is_none() {
+    if ty.nests() && meter::weight_within(value, WEIGHT_MAX).is_none() {
         return Err(Trap::Memory);
     }
     Ok(())
-}
-
-/// Returns true when a list or map stands within a list or map.
-pub(crate) fn nests(ty: &Ty) -> bool {
-    fn walk(ty: &Ty, within: bool) -> bool {
-        let many = matches!(ty.kind(), Kind::List { .. } | Kind::Map { .. });
-        (within && many) || children(ty.kind()).any(|part| walk(part, within || many))
-    }
-    walk(ty, false)
 }

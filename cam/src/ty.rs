@@ -10,7 +10,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::digest::Digest;
 use crate::value::Value;
@@ -31,10 +31,15 @@ struct Node {
     digest: Digest,
     depth: u32,
     nodes: u64,
-    /// Whether it orders, remembered: a hostile module asks it of one large type again and again.
+    // Remembered, since a hostile module asks them of one large type again and again:
+    /// Whether it orders.
     key: bool,
-    /// Whether a secret stands in it, remembered for the same reason.
+    /// Whether a secret stands in it.
     secret: bool,
+    /// Whether a list or map stands in it.
+    many: bool,
+    /// Whether a list or map stands within a list or map.
+    nests: bool,
 }
 
 /// What a type is made of.
@@ -188,6 +193,15 @@ pub const MEMBERS_MAX: usize = 1024;
 /// The longest label in bytes.
 pub const LABEL_MAX: usize = 128;
 
+/// A type without parts, made (and hashed) once.
+macro_rules! plain {
+    ($kind:expr) => {{
+        static TYPE: LazyLock<Ty> =
+            LazyLock::new(|| Ty::new($kind).expect("a kind without parts is well formed"));
+        TYPE.clone()
+    }};
+}
+
 impl Ty {
     /// Returns the type of the given kind.
     ///
@@ -208,41 +222,41 @@ impl Ty {
         let digest = Digest::tagged("cam2/type", &signature(&kind));
         let key = is_key(&kind);
         let secret = matches!(kind, Kind::Secret(_)) || children(&kind).any(Ty::holds_secret);
-        Ok(Ty(Arc::new(Node { kind, digest, depth: depth + 1, nodes, key, secret })))
-    }
-
-    fn sure(kind: Kind) -> Ty {
-        Ty::new(kind).expect("a kind without parts is well formed")
+        let below = children(&kind).any(|child| child.0.many);
+        let own = matches!(kind, Kind::List { .. } | Kind::Map { .. });
+        let nests = own && below || children(&kind).any(|child| child.0.nests);
+        let node = Node { kind, digest, depth: depth + 1, nodes, key, secret, many: own || below, nests };
+        Ok(Ty(Arc::new(node)))
     }
 
     /// Returns the type of `()`.
     pub fn unit() -> Ty {
-        Ty::sure(Kind::Unit)
+        plain!(Kind::Unit)
     }
 
     /// Returns `Bool`.
     pub fn bool() -> Ty {
-        Ty::sure(Kind::Bool)
+        plain!(Kind::Bool)
     }
 
     /// Returns `Int` without a range.
     pub fn int() -> Ty {
-        Ty::sure(Kind::Int { lo: i64::MIN, hi: i64::MAX })
+        plain!(Kind::Int { lo: i64::MIN, hi: i64::MAX })
     }
 
     /// Returns `Text` without a limit.
     pub fn text() -> Ty {
-        Ty::sure(Kind::Text { max: None })
+        plain!(Kind::Text { max: None })
     }
 
     /// Returns `Bytes` without a limit.
     pub fn bytes() -> Ty {
-        Ty::sure(Kind::Bytes { max: None })
+        plain!(Kind::Bytes { max: None })
     }
 
     /// Returns `Duration`.
     pub fn duration() -> Ty {
-        Ty::sure(Kind::Duration)
+        plain!(Kind::Duration)
     }
 
     /// Returns `Option(item)`.
@@ -323,6 +337,12 @@ impl Ty {
     pub fn is_key(&self) -> bool {
         self.0.key
     }
+
+    /// Returns true when a list or map stands within a list or map, so that a value may be far
+    /// greater than what was paid for it, see [`crate::run`].
+    pub fn nests(&self) -> bool {
+        self.0.nests
+    }
 }
 
 impl Record {
@@ -360,20 +380,24 @@ impl Hash for Ty {
 
 /// Returns the types that a kind is made of, in order.
 pub fn children(kind: &Kind) -> impl Iterator<Item = &Ty> {
-    let parts: Vec<&Ty> = match kind {
+    (0..).map_while(move |index| child(kind, index))
+}
+
+/// Returns one of the types that a kind is made of.
+fn child(kind: &Kind, index: usize) -> Option<&Ty> {
+    match kind {
         Kind::Unit
         | Kind::Bool
         | Kind::Int { .. }
         | Kind::Text { .. }
         | Kind::Bytes { .. }
-        | Kind::Duration => vec![],
-        Kind::Option(item) | Kind::List { item, .. } | Kind::Secret(item) => vec![item],
-        Kind::Map { key, value } => vec![key, value],
-        Kind::Tuple(items) => items.iter().collect(),
-        Kind::Record(record) => record.fields.iter().map(|field| &field.ty).collect(),
-        Kind::Variant(variant) => variant.cases.iter().map(|case| &case.payload).collect(),
-    };
-    parts.into_iter()
+        | Kind::Duration => None,
+        Kind::Option(item) | Kind::List { item, .. } | Kind::Secret(item) => (index == 0).then_some(item),
+        Kind::Map { key, value } => [key, value].get(index).copied(),
+        Kind::Tuple(items) => items.get(index),
+        Kind::Record(record) => record.fields.get(index).map(|field| &field.ty),
+        Kind::Variant(variant) => variant.cases.get(index).map(|case| &case.payload),
+    }
 }
 
 fn is_key(kind: &Kind) -> bool {
@@ -418,21 +442,24 @@ fn check(kind: &Kind) -> Result<(), TyError> {
 }
 
 fn check_members<'a>(members: impl Iterator<Item = (&'a Arc<str>, u32)>) -> Result<(), TyError> {
-    let mut labels = std::collections::BTreeSet::new();
+    let mut labels: Vec<&Arc<str>> = vec![];
     let mut last = None;
     for (label, ordinal) in members {
         if label.is_empty() || label.len() > LABEL_MAX {
             return Err(TyError::Label);
         }
-        if !labels.insert(label) {
-            return Err(TyError::DoubledLabel(label.clone()));
-        }
         if last.is_some_and(|last| last >= ordinal) {
             return Err(TyError::Ordinals(label.clone()));
         }
         last = Some(ordinal);
+        labels.push(label);
     }
-    match labels.len() {
+    let count = labels.len();
+    labels.sort_unstable();
+    if let Some(pair) = labels.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(TyError::DoubledLabel(pair[0].clone()));
+    }
+    match count {
         0 => Err(TyError::NoMembers),
         1..=MEMBERS_MAX => Ok(()),
         _ => Err(TyError::TooManyMembers(MEMBERS_MAX)),
@@ -451,7 +478,7 @@ fn signature(kind: &Kind) -> Vec<u8> {
     fn limit(out: &mut Vec<u8>, max: Option<u32>) {
         number(out, max.map_or(u64::MAX, u64::from));
     }
-    let mut out = vec![];
+    let mut out = Vec::with_capacity(256);
     match kind {
         Kind::Unit => out.push(0),
         Kind::Bool => out.push(1),

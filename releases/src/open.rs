@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camshaft_cam::code::decode::{DecodeError, decode};
+use camshaft_cam::code::decode::DecodeError;
 use camshaft_cam::code::{EffectKind, Op};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
 use camshaft_cam::value::Value;
-use camshaft_cam::verify::{Verified, VerifiedEdge, VerifiedLink, VerifiedMachine, VerifyError, verify};
+use camshaft_cam::verify::{
+    LoadError, Verified, VerifiedEdge, VerifiedLink, VerifiedMachine, VerifyError, load,
+};
 use camshaft_manifests::resolved::{self, ResolvedRelease};
 use camshaft_manifests::{MachineAddress, Version, relup};
 
@@ -178,10 +180,14 @@ impl<'b> Opener<'b> {
 
     fn code(&mut self, path: &str, digest: Digest) -> Result<Verified, OpenError> {
         let bytes = self.file(path)?;
-        let module = decode(bytes)
-            .map_err(|source| OpenError::Decode { path: path.to_owned(), source: Box::new(source) })?;
-        let verified = verify(module)
-            .map_err(|source| OpenError::Verify { path: path.to_owned(), source: Box::new(source) })?;
+        let verified = load(bytes).map_err(|error| match error {
+            LoadError::Decode(source) => {
+                OpenError::Decode { path: path.to_owned(), source: Box::new(source) }
+            }
+            LoadError::Verify(source) => {
+                OpenError::Verify { path: path.to_owned(), source: Box::new(source) }
+            }
+        })?;
         if verified.digest() != digest {
             return Err(OpenError::Digest { path: path.to_owned(), found: verified.digest() });
         }

@@ -11,10 +11,14 @@
 //! So neither the order in which a source declares its functions and types nor unused
 //! declarations change a digest, and a decoder can refuse every other numbering.
 
+mod check;
+
 use std::collections::HashMap;
 
+pub(crate) use check::code_types;
+
 use super::operand::{Operand, OperandMut};
-use super::{Answer, Block, ConstIx, Debug, Entry, FuncIx, Function, Module, TypeIx};
+use super::{Answer, ConstIx, Debug, Entry, FuncIx, Function, Module, TypeIx};
 use crate::digest::Digest;
 use crate::ty::{Ty, children};
 use crate::value::Value;
@@ -39,7 +43,7 @@ pub enum RangeError {
 ///
 /// When an index is out of range. The nesting of blocks must be bounded by the caller.
 pub fn canonical(module: &Module) -> Result<Module, RangeError> {
-    let order = function_order(module)?;
+    let order = function_order(&module.entry, &Calls::of(module))?;
     let mut renumber = Renumber {
         module,
         functions: order.iter().zip(0..).map(|(&old, new)| (old, FuncIx(new))).collect(),
@@ -103,37 +107,55 @@ pub(crate) fn entry_functions(entry: &Entry) -> Vec<FuncIx> {
     }
 }
 
-/// Returns the functions that a block calls, in order, doubled ones included.
-fn callees(block: &Block) -> Vec<FuncIx> {
-    let mut found = vec![];
-    block.each_op(&mut |op| {
-        op.each_operand(|_, operand| {
-            if let Operand::Function(function) = operand {
-                found.push(function);
-            }
-        });
-    });
-    found
+/// The calls of all functions, one list after another.
+#[derive(Debug, Default)]
+struct Calls {
+    callees: Vec<FuncIx>,
+    /// Where the calls of each function end.
+    ends: Vec<usize>,
+}
+
+impl Calls {
+    fn of(module: &Module) -> Calls {
+        let mut calls = Calls::default();
+        for function in &module.functions {
+            function.body.each_op(&mut |op| {
+                op.each_operand(|_, operand| {
+                    if let Operand::Function(callee) = operand {
+                        calls.callees.push(callee);
+                    }
+                });
+            });
+            calls.ends.push(calls.callees.len());
+        }
+        calls
+    }
+
+    /// Returns where the calls of a function stand.
+    fn of_function(&self, FuncIx(index): FuncIx) -> std::ops::Range<usize> {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before as usize]);
+        start..self.ends[index as usize]
+    }
 }
 
 /// Returns the reached functions, callees first. With an explicit stack: a chain of calls may be
 /// as long as the module has functions. Where calls form a cycle some order results; the
 /// verifier refuses such a module.
-fn function_order(module: &Module) -> Result<Vec<FuncIx>, RangeError> {
-    let mut met = vec![false; module.functions.len()];
-    let mut order = vec![];
-    let mut open: Vec<(FuncIx, std::vec::IntoIter<FuncIx>)> = vec![];
-    for root in entry_functions(&module.entry) {
+fn function_order(entry: &Entry, calls: &Calls) -> Result<Vec<FuncIx>, RangeError> {
+    let mut met = vec![false; calls.ends.len()];
+    let mut order = Vec::with_capacity(calls.ends.len());
+    let mut open: Vec<(FuncIx, std::ops::Range<usize>)> = vec![];
+    for root in entry_functions(entry) {
         let mut next = Some(root);
         loop {
             if let Some(index) = next.take() {
                 let met = met.get_mut(index.0 as usize).ok_or(RangeError::Function(index.0))?;
                 if !std::mem::replace(met, true) {
-                    open.push((index, callees(&module.functions[index.0 as usize].body).into_iter()));
+                    open.push((index, calls.of_function(index)));
                 }
             }
             let Some((index, rest)) = open.last_mut() else { break };
-            next = rest.next();
+            next = rest.next().map(|call| calls.callees[call]);
             if next.is_none() {
                 order.push(*index);
                 open.pop();

@@ -12,9 +12,10 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-use super::canonical::canonical;
-use super::encode::{MAGIC, Section, encode};
+use super::canonical::{canonical, code_types};
+use super::encode::{MAGIC, Section, digest_of, encode_with};
 use super::{Debug, Module, SEMANTICS};
+use crate::digest::Digest;
 use crate::ty::TyError;
 use crate::value::binary::BinaryError;
 use parts::Parts;
@@ -188,6 +189,11 @@ pub enum DecodeError {
 ///
 /// When the bytes are anything else than the one byte form of a module.
 pub fn decode(bytes: &[u8]) -> Result<Module, DecodeError> {
+    decode_digested(bytes).map(|(module, _)| module)
+}
+
+/// As [`decode`]; returns the module's digest too.
+pub(crate) fn decode_digested(bytes: &[u8]) -> Result<(Module, Digest), DecodeError> {
     if bytes.len() > MODULE_BYTES_MAX {
         return Err(DecodeError::TooLong { length: bytes.len() });
     }
@@ -204,6 +210,7 @@ pub fn decode(bytes: &[u8]) -> Result<Module, DecodeError> {
     section(&mut reader, Section::Constants, |reader| parts.constants(reader))?;
     section(&mut reader, Section::Functions, |reader| parts.functions(reader))?;
     let entry = section(&mut reader, Section::Entry, |reader| parts.entry(reader))?;
+    let (digested, types_of_code) = (&bytes[..reader.offset()], parts.types.len());
     let debug = match reader.left() {
         0 => Debug::default(),
         _ => section(&mut reader, Section::Debug, |reader| parts.debug(reader))?,
@@ -212,11 +219,12 @@ pub fn decode(bytes: &[u8]) -> Result<Module, DecodeError> {
 
     let Parts { types, constants, functions, .. } = parts;
     let module = Module { types, constants, functions, entry, debug };
-    check_canonical(&module)?;
-    match encode(&module) == bytes {
-        true => Ok(module),
-        false => Err(DecodeError::NotCanonical { what: "its bytes" }),
+    let named = code_types(&module).map_or_else(|| Err(reason_not_canonical(&module)), Ok)?;
+    if named != types_of_code || encode_with(&module, named) != bytes {
+        return Err(DecodeError::NotCanonical { what: "its bytes" });
     }
+    let digest = digest_of(&module.entry, digested);
+    Ok((module, digest))
 }
 
 /// Reads the head of a section and its content, which must end where the head says.
@@ -250,20 +258,20 @@ fn section<T>(
     Ok(result)
 }
 
-fn check_canonical(module: &Module) -> Result<(), DecodeError> {
-    let refuse = |what| Err(DecodeError::NotCanonical { what });
-    let Ok(canonical) = canonical(module) else { return refuse("its indices") };
-    if canonical.types != module.types {
-        return refuse("the types are not each once, all used, in order of first use");
-    }
-    if canonical.constants != module.constants {
-        return refuse("the constants are not each once, all used, in order of first use");
-    }
-    if canonical.functions != module.functions || canonical.entry != module.entry {
-        return refuse("the functions are not all used, callees first, in order of first use");
-    }
-    if canonical.debug != module.debug {
-        return refuse("the names of functions end in empty ones, or outnumber the functions");
-    }
-    Ok(())
+/// Returns what differs from the canonical form.
+fn reason_not_canonical(module: &Module) -> DecodeError {
+    let what = match canonical(module) {
+        Err(_) => "its indices",
+        Ok(canonical) if canonical.types != module.types => {
+            "the types are not each once, all used, in order of first use"
+        }
+        Ok(canonical) if canonical.constants != module.constants => {
+            "the constants are not each once, all used, in order of first use"
+        }
+        Ok(canonical) if canonical.functions != module.functions || canonical.entry != module.entry => {
+            "the functions are not all used, callees first, in order of first use"
+        }
+        Ok(_) => "the names of functions end in empty ones, or outnumber the functions",
+    };
+    DecodeError::NotCanonical { what }
 }

@@ -46,7 +46,11 @@ pub enum Section {
 /// For a module that is not in canonical form, or names what it does not have, the result are
 /// bytes that [`super::decode::decode`] refuses.
 pub fn encode(module: &Module) -> Vec<u8> {
-    let code_types = code_types(module);
+    encode_with(module, code_types(module))
+}
+
+/// As [`encode`], where it is known how many of the types code and entry name.
+pub(super) fn encode_with(module: &Module, code_types: usize) -> Vec<u8> {
     let mut out = encode_digested(module, code_types);
     if module.debug != Debug::default() || code_types < module.types.len() {
         section(&mut out, Section::Debug, |out| debug(out, module, code_types));
@@ -56,16 +60,24 @@ pub fn encode(module: &Module) -> Vec<u8> {
 
 /// Returns the digest: the identity of the machine, edge or link. Names for people do not count.
 pub fn digest(module: &Module) -> Digest {
-    let tag = match &module.entry {
+    digest_of(&module.entry, &encode_digested(module, code_types(module)))
+}
+
+/// Returns the digest of a module with this entry, of which these are the bytes before the debug
+/// section.
+pub(super) fn digest_of(entry: &Entry, bytes: &[u8]) -> Digest {
+    let tag = match entry {
         Entry::Machine(_) => "cam2/machine",
         Entry::Edge(_) => "cam2/edge",
         Entry::Link(_) => "cam2/link",
     };
-    Digest::tagged(tag, &encode_digested(module, code_types(module)))
+    Digest::tagged(tag, bytes)
 }
 
 fn encode_digested(module: &Module, code_types: usize) -> Vec<u8> {
-    let mut out = MAGIC.to_vec();
+    // A guess that is seldom short: an instruction takes two bytes or three.
+    let mut out = Vec::with_capacity(4096 + 64 * module.functions.len());
+    out.extend(MAGIC);
     write_number(&mut out, SEMANTICS.into());
     section(&mut out, Section::Types, |out| types(out, &module.types, 0..code_types));
     section(&mut out, Section::Constants, |out| {
@@ -92,7 +104,7 @@ fn encode_digested(module: &Module, code_types: usize) -> Vec<u8> {
 
 /// Returns how many of the types code and entry name, so that the rest are debug information:
 /// in the canonical order these stand last.
-fn code_types(module: &Module) -> usize {
+pub(super) fn code_types(module: &Module) -> usize {
     let mut end = 0;
     let mut see = |ty: TypeIx| end = end.max(ty.0 as usize + 1);
     match &module.entry {

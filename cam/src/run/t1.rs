@@ -26,7 +26,7 @@ mod words;
 use std::sync::Arc;
 
 use super::t0::{Frame, Run};
-use super::{Ctx, Effect, Limits, Trap, check_weight, nests};
+use super::{Ctx, Effect, Limits, Trap, check_weight};
 use crate::code::FuncIx;
 use crate::value::{Payload, Value};
 use crate::verify::{VerifiedMachine, VerifiedModule};
@@ -94,7 +94,7 @@ impl Lowered {
         let steps = parts.step.iter().copied().zip(&parts.internal).map(step);
         let invariants =
             parts.invariants.iter().map(|(_, function)| lower(&machine.0, *function, Root::Function).ok());
-        let weighs_state = nests(machine.state());
+        let weighs_state = machine.state().nests();
         Lowered(Arc::new(Parts {
             machine: machine.clone(),
             codes: Codes(steps.chain(invariants).collect()),

@@ -6,7 +6,7 @@ use crate::code::{
     Block, Channel, ChannelEdge, Edge, EffectKind, Entry, Link, Machine, Module, ModuleBuilder, Op, Port,
 };
 use crate::digest::Digest;
-use crate::ty::{Case, Field, Record, Variant};
+use crate::ty::{Case, Field, Kind, Record, Variant};
 use crate::verify::{TrapKind, Verified, verify};
 
 fn ty(kind: Kind) -> Ty {

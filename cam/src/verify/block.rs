@@ -5,13 +5,14 @@
 //! bindings from outside and never touches operands from outside, so what surrounds it is the
 //! same after it as before; nothing has to be copied or joined but the value register.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::cost::{Cost, UNBOUNDED, Weights, count};
+use super::cost::{Cost, Remembered, UNBOUNDED, count};
 use super::fault::{Fault, Place, VerifyError, short};
 use super::{DEPTH_MAX, FunctionFacts, TrapKind};
-use crate::code::decode::NESTING_MAX;
-use crate::code::{Block, FuncIx, Machine, Module, Op};
+use crate::code::decode::{NESTING_MAX, TYPES_MAX};
+use crate::code::{Block, Entry, FuncIx, Machine, Module, Op};
 use crate::run::meter::{ENTRY, ITEM, NODE, SLOT};
 use crate::ty::{Kind, Ty};
 
@@ -21,12 +22,14 @@ pub(super) type Left = Option<Ty>;
 /// The state of the pass over one function.
 pub(super) struct Pass<'m> {
     pub(super) module: &'m Module,
+    /// The step functions.
+    steps: &'m BTreeSet<FuncIx>,
     /// The entry, if the function is a step function.
     pub(super) step_of: Option<&'m Machine>,
     pub(super) index: FuncIx,
     /// The facts of the functions before this one.
     pub(super) known: &'m [FunctionFacts],
-    pub(super) weights: &'m mut Weights,
+    pub(super) remembered: &'m mut Remembered,
     pub(super) environment: Vec<Ty>,
     pub(super) stack: Vec<Ty>,
     /// Where the operands of the block begin.
@@ -43,17 +46,22 @@ pub(super) struct Pass<'m> {
 impl<'m> Pass<'m> {
     pub(super) fn new(
         module: &'m Module,
-        step_of: Option<&'m Machine>,
+        steps: &'m BTreeSet<FuncIx>,
         index: FuncIx,
         known: &'m [FunctionFacts],
-        weights: &'m mut Weights,
+        remembered: &'m mut Remembered,
     ) -> Pass<'m> {
+        let step_of = match &module.entry {
+            Entry::Machine(machine) if steps.contains(&index) => Some(machine),
+            _ => None,
+        };
         Pass {
             module,
+            steps,
             step_of,
             index,
             known,
-            weights,
+            remembered,
             environment: vec![],
             stack: vec![],
             stack_floor: 0,
@@ -162,16 +170,14 @@ impl<'m> Pass<'m> {
                 | Op::Find { .. }
                 | Op::Loop { .. }
                 | Op::Call { .. } => self.nested(op, &v, level)?,
-                _ => self.plain(op, v.clone())?,
+                _ => self.plain(op, v)?,
             };
             cost = cost.then(more);
             if let Some(lefts) = &mut self.lefts {
                 lefts[met].clone_from(&left);
             }
-            match left {
-                Some(ty) => v = ty,
-                None => ended = true,
-            }
+            ended = left.is_none();
+            v = left.unwrap_or_else(Ty::unit);
         }
         if ended {
             // What the block left behind is never seen.
@@ -366,6 +372,9 @@ impl<'m> Pass<'m> {
         let Some(facts) = self.known.get(callee.0 as usize) else {
             return Err(self.error(Fault::Call { callee: callee.0 }));
         };
+        if self.steps.contains(&callee) {
+            return Err(super::entry::reused(callee));
+        }
         self.facts.may_trap.extend(&facts.may_trap);
         let cost =
             Cost { fuel: facts.fuel_max.unwrap_or(UNBOUNDED), memory: facts.memory_max.unwrap_or(UNBOUNDED) };
@@ -386,8 +395,15 @@ impl<'m> Pass<'m> {
     }
 
     /// Returns a type that an instruction makes.
-    pub(super) fn made(&self, op: &Op, kind: Kind) -> Result<Ty, VerifyError> {
-        Ty::new(kind).map_err(|error| self.error(Fault::Made { op: op.name(), error }))
+    pub(super) fn made(&mut self, op: &Op, kind: Kind) -> Result<Ty, VerifyError> {
+        if let Some(ty) = self.remembered.made.get(&kind) {
+            return Ok(ty.clone());
+        }
+        let ty = Ty::new(kind).map_err(|error| self.error(Fault::Made { op: op.name(), error }))?;
+        if self.remembered.made.len() < TYPES_MAX {
+            self.remembered.made.insert(ty.kind().clone(), ty.clone());
+        }
+        Ok(ty)
     }
 }
 

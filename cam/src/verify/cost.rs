@@ -51,6 +51,14 @@ pub(super) fn eighth(bound: u64) -> u64 {
     if bound == UNBOUNDED { UNBOUNDED } else { bound / 8 }
 }
 
+/// What is asked of types again and again, over all functions of a module.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    pub(super) weights: Weights,
+    /// The types that instructions made; the first [`crate::code::decode::TYPES_MAX`] of them.
+    pub(super) made: HashMap<Kind, Ty>,
+}
+
 /// The weights of types, remembered: types share parts, and a walk over all of them would not
 /// end in reasonable time.
 #[derive(Debug, Default)]

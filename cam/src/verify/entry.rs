@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cost::{Cost, UNBOUNDED, Weights};
 use super::fault::{Fault, Place, VerifyError, short};
 use super::{FunctionFacts, TrapKind};
-use crate::code::operand::Operand;
 use crate::code::{Answer, Edge, Entry, FuncIx, Link, Machine, Module, TypeIx};
 use crate::ty::{Kind, Ty};
 
@@ -17,25 +16,21 @@ fn refuse(fault: Fault) -> VerifyError {
 ///
 /// # Errors
 ///
-/// When one is called, or is another entry point as well: its effects would come from where
-/// nobody looks for them.
+/// When one is another entry point as well: its effects would come from where nobody looks for
+/// them. That none is called is checked where calls are.
 pub(super) fn step_functions(module: &Module) -> Result<BTreeSet<FuncIx>, VerifyError> {
     let Entry::Machine(machine) = &module.entry else { return Ok(BTreeSet::new()) };
     let steps: BTreeSet<FuncIx> = machine.step.iter().copied().collect();
     let others = std::iter::once(machine.init).chain(machine.invariants.iter().map(|(_, f)| *f));
-    let mut reused = others.into_iter().find(|function| steps.contains(function));
-    for function in &module.functions {
-        function.body.each_op(&mut |op| {
-            op.each_operand(|_, operand| match operand {
-                Operand::Function(callee) if steps.contains(&callee) => reused = Some(callee),
-                _ => {}
-            });
-        });
-    }
-    match reused {
-        Some(FuncIx(index)) => Err(refuse(Fault::StepReused { index })),
+    match others.into_iter().find(|function| steps.contains(function)) {
+        Some(function) => Err(reused(function)),
         None => Ok(steps),
     }
+}
+
+/// A step function is an entry point, and nothing else.
+pub(super) fn reused(FuncIx(index): FuncIx) -> VerifyError {
+    refuse(Fault::StepReused { index })
 }
 
 /// Checks the entry points of a module whose functions are checked.
@@ -204,7 +199,7 @@ pub(super) fn with_results(module: &Module, mut facts: Vec<FunctionFacts>) -> Ve
             };
             facts.set_cost(cost.then(Cost::memory(weights.weight(output))));
         }
-        if crate::run::nests(leaves) && weights.weight(leaves) > crate::run::WEIGHT_MAX {
+        if leaves.nests() && weights.weight(leaves) > crate::run::WEIGHT_MAX {
             facts.may_trap.insert(TrapKind::Memory);
         }
     }

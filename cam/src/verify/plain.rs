@@ -87,7 +87,7 @@ impl Pass<'_> {
                 if !alike(&left, &v) {
                     return Err(self.mistyped(op, format!("two alike, one is {}", short(&left)), &v));
                 }
-                let shorter = self.weights.weight(&left).min(self.weights.weight(&v));
+                let shorter = self.remembered.weights.weight(&left).min(self.remembered.weights.weight(&v));
                 (Ty::bool(), Cost::fuel(eighth(shorter)))
             }
             Op::Not {} => {
@@ -175,7 +175,7 @@ impl Pass<'_> {
             }
             Op::Emit { effect } => {
                 self.emit(op, *effect, &v)?;
-                (Ty::unit(), Cost::memory(ITEM.saturating_add(self.weights.weight(&v))))
+                (Ty::unit(), Cost::memory(ITEM.saturating_add(self.remembered.weights.weight(&v))))
             }
             Op::Fail {} => {
                 self.text(op, &v)?;
@@ -200,7 +200,7 @@ impl Pass<'_> {
             Op::Hash { ty } => {
                 self.demand(op, &self.module.ty(*ty).clone(), &v)?;
                 self.no_secret(op, &v)?;
-                let weight = self.weights.weight(&v);
+                let weight = self.remembered.weights.weight(&v);
                 (Ty::bytes(), Cost { fuel: eighth(weight), memory: weight })
             }
             Op::Take {} | Op::Drop {} => {
@@ -393,7 +393,7 @@ impl Pass<'_> {
 
     /// Returns what finding a key in a map costs.
     fn lookup(&mut self, key: &Ty) -> Cost {
-        Cost::fuel(eighth(self.weights.weight(key)).saturating_mul(DIGITS))
+        Cost::fuel(eighth(self.remembered.weights.weight(key)).saturating_mul(DIGITS))
     }
 
     fn member(&self, op: &Op, index: u32, whole: &Ty) -> Result<Ty, VerifyError> {

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::code::decode::{DecodeError, VALUE_BYTES_MAX};
 use crate::code::{
-    Answer, Block, Channel, ConstIx, Edge, EffectKind, Link, Machine, ModuleBuilder, Op, Port, TypeIx,
+    Answer, Block, Channel, ConstIx, Edge, EffectKind, Entry, Link, Machine, ModuleBuilder, Op, Port, TypeIx,
 };
-use crate::digest::Digest;
 use crate::ty::{Case, Field, Kind, MEMBERS_MAX, Record, Ty, Variant};
 use crate::value::Value;
 

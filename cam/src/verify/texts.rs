@@ -19,7 +19,7 @@ impl Pass<'_> {
     }
 
     /// Checks SEARCH, SPLIT and JOIN.
-    pub(super) fn two_texts(&self, op: &Op, left: &Ty, v: &Ty) -> Result<(Ty, Cost), VerifyError> {
+    pub(super) fn two_texts(&mut self, op: &Op, left: &Ty, v: &Ty) -> Result<(Ty, Cost), VerifyError> {
         if let Op::Join {} = op {
             return self.joined(op, left, v);
         }
@@ -45,7 +45,7 @@ impl Pass<'_> {
     }
 
     /// Checks EDIT, ENCODE, DECODE, OCTETS and PACK.
-    pub(super) fn one_text(&self, op: &Op, v: &Ty) -> Result<(Ty, Cost), VerifyError> {
+    pub(super) fn one_text(&mut self, op: &Op, v: &Ty) -> Result<(Ty, Cost), VerifyError> {
         match op {
             Op::Edit { how } => {
                 self.text(op, v)?;

@@ -1,5 +1,7 @@
 use camshaft_cam::code::Entry;
+use camshaft_cam::code::decode::decode;
 use camshaft_cam::code::encode::encode;
+use camshaft_cam::verify::verify;
 use camshaft_cam::{compile, derive};
 use camshaft_manifests::RelativePath;
 use camshaft_manifests::bundle::MANIFEST_PATH;

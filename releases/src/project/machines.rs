@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use camshaft_cam::code::decode::decode;
 use camshaft_cam::code::encode::encode;
 use camshaft_cam::compile::{self, Modules};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
-use camshaft_cam::verify::{Verified, VerifiedMachine, verify};
+use camshaft_cam::verify::{Verified, VerifiedMachine, load};
 use camshaft_manifests::resolved::ResolvedApp;
 use camshaft_manifests::{AppName, MachineAddress, MachineName, Step};
 
@@ -115,8 +114,7 @@ fn machine(source: &Source, bytes: &[u8]) -> Result<VerifiedMachine, Box<Diagnos
         let message = format!("the compiled machine is refused: {reason}");
         Box::new(Diagnostic::new("R0116", source, 0..0, message, "").help("split it: a machine has limits"))
     };
-    let module = decode(bytes).map_err(|error| fault(error.to_string()))?;
-    match verify(module) {
+    match load(bytes) {
         Ok(Verified::Machine(machine)) => Ok(machine),
         Ok(_) => Err(fault("it is no machine".to_owned())),
         Err(error) => Err(fault(error.to_string())),

@@ -153,7 +153,12 @@ impl Parts {
         self.op_count = (self.op_count + 1).min(OPS_MAX);
         let count = reader.count("instructions", OPS_MAX - self.op_count)?;
         self.op_count += count;
-        Ok(Block((0..count).map(|_| self.op(reader, inner)).collect::<Result<_, _>>()?))
+        // Below OPS_MAX over all blocks together, since `op_count` has them already.
+        let mut ops = Vec::with_capacity(count);
+        for _ in 0..count {
+            ops.push(self.op(reader, inner)?);
+        }
+        Ok(Block(ops))
     }
 
     pub(super) fn entry(&mut self, reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
@@ -292,7 +297,11 @@ read! {
     Block: (parts, reader, levels) => parts.block(reader, levels);
     Vec<Block>: (parts, reader, levels) => {
         let count = reader.count("blocks", MEMBERS_MAX.min(OPS_MAX - parts.op_count))?;
-        (0..count).map(|_| parts.block(reader, levels)).collect()
+        let mut blocks = Vec::with_capacity(count);
+        for _ in 0..count {
+            blocks.push(parts.block(reader, levels)?);
+        }
+        Ok(blocks)
     };
 }
 

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::code::encode::digest;
+use crate::code::encode::{digest, encode};
 use crate::code::generate::{any_module, small_machine};
 use crate::code::{Entry, Machine};
 use crate::ty::Ty;

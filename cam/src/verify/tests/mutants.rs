@@ -84,7 +84,14 @@ fn mutants(of: fn() -> Module) -> impl Strategy<Value = Module> {
 fn check(module: Module, runner: &mut proptest::test_runner::TestRunner) -> bool {
     let bytes = encode(&module);
     assert_eq!(crate::code::decode::decode(&bytes).as_ref(), Ok(&module));
-    let Ok(Verified::Machine(machine)) = verify(module) else { return false };
+    let (built, loaded) = (verify(module), load(&bytes));
+    let outline = |verified: &Verified| (verified.digest(), verified.verified_module().facts.clone());
+    assert_eq!(
+        built.as_ref().map(outline).map_err(|error| LoadError::Verify(error.clone())),
+        loaded.as_ref().map(outline).map_err(LoadError::clone),
+        "verifying a module and loading its bytes come to the same"
+    );
+    let Ok(Verified::Machine(machine)) = built else { return false };
     let values = (any_value(machine.config()), any_value(machine.input()), any_value(machine.state()));
     for _ in 0..4 {
         let tree = values.new_tree(runner).expect("every type has values");
