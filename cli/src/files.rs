@@ -20,7 +20,7 @@ pub const ENTRIES_MAX: usize = 100_000;
 pub const DEPTH_MAX: usize = 16;
 
 /// Folders that hold no sources.
-const SKIPPED: [&str; 3] = ["dist", "target", "node_modules"];
+pub const SKIPPED: [&str; 3] = ["dist", "target", "node_modules"];
 
 /// Reads a regular file of at most `limit` bytes.
 ///

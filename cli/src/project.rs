@@ -30,8 +30,17 @@ impl Project {
     /// When something cannot be read, the release document is faulty, or what lies where a
     /// predecessor is looked for is no bundle.
     pub fn read(root: &Path, out: &Path) -> Result<Project, Failure> {
+        Project::of(root, out, files::read_project(root)?)
+    }
+
+    /// Takes a project whose sources were read already, by path.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Project::read`].
+    pub fn of(root: &Path, out: &Path, sources: BTreeMap<String, Vec<u8>>) -> Result<Project, Failure> {
         let mut texts = Files::new();
-        for (path, bytes) in files::read_project(root)? {
+        for (path, bytes) in sources {
             let text = String::from_utf8(bytes).map_err(|error| {
                 let message = format!("{}/{path} is not UTF-8: {}", root.display(), error.utf8_error());
                 Failure::refused(message, "save the file as UTF-8")

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use camshaft_cam::digest::Digest;
-use camshaft_releases::project::{LOCK_PATH, Locking};
+use camshaft_releases::project::{Built, LOCK_PATH, Locking};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -39,7 +39,8 @@ pub struct Written {
     predecessors: Vec<String>,
     /// Why upgrades to it are not certified in advance.
     checked: Vec<String>,
-    lock_changed: bool,
+    /// True when the lock was written anew.
+    pub lock_changed: bool,
 }
 
 /// Builds and says what was built.
@@ -61,6 +62,11 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
 pub fn build(root: &Path, out: &Path, locking: Locking) -> Result<Written, Failure> {
     let project = Project::read(root, out)?;
     let built = project.build(root, out, locking)?;
+    write(&built, &project, root, out)
+}
+
+/// Writes what was built into a folder, and the lock if it is another.
+pub fn write(built: &Built, project: &Project, root: &Path, out: &Path) -> Result<Written, Failure> {
     let bundle = out.join(built.file_name());
     files::write(&bundle, &built.packed.bytes)?;
     let lock_changed =
@@ -76,7 +82,7 @@ pub fn build(root: &Path, out: &Path, locking: Locking) -> Result<Written, Failu
         digest: built.packed.digest,
         bytes: built.packed.bytes.len(),
         predecessors: resolved.predecessors.iter().map(|one| one.version.to_string()).collect(),
-        checked: built.checked,
+        checked: built.checked.clone(),
         lock_changed,
     })
 }

@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod completions;
 mod demo;
+mod dev;
 mod explain;
 mod fmt;
 mod inspect;
@@ -49,6 +50,8 @@ enum Command {
     Test(test::Args),
     /// Format machine and migration files
     Fmt(fmt::Args),
+    /// Check and build whenever a file is saved
+    Dev(dev::Args),
     /// Try out expressions and machines, interactively or from a pipe
     Repl(repl::Args),
     /// Show what a bundle holds, after checking everything in it
@@ -98,6 +101,7 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
         Command::Check(args) => check::run(args, talk),
         Command::Test(args) => test::run(args, talk),
         Command::Fmt(args) => fmt::run(args, talk),
+        Command::Dev(args) => dev::run(args, talk),
         Command::Repl(args) => repl::run(args, talk),
         Command::Inspect(args) => inspect::run(args, talk),
         Command::Agent(args) => agent::run(args, talk),

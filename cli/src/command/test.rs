@@ -30,7 +30,7 @@ pub struct Args {
     seed: u64,
 
     /// How many cases of each property to try
-    #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = CASES, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     cases: u32,
 
     /// List the tests; run none
@@ -87,6 +87,38 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     }
     tell(args, &found, &reports, talk)
 }
+
+/// What the tests of a project came to.
+#[derive(Debug)]
+pub struct Tests {
+    /// How many there are.
+    pub count: usize,
+    /// The failures for people; empty when all passed.
+    pub failures: Vec<String>,
+    /// The same as data, a test an object.
+    pub tests: Vec<Value>,
+}
+
+/// Runs all tests of a project as `camshaft test` does when nothing is asked for, and says nothing.
+///
+/// # Errors
+///
+/// When a file cannot be read or has faults.
+pub fn all_of(path: &Path) -> Result<Tests, Failure> {
+    let suites = suites(path)?;
+    let options = Options { seed: 0, cases: CASES };
+    let colour = colour();
+    let (mut failures, mut tests) = (Vec::new(), Vec::new());
+    for one in suites.iter().flat_map(|suite| suite.tests().iter().map(move |test| Found { suite, test })) {
+        let report = one.suite.run(one.test, options);
+        failures.extend(report.failure.as_ref().map(|failure| text(&one, failure, colour)));
+        tests.push(outcome(&one, &report));
+    }
+    Ok(Tests { count: tests.len(), failures, tests })
+}
+
+/// How many cases of each property are tried when nobody says otherwise.
+const CASES: u32 = 200;
 
 /// Reads the `.cam` files of a folder; or the one file that is named, with the type modules of its
 /// application.
