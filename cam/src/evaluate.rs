@@ -5,6 +5,8 @@
 //! says. Tests hold bytecode against it.
 
 mod operations;
+#[cfg(test)]
+pub(crate) mod seen;
 
 use std::collections::BTreeMap;
 
@@ -102,6 +104,8 @@ impl<'m> Evaluation<'m> {
     }
 
     fn expr(&mut self, expr: &Expr) -> Result<Value, Trap> {
+        #[cfg(test)]
+        seen::see(expr);
         Ok(match &expr.kind {
             ExprKind::Const(value) => value.clone(),
             ExprKind::Local(local) => self.names[local].clone(),

@@ -22,6 +22,8 @@ pub mod digest;
 pub mod evaluate;
 pub mod format;
 pub mod hir;
+#[cfg(test)]
+mod proof;
 pub mod run;
 pub mod session;
 pub mod standard;

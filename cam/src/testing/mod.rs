@@ -1,4 +1,8 @@
-//! Generators of types and values, for property tests here and (feature `testing`) elsewhere.
+//! Generators of types, values and whole programs, for property tests here and (feature `testing`)
+//! elsewhere.
+
+pub mod choices;
+pub mod program;
 
 use std::sync::Arc;
 

@@ -1,0 +1,11 @@
+//! Proof that all ways to run a machine agree: generated programs, run by the source-level
+//! evaluator, by T0 and by T1, under ample and under low limits, with the state shared and not.
+//!
+//! The programs come from [`crate::testing::program`]. `docs/testing.md` tells how to run the short
+//! and the long form.
+
+mod agree;
+mod coverage;
+mod engine;
+#[cfg(test)]
+mod tests;
