@@ -54,6 +54,13 @@ pub fn long(root: &Path, times: u32) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!green)))
 }
 
+/// Runs `times` as many generated programs as the short form does.
+pub fn long_programs(root: &Path, times: u32) -> Result<ExitCode> {
+    let step = ["test", "--release", "--package", "camshaft-cam", "--lib", "proof::", "--", "--nocapture"];
+    let green = cargo(root, &step, &[("CAMSHAFT_LONG", &times.to_string())])?;
+    Ok(ExitCode::from(u8::from(!green)))
+}
+
 fn has_nextest(root: &Path) -> bool {
     let mut probe = Command::new(cargo_program());
     probe.current_dir(root).args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());

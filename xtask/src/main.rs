@@ -27,6 +27,7 @@ usage: cargo xtask TASK
   bench steps [--json] [--rounds N]
                ours beside Erlang and native Rust, in one run; writes the table of docs/benchmarks.md
   long [N]     the crash and ping-pong tests in their long form, N times the short one (default 20)
+  long programs [N]   generated programs in all ways to run them, N times the short form (default 50)
 ";
 
 fn main() -> ExitCode {
@@ -50,12 +51,14 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["check-deps"] => Ok(fault::report("check-deps", &deps::check(&root)?)),
         ["bench", rest @ ..] => bench::run(&root, rest),
         ["long"] => ci::long(&root, 20),
-        ["long", times] => match times.parse() {
-            Ok(times) => ci::long(&root, times),
-            Err(_) => {
-                eprintln!("error: `{times}` is not a number\nhint: cargo xtask long 20");
-                Ok(ExitCode::from(1))
-            }
+        ["long", "programs"] => ci::long_programs(&root, 50),
+        ["long", "programs", times] => match number(times, "cargo xtask long programs 50") {
+            Some(times) => ci::long_programs(&root, times),
+            None => Ok(ExitCode::from(1)),
+        },
+        ["long", times] => match number(times, "cargo xtask long 20") {
+            Some(times) => ci::long(&root, times),
+            None => Ok(ExitCode::from(1)),
         },
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -66,4 +69,13 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
             Ok(ExitCode::from(1))
         }
     }
+}
+
+/// Reads a number of a command; says how the command is written when it is none.
+fn number(text: &str, hint: &str) -> Option<u32> {
+    let number = text.parse().ok();
+    if number.is_none() {
+        eprintln!("error: `{text}` is not a number\nhint: {hint}");
+    }
+    number
 }

@@ -283,7 +283,7 @@ impl Coverage {
                 function.params.iter().for_each(|(_, ty)| self.ty(ty));
             }
             Item::On(on) => self.pattern(&on.pattern),
-            Item::Init(..) | Item::Test(_) => {}
+            Item::Init(..) | Item::Test(_) | Item::Use(_) => {}
         }
     }
 

@@ -1,12 +1,12 @@
 //! The programs, part by part, and what they came to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use crate::testing::program::any_program;
 use super::agree;
 use super::coverage::Coverage;
+use crate::testing::program::any_program;
 
 /// How many programs each part of the short form runs.
 const PROGRAMS: u32 = 1_000;
@@ -29,7 +29,7 @@ fn setting(name: &str, otherwise: u32) -> u32 {
 fn run_part(part: u8) -> Coverage {
     let config = Config {
         cases: PROGRAMS * setting("CAMSHAFT_LONG", 1),
-        max_shrink_iters: 20_000,
+        max_shrink_iters: 3_000,
         failure_persistence: None,
         ..Config::default()
     };
@@ -37,11 +37,17 @@ fn run_part(part: u8) -> Coverage {
     seed[..4].copy_from_slice(&setting("CAMSHAFT_SEED", 0).to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let covered = RefCell::new(Coverage::default());
+    let failing = Cell::new(false);
     let result = runner.run(&any_program(), |program| {
         let mut coverage = Coverage::default();
         let agreed = agree::agrees(&program, &mut coverage);
         covered.borrow_mut().add(coverage);
-        agreed.map_err(TestCaseError::fail)
+        agreed.map_err(|why| {
+            if !failing.replace(true) {
+                eprintln!("a smaller program is looked for: {why}");
+            }
+            TestCaseError::fail(why)
+        })
     });
     match result {
         Ok(()) => covered.into_inner(),

@@ -112,6 +112,10 @@ fn split_mix(seed: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
+/// A way to make candidates: the one of an index, which may have none, until there are no more.
+type Pass = fn(&Shrink, usize) -> Option<Candidate>;
+type Candidate = Option<Vec<u32>>;
+
 /// How many parts of a part are tried in its place.
 const HOISTS: usize = 8;
 
@@ -146,8 +150,7 @@ impl Shrink {
     /// Returns the next tape to try; all are shorter than the best one, or as long and lower.
     pub(super) fn next(&mut self) -> Option<Vec<u32>> {
         loop {
-            let passes: [fn(&Shrink, usize) -> Option<Option<Vec<u32>>>; 5] =
-                [Shrink::empty, Shrink::hoist, Shrink::cut, Shrink::zero, Shrink::lower];
+            let passes: [Pass; 5] = [Shrink::empty, Shrink::hoist, Shrink::cut, Shrink::zero, Shrink::lower];
             let pass = passes.get(self.pass)?;
             match pass(self, self.index) {
                 None => (self.pass, self.index) = (self.pass + 1, 0),
@@ -166,13 +169,13 @@ impl Shrink {
     }
 
     /// The simplest in the place of a part.
-    fn empty(&self, index: usize) -> Option<Option<Vec<u32>>> {
+    fn empty(&self, index: usize) -> Option<Candidate> {
         let mark = self.marks.get(index)?;
         Some((mark.end > mark.start + 1).then(|| self.spliced(mark, &[0])))
     }
 
     /// A part of a part in its place, of the same label.
-    fn hoist(&self, index: usize) -> Option<Option<Vec<u32>>> {
+    fn hoist(&self, index: usize) -> Option<Candidate> {
         let (outer, nth) = (index / HOISTS, index % HOISTS);
         let mark = self.marks.get(outer)?;
         let mut inner = self.marks[outer + 1..]
@@ -183,17 +186,17 @@ impl Shrink {
     }
 
     /// Nothing in the place of a part: an item of a list fewer.
-    fn cut(&self, index: usize) -> Option<Option<Vec<u32>>> {
+    fn cut(&self, index: usize) -> Option<Candidate> {
         let mark = self.marks.get(index)?;
         Some((mark.end > mark.start).then(|| self.spliced(mark, &[])))
     }
 
-    fn zero(&self, index: usize) -> Option<Option<Vec<u32>>> {
+    fn zero(&self, index: usize) -> Option<Candidate> {
         let choice = *self.best.get(index)?;
         Some((choice > 0).then(|| self.with(index, 0)))
     }
 
-    fn lower(&self, index: usize) -> Option<Option<Vec<u32>>> {
+    fn lower(&self, index: usize) -> Option<Candidate> {
         let (at, how) = (index / 2, index % 2);
         let choice = *self.best.get(at)?;
         Some((choice > 0).then(|| self.with(at, if how == 0 { choice / 2 } else { choice - 1 })))

@@ -32,10 +32,7 @@ impl Generator {
     pub(super) fn standard_call(&mut self, signature: &Signature, mut letters: Letters, depth: u32) -> Ex {
         let subject = self.subject(signature, &mut letters, depth);
         for letter in signature.arguments.iter().flat_map(Argument::letters) {
-            if !letters.contains_key(&letter) {
-                let chosen = self.letter(letter);
-                letters.insert(letter, chosen);
-            }
+            letters.entry(letter).or_insert_with(|| self.letter(letter));
         }
         let bound = signature.subject.letters();
         let mut args = vec![];
@@ -67,10 +64,7 @@ impl Generator {
             return path;
         }
         for letter in signature.subject.letters() {
-            if !letters.contains_key(&letter) {
-                let chosen = self.letter(letter);
-                letters.insert(letter, chosen);
-            }
+            letters.entry(letter).or_insert_with(|| self.letter(letter));
         }
         self.infer(&signature.subject.ty(letters), depth)
     }

@@ -307,20 +307,25 @@ impl Generator {
 
     fn update(&mut self, ty: &Ty, depth: u32, known: bool) -> Ex {
         let base = if known { self.check(ty, depth) } else { self.infer(ty, depth) };
-        let mut steps = vec![];
+        let mut steps: Vec<(Vec<String>, String)> = vec![];
         for _ in 0..1 + self.choices.index(2) {
             let opened = self.choices.open(4);
-            steps.push(self.update_step(ty, depth));
+            let (path, entry, text) = self.update_step(ty, depth);
             self.choices.close(opened);
+            // What would not be seen is refused.
+            if entry || !steps.iter().any(|(before, _)| before.starts_with(&path)) {
+                steps.push((path, text));
+            }
         }
+        let steps: Vec<String> = steps.into_iter().map(|(_, text)| text).collect();
         Ex::new(format!("{{ ..{}, {} }}", base.text, steps.join(", ")), TIGHT, ty)
     }
 
-    fn update_step(&mut self, ty: &Ty, depth: u32) -> String {
+    /// Makes a step of an update: the path, whether an entry is set, and the text.
+    fn update_step(&mut self, ty: &Ty, depth: u32) -> (Vec<String>, bool, String) {
         let mut path = vec![];
         let mut at = ty.clone();
-        loop {
-            let Some(record) = at.as_record() else { break };
+        while let Some(record) = at.as_record() {
             let field = self.choices.pick(&record.fields).clone();
             path.push(field.label.to_string());
             at = field.ty;
@@ -328,19 +333,19 @@ impl Generator {
                 break;
             }
         }
-        let path = path.join(".");
+        let written = path.join(".");
         if let Kind::Map { key, value } = at.kind()
             && self.choices.chance(70)
         {
             let (key, value) = (self.check(key, depth), self.check(value, depth));
-            return format!("{path}[{}]: {}", key.text, value.text);
+            return (path, true, format!("{written}[{}]: {}", key.text, value.text));
         }
-        let short = !path.contains('.') && self.visible(&path).is_some_and(|var| var.ty == at && !var.konst);
+        let short = self.visible(&written).is_some_and(|var| var.ty == at && !var.konst);
         if short && self.choices.chance(30) {
-            return path;
+            return (path, false, written);
         }
         let value = self.check(&at, depth);
-        format!("{path}: {}", value.text)
+        (path, false, format!("{written}: {}", value.text))
     }
 
     fn call(&mut self, index: usize, depth: u32) -> Ex {

@@ -212,9 +212,9 @@ impl Generator {
         let functions: Vec<String> = (0..self.choices.index(4)).map(|_| self.function()).collect();
 
         let config_ty = config.clone().unwrap_or_else(Ty::unit);
-        let config_var = Var { name: "config".into(), ty: config_ty.clone(), konst: false };
+        let config_var = config.clone().map(|ty| Var { name: "config".into(), ty, konst: false });
         let init = self.scoped(|generator| {
-            generator.vars.push(config_var.clone());
+            generator.vars.extend(config_var.clone());
             generator.check(&state, 3).text
         });
         let invariants: String =
@@ -339,12 +339,12 @@ impl Generator {
         internal: bool,
         state: &Ty,
         output: &Ty,
-        config: &Var,
+        config: &Option<Var>,
     ) -> String {
         let result = if internal { state.clone() } else { pair(state, output) };
         self.scoped(|generator| {
             generator.vars.push(Var { name: "state".into(), ty: state.clone(), konst: false });
-            generator.vars.push(config.clone());
+            generator.vars.extend(config.clone());
             let pattern = match payload.kind() {
                 Kind::Unit => label.to_owned(),
                 _ => {
