@@ -174,7 +174,7 @@ impl Generator {
         }
         match ty.kind() {
             Kind::Bool => vec![Pat::new("true"), Pat::new("false")],
-            Kind::Int { .. } => self.cover_int(),
+            Kind::Int { .. } => self.cover_int(ty),
             Kind::Text { .. } => {
                 let mut found = vec![];
                 for _ in 0..1 + self.choices.index(2) {
@@ -219,7 +219,7 @@ impl Generator {
         }
     }
 
-    fn cover_int(&mut self) -> Vec<Pat> {
+    fn cover_int(&mut self, ty: &Ty) -> Vec<Pat> {
         let mut found = vec![];
         let mut literals: Vec<i64> = vec![];
         for _ in 0..self.choices.index(3) {
@@ -234,7 +234,7 @@ impl Generator {
         let first = self.choices.index(ranges.len());
         let count = self.choices.index(3);
         found.extend(ranges.iter().cycle().skip(first).take(count).map(|range| Pat::new(*range)));
-        found.push(self.atom(&Ty::int()));
+        found.push(self.atom(ty));
         found
     }
 
