@@ -30,7 +30,7 @@ use super::{Ctx, Effect, Limits, Trap, check_weight};
 use crate::code::FuncIx;
 use crate::value::{Payload, Value};
 use crate::verify::{VerifiedMachine, VerifiedModule};
-use code::{Arg, Code, Ins};
+use code::{Code, Commit, Ins, Out};
 use exec::{Exec, Exit, File};
 use lower::{Root, lower};
 
@@ -139,56 +139,114 @@ impl Lowered {
         debug_assert!(input.has_type(parts.machine.input()), "the input has the machine's type");
         debug_assert!(config.has_type(parts.machine.config()), "the configuration has the machine's type");
         let Some(code) = parts.codes.runnable(case, limits) else {
-            let outcome = super::step(&parts.machine, input, state, ctx, config, limits)?;
-            *state = outcome.state;
-            registers.done = Done { output: outcome.output, effects: outcome.effects, fuel: outcome.fuel };
-            return Ok(&mut registers.done);
+            return self.step_in_t0(registers, input, state, ctx, config, limits);
         };
         if !registers.done.effects.is_empty() {
             registers.done.effects.clear();
         }
         let params: [&Value; 3] = [payload, state, config];
         let mut left = limits.fuel.checked_sub(code.entry_fuel).ok_or(Trap::Fuel)?;
-        let pc = words::run(code, registers.words_of(&parts.codes, case), &params, &mut left, 0)?;
-        let mut commit = pc;
-        if !matches!(code.ins[pc], Ins::Return { .. }) {
+        let end = words::run(code, registers.words_of(&parts.codes, case), &params, &mut left, 0)?;
+        let Ins::Return { commit } = code.ins[usize::from(end)] else {
             let within = Limits { fuel: left, ..limits };
-            let mut exec =
-                registers.begin(&parts.codes, case, code, &params, (&parts.machine.0, Some(ctx), within));
-            let exit = exec.exec(pc);
-            left = exec.run.meter.fuel_left();
-            commit = match exit {
-                Ok(Exit::Commit(commit)) => commit,
-                Err(trap) => {
-                    registers.clear(code);
-                    return Err(trap);
-                }
-                Ok(Exit::Value(_) | Exit::End | Exit::Stop) => unreachable!("a step ends in a commit"),
-            };
-        }
-        let Ins::Return { commit } = code.ins[commit] else { unreachable!("a step ends in a commit") };
-        let commit = &code.commits[commit as usize];
+            let (commit, left) = self.on_values(registers, case, &params, ctx, (within, usize::from(end)))?;
+            registers.done.fuel = limits.fuel - left;
+            self.commit(registers, case, commit, [payload, config], state, limits)?;
+            return Ok(&mut registers.done);
+        };
         registers.done.fuel = limits.fuel - left;
-        let (mut file, output) = registers.file(case, code, &parts.machine.0);
+        // What most steps of small machines do: numbers in the state, and a case as the answer.
+        let Commit { output: Out::Case(answer), ints, stores } = &code.commits[commit as usize] else {
+            self.commit(registers, case, commit, [payload, config], state, limits)?;
+            return Ok(&mut registers.done);
+        };
+        if parts.checks_state || !stores.is_empty() {
+            self.commit(registers, case, commit, [payload, config], state, limits)?;
+            return Ok(&mut registers.done);
+        }
+        registers.done.answer(*answer);
+        commit::set_ints(&registers.words[case], ints, state);
+        Ok(&mut registers.done)
+    }
+
+    /// Does a step of a function that was not lowered, or may not run with so little memory.
+    #[cold]
+    fn step_in_t0<'r>(
+        &self,
+        registers: &'r mut Registers,
+        input: &Value,
+        state: &mut Value,
+        ctx: &Ctx,
+        config: &Value,
+        limits: Limits,
+    ) -> Result<&'r mut Done, Trap> {
+        let outcome = super::step(&self.0.machine, input, state, ctx, config, limits)?;
+        *state = outcome.state;
+        registers.done = Done { output: outcome.output, effects: outcome.effects, fuel: outcome.fuel };
+        Ok(&mut registers.done)
+    }
+
+    /// Runs a step from an instruction that is not on words alone. Returns its commit, and the fuel
+    /// that is left.
+    #[inline(never)]
+    fn on_values(
+        &self,
+        registers: &mut Registers,
+        case: usize,
+        params: &[&Value; 3],
+        ctx: &Ctx,
+        (within, pc): (Limits, usize),
+    ) -> Result<(u16, u64), Trap> {
+        let parts = &*self.0;
+        let code = parts.codes.lowered(case);
+        let mut exec =
+            registers.begin(&parts.codes, case, code, params, (&parts.machine.0, Some(ctx), within));
+        let exit = exec.exec(pc);
+        let left = exec.run.meter.fuel_left();
+        match exit {
+            Ok(Exit::Commit(commit)) => Ok((commit, left)),
+            Err(trap) => {
+                registers.clear(code);
+                Err(trap)
+            }
+            Ok(Exit::Value(_) | Exit::End | Exit::Stop) => unreachable!("a step ends in a commit"),
+        }
+    }
+
+    /// Makes the answer and changes the state; when something does not hold of the new state, it is
+    /// what it was.
+    #[inline(never)]
+    fn commit(
+        &self,
+        registers: &mut Registers,
+        case: usize,
+        commit: u16,
+        [payload, config]: [&Value; 2],
+        state: &mut Value,
+        limits: Limits,
+    ) -> Result<(), Trap> {
+        let parts = &*self.0;
+        let code = parts.codes.lowered(case);
+        let commit = &code.commits[commit as usize];
+        let (mut file, done) = registers.file(case, code, &parts.machine.0);
         match &commit.output {
-            Some(Arg::Case(case)) => *output = Some(Value::Sum(*case, Payload::UNIT)),
-            Some(arg) => file.put(&params, arg, output.get_or_insert(Value::Unit)),
-            None => *output = None,
+            Out::Nothing => done.output = None,
+            Out::Case(case) => done.answer(*case),
+            Out::Value(arg) => {
+                let params: [&Value; 3] = [payload, state, config];
+                file.put(&params, arg, done.output.get_or_insert(Value::Unit));
+            }
         }
         // From here on nothing reads the state, which is being changed.
         let params: [&Value; 3] = [payload, &Value::Unit, config];
         if !parts.checks_state {
             commit::apply(&mut file, &params, commit, state);
             registers.clear(code);
-            return Ok(&mut registers.done);
+            return Ok(());
         }
         let undo = commit::apply_noting(&mut file, &params, commit, state);
         registers.clear(code);
-        if let Err(trap) = self.check(registers, state, limits) {
-            commit::undo(state, undo);
-            return Err(trap);
-        }
-        Ok(&mut registers.done)
+        self.check(registers, state, limits).inspect_err(|_| commit::undo(state, undo))
     }
 
     fn check(&self, registers: &mut Registers, state: &Value, limits: Limits) -> Result<(), Trap> {
@@ -260,6 +318,11 @@ impl Codes {
         }
     }
 
+    /// Returns the code of a function that has some.
+    fn lowered(&self, index: usize) -> &Code {
+        self.0[index].as_ref().expect("code that runs was lowered")
+    }
+
     /// Returns the code if there is some that may run with these limits.
     fn runnable(&self, index: usize, limits: Limits) -> Option<&Code> {
         self.0[index].as_ref().filter(|code| code.memory_max <= limits.memory)
@@ -287,6 +350,18 @@ impl Codes {
     }
 }
 
+impl Done {
+    /// Answers with a case that holds nothing. Where such an answer stands already nothing has to be
+    /// dropped.
+    #[inline(always)]
+    fn answer(&mut self, case: u32) {
+        match &mut self.output {
+            Some(Value::Sum(before, payload)) if payload.is_unit() => *before = case,
+            other => *other = Some(Value::Sum(case, Payload::UNIT)),
+        }
+    }
+}
+
 impl Registers {
     /// Returns the words of a function.
     #[inline]
@@ -302,9 +377,9 @@ impl Registers {
         index: usize,
         code: &'c Code,
         module: &'c VerifiedModule,
-    ) -> (File<'c, '_>, &mut Option<Value>) {
+    ) -> (File<'c, '_>, &mut Done) {
         let (words, refs, module) = (&mut self.words[index], &mut self.refs, &*module.module);
-        (File { code, words, refs, module }, &mut self.done.output)
+        (File { code, words, refs, module }, &mut self.done)
     }
 
     fn begin<'c: 'r, 'r, 'p>(

@@ -26,6 +26,23 @@ impl Payload {
         }
     }
 
+    /// Returns true for `()`.
+    pub fn is_unit(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Makes it this Int if it is an Int already that no other payload shares; returns whether it did.
+    #[inline]
+    pub(crate) fn set_int(&mut self, new: i64) -> bool {
+        match self.0.as_mut().and_then(Arc::get_mut) {
+            Some(Value::Int(int)) => {
+                *int = new;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Returns the value; copies nothing when no other payload shares it.
     pub fn into_value(self) -> Value {
         self.0.map_or(Value::Unit, Arc::unwrap_or_clone)

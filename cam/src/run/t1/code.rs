@@ -130,10 +130,28 @@ pub(super) enum LoopKind {
 /// The end of a step: all that it changes, after the last instruction that may trap.
 #[derive(Debug)]
 pub(super) struct Commit {
-    pub(super) output: Option<Arg>,
-    /// Members of the state that become the Int in a register.
-    pub(super) ints: Vec<(u16, W)>,
+    pub(super) output: Out,
+    pub(super) ints: Ints,
     pub(super) stores: Vec<Store>,
+}
+
+/// What a step answers.
+#[derive(Debug)]
+pub(super) enum Out {
+    /// Nothing: the input was an internal one.
+    Nothing,
+    /// A case without a payload.
+    Case(u32),
+    Value(Arg),
+}
+
+/// What becomes the Int in a register: the commonest changes, made in one go.
+#[derive(Debug)]
+pub(super) enum Ints {
+    /// These members of the state.
+    Members(Vec<(u16, W)>),
+    /// The state itself.
+    State(W),
 }
 
 /// A change of the state, in place where nobody shares it.

@@ -2,7 +2,7 @@
 
 use triomphe::Arc as Node;
 
-use super::code::{Arg, Commit, Store};
+use super::code::{Arg, Commit, Ints, Store};
 use super::exec::{File, Params};
 use crate::value::Value;
 
@@ -21,12 +21,7 @@ pub(super) enum Undo<'c> {
 /// stand in order.
 #[inline]
 pub(super) fn apply(file: &mut File<'_, '_>, params: Params<'_>, commit: &Commit, state: &mut Value) {
-    if !commit.ints.is_empty() {
-        let members = own(state);
-        for (member, word) in &commit.ints {
-            set_int(&mut members[*member as usize], file.word(*word));
-        }
-    }
+    set_ints(file.words, &commit.ints, state);
     for store in &commit.stores {
         match store {
             Store::Set { path, arg: Arg::Int(word) } => set_int(reach(state, path), file.word(*word)),
@@ -43,6 +38,21 @@ pub(super) fn apply(file: &mut File<'_, '_>, params: Params<'_>, commit: &Commit
                 let key = file.value(params, key);
                 let value = value.as_ref().map(|value| file.value(params, value));
                 put(reach(state, path), key, value);
+            }
+        }
+    }
+}
+
+/// Sets the Ints that words hold.
+#[inline(always)]
+pub(super) fn set_ints(words: &[i64], ints: &Ints, state: &mut Value) {
+    match ints {
+        Ints::State(word) => set_int(state, words[*word as usize]),
+        Ints::Members(ints) if ints.is_empty() => {}
+        Ints::Members(ints) => {
+            let members = own(state);
+            for (member, word) in ints {
+                set_int(&mut members[*member as usize], words[*word as usize]);
             }
         }
     }
@@ -65,9 +75,17 @@ pub(super) fn apply_noting<'c>(
     state: &mut Value,
 ) -> Vec<Undo<'c>> {
     let mut undo = vec![];
-    for (member, word) in &commit.ints {
-        let place = &mut own(state)[*member as usize];
-        undo.push(Undo::Member(*member, std::mem::replace(place, Value::Int(file.word(*word)))));
+    match &commit.ints {
+        Ints::State(word) => {
+            let old = std::mem::replace(state, Value::Int(file.word(*word)));
+            undo.push(Undo::Set { path: &[], old });
+        }
+        Ints::Members(ints) => {
+            for (member, word) in ints {
+                let place = &mut own(state)[*member as usize];
+                undo.push(Undo::Member(*member, std::mem::replace(place, Value::Int(file.word(*word)))));
+            }
+        }
     }
     for store in &commit.stores {
         match store {

@@ -31,8 +31,8 @@ pub(super) struct Exec<'c, 'r, 'p> {
 
 /// How code ends.
 pub(super) enum Exit<'c> {
-    /// A step, which is to be committed as the instruction there says.
-    Commit(usize),
+    /// A step, which is to be committed so.
+    Commit(u16),
     /// A function, with its result.
     Value(&'c Arg),
     /// The body of a loop.
@@ -52,7 +52,7 @@ impl<'c> Exec<'c, '_, '_> {
     pub(super) fn exec(&mut self, mut pc: usize) -> Result<Exit<'c>, Trap> {
         let code = self.file.code;
         loop {
-            pc = words::run(code, self.file.words, self.params, self.run.meter.fuel_mut(), pc)?;
+            pc = usize::from(words::run(code, self.file.words, self.params, self.run.meter.fuel_mut(), pc)?);
             let ins = code.ins[pc];
             pc += 1;
             match ins {
@@ -118,7 +118,7 @@ impl<'c> Exec<'c, '_, '_> {
                     let value = self.file.value(self.params, &code.args[arg as usize]);
                     self.run.meter.emit(&value)?;
                 }
-                Ins::Return { .. } => return Ok(Exit::Commit(pc - 1)),
+                Ins::Return { commit } => return Ok(Exit::Commit(commit)),
                 Ins::Leave { arg } => return Ok(Exit::Value(&code.args[arg as usize])),
                 Ins::Fail { arg } => {
                     let Value::Text(text) = self.file.value(self.params, &code.args[arg as usize]) else {
@@ -368,7 +368,17 @@ impl File<'_, '_> {
             Arg::Bool(word) => *to = Value::Bool(self.word(*word) != 0),
             Arg::Case(case) => *to = Value::Sum(*case, Payload::UNIT),
             Arg::Sum(case, payload) => match &**payload {
-                Arg::Int(word) => *to = Value::Sum(*case, Payload::new(Value::Int(self.word(*word)))),
+                Arg::Int(word) => {
+                    let int = self.word(*word);
+                    // What stands there has room for it, most of the time.
+                    if let Value::Sum(before, payload) = to
+                        && payload.set_int(int)
+                    {
+                        *before = *case;
+                        return;
+                    }
+                    *to = Value::Sum(*case, Payload::new(Value::Int(int)));
+                }
                 payload => *to = Value::Sum(*case, Payload::new(self.value(params, payload))),
             },
             arg => *to = self.value(params, arg),

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::code::{Arg, ArgIx, Base, Code, Dest, Ins, LoopKind, Pc, PlaceIx};
+use super::code::{Arg, ArgIx, Base, Code, Dest, Ins, Ints, LoopKind, Out, Pc, PlaceIx};
 
 /// A set of registers: words first, then refs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,9 +259,14 @@ fn touched(code: &Code, ins: &Ins) -> Touched {
         }
         Ins::Return { commit } => {
             let commit = &code.commits[*commit as usize];
-            commit.output.iter().for_each(&mut arg);
+            if let Out::Value(output) = &commit.output {
+                arg(output);
+            }
             commit.stores.iter().flat_map(|store| store.args()).for_each(&mut arg);
-            touched.reads.extend(commit.ints.iter().map(|(_, from)| word(*from)));
+            match &commit.ints {
+                Ints::State(from) => touched.reads.push(word(*from)),
+                Ints::Members(ints) => touched.reads.extend(ints.iter().map(|(_, from)| word(*from))),
+            }
         }
     }
     touched.reads.extend(reads);
@@ -320,7 +325,9 @@ fn take(code: &mut Code, at: usize, words: usize, live: &Set, reads: &[usize]) {
         Ins::Loop { body } => arg(&mut loops[body as usize].over),
         Ins::Return { commit } => {
             let commit = &mut commits[commit as usize];
-            commit.output.iter_mut().for_each(&mut arg);
+            if let Out::Value(output) = &mut commit.output {
+                arg(output);
+            }
             commit.stores.iter_mut().flat_map(|store| store.args_mut()).for_each(&mut arg);
         }
         _ => {}

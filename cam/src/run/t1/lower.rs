@@ -18,7 +18,7 @@ mod ops;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use rpds::{HashTrieMap, List, Vector};
+use rpds::{HashTrieMap, HashTrieSet, List, Vector};
 
 use super::code::{Arg, ArgIx, Base, Code, Dest, Ins, PAYLOAD, Pc, Place, PlaceIx, R, W, walk};
 use super::sym::{Change, Sym, Typed, WordKind, members, payloads, word_kind};
@@ -81,6 +81,10 @@ struct Env {
     environment: Vector<Typed>,
     /// Words that were read from places already.
     loaded: HashTrieMap<PlaceIx, W>,
+    /// What a word tells: whether a map of the state has the key in another word.
+    looked: HashTrieMap<W, (PlaceIx, W)>,
+    /// Keys that maps of the state have for certain.
+    present: HashTrieSet<(PlaceIx, W)>,
     /// Changed maps that were made already. The change is held so that its address stays its own.
     made: HashTrieMap<*const Change, (Rc<Change>, R)>,
 }
@@ -129,6 +133,8 @@ pub(super) fn lower_within(
         stack: List::new(),
         environment,
         loaded: HashTrieMap::new(),
+        looked: HashTrieMap::new(),
+        present: HashTrieSet::new(),
         made: HashTrieMap::new(),
     };
     lower.pay(tree.fuel)?;

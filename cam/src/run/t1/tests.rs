@@ -227,3 +227,27 @@ fn what_grows_too_large_is_left_to_t0() {
     assert_eq!(Lowered::new(&machine).left_to_t0(), 1);
     assert_eq!(run(&machine, &["\"Go\"", "\"Go\""]), Value::Int(2));
 }
+
+/// A change of a map pays by its size, and whether the change before it added a key is known here
+/// from lookups: of the right key, of the other one, and of none.
+#[test]
+fn a_key_that_was_looked_up_is_known_to_be_there() {
+    let text = "machine m\ntype State = Map(Int, Int)\ntype Input = Move { a: Int, b: Int } | Other { a: Int, b: Int } | Fill { n: Int }\n\
+        type Output = Ok | No\ninit = [:]\n\
+        on Fill { n } => (0.to(n).fold([:], (m, k) -> m.put(k, k)), Ok)\n\
+        on Move { a, b } => match (state[a], state[b]) {\n\
+          (Some(x), Some(y)) => (state.put(a, x - 1).put(b, y + 1), Ok)\n\
+          (Some(x), None) => (state.put(b, x).put(a, 0), Ok)\n\
+          _ => (state, No)\n\
+        }\n\
+        on Other { a, b } => match state[b] { Some(y) => (state.put(a, y).put(b, 0), Ok), None => (state.put(a, 1).put(b, 2), No) }\n";
+    let machine = machine(text);
+    for size in 0..70 {
+        let fill = format!(r#"{{"Fill":{{"n":{size}}}}}"#);
+        for (a, b) in [(0, 1), (0, 0), (0, 99), (99, 0), (98, 99), (99, 99)] {
+            for input in ["Move", "Other"] {
+                run(&machine, &[&fill, &format!(r#"{{"{input}":{{"a":{a},"b":{b}}}}}"#)]);
+            }
+        }
+    }
+}

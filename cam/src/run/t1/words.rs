@@ -1,6 +1,6 @@
 //! The instructions on words: the hot loop, small enough to stay in the registers of the processor.
 
-use super::code::{Code, Ins};
+use super::code::{Code, Ins, Pc};
 use super::exec::Params;
 use crate::run::meter::digits;
 use crate::run::{Trap, ops};
@@ -34,8 +34,9 @@ pub(super) fn run(
     words: &mut [i64],
     params: Params<'_>,
     fuel_left: &mut u64,
-    mut pc: usize,
-) -> Result<usize, Stop> {
+    pc: usize,
+) -> Result<Pc, Stop> {
+    let mut pc = pc;
     loop {
         match code.ins[pc] {
             Ins::Fuel { fuel } => {
@@ -136,7 +137,7 @@ pub(super) fn run(
                 pc = code.tables[table as usize][words[tag as usize] as usize] as usize;
                 continue;
             }
-            _ => return Ok(pc),
+            _ => return Ok(pc as Pc),
         }
         pc += 1;
     }

@@ -1,7 +1,9 @@
 //! Finding a key among the sorted keys of one node.
 //!
 //! Which way a search goes cannot be foretold, and a wrongly foretold branch costs as much as ten
-//! comparisons. So numbers are counted without a branch.
+//! comparisons. So numbers are halved and counted without a branch.
+
+use std::hint::select_unpredictable;
 
 use super::super::Value;
 
@@ -27,9 +29,21 @@ impl Key for i64 {
     }
 }
 
+/// So many keys are counted faster than halved.
+const COUNTED: usize = 8;
+
+/// Counts the keys below something; they are all in front.
 #[inline]
 fn count(keys: &[i64], below: impl Fn(i64) -> bool) -> usize {
-    keys.iter().map(|key| usize::from(below(*key))).sum()
+    let (mut first, mut rest) = (0, keys);
+    while rest.len() > COUNTED {
+        let half = rest.len() / 2;
+        let (low, high) = rest.split_at(half);
+        let up = below(low[half - 1]);
+        first = select_unpredictable(up, first + half, first);
+        rest = select_unpredictable(up, high, low);
+    }
+    first + rest.iter().map(|key| usize::from(below(*key))).sum::<usize>()
 }
 
 impl Key for Value {

@@ -8,7 +8,7 @@ use rpds::{List, Vector};
 use super::join::Shape;
 use super::{DEPTH_MAX, Env, Lower, Lowered, TooLarge, Typed, unit};
 use crate::code::{FuncIx, Op};
-use crate::run::t1::code::{Arg, Dest, Ins, Loop, LoopKind, PAYLOAD, Pc, W};
+use crate::run::t1::code::{Arg, Dest, Ins, Loop, LoopKind, PAYLOAD, Pc, PlaceIx, W};
 use crate::run::t1::sym::{Sym, payloads, word_kind};
 use crate::run::t1::tree::{self, Node, Ops};
 use crate::ty::{Kind, Ty};
@@ -46,6 +46,19 @@ impl Then<'_, '_> {
 struct Way<'c, 'm> {
     ops: &'c Ops<'m>,
     v: Typed,
+    /// A map, and a key that it has in this branch.
+    present: Option<(PlaceIx, W)>,
+}
+
+impl Way<'_, '_> {
+    /// Returns what holds where the branch begins.
+    fn enter(&self, env: &Env) -> Env {
+        let mut env = Env { v: self.v.clone(), ..env.clone() };
+        if let Some(present) = self.present {
+            env.present.insert_mut(present);
+        }
+        env
+    }
 }
 
 impl<'m> Lower<'m> {
@@ -154,7 +167,7 @@ impl<'m> Lower<'m> {
         let condition = env.v.sym.clone();
         let word = self.word(&mut env, &condition)?;
         let split = self.unless(word)?;
-        let ways = node.blocks.iter().map(|ops| Way { ops, v: unit() }).collect();
+        let ways = node.blocks.iter().map(|ops| Way { ops, v: unit(), present: None }).collect();
         self.ways(env, node, ways, next, |lower, way, at| {
             if way == 1 {
                 lower.patch(split, at);
@@ -214,7 +227,8 @@ impl<'m> Lower<'m> {
                 (to, (0..types.len()).map(|case| typed(payload.clone(), case)).collect())
             }
         };
-        let ways: Vec<Way<'_, 'm>> = node.blocks.iter().zip(parts).map(|(ops, v)| Way { ops, v }).collect();
+        let ways: Vec<Way<'_, 'm>> =
+            node.blocks.iter().zip(parts).map(|(ops, v)| Way { ops, v, present: None }).collect();
         if ways.len() == 1 {
             return self.ways(env, node, ways, next, |_, _, _| {});
         }
@@ -222,7 +236,8 @@ impl<'m> Lower<'m> {
             // The first way is the one that is jumped to.
             self.settle_up()?;
             let split = self.emit(Ins::Unless { word: tag, to: 0 })?;
-            let ways = ways.into_iter().rev().collect();
+            let mut ways: Vec<Way<'_, 'm>> = ways.into_iter().rev().collect();
+            ways[0].present = env.looked.get(&tag).copied();
             return self.ways(env, node, ways, next, |lower, way, at| {
                 if way == 1 {
                     lower.patch(split, at);
@@ -252,7 +267,7 @@ impl<'m> Lower<'m> {
             for (index, way) in ways.into_iter().enumerate() {
                 let at = self.here();
                 entered(self, index, at);
-                self.block(Env { v: way.v, ..env.clone() }, way.ops, 0, next)?;
+                self.block(way.enter(&env), way.ops, 0, next)?;
             }
             return Ok(None);
         };
@@ -261,7 +276,7 @@ impl<'m> Lower<'m> {
             for (index, way) in ways.into_iter().enumerate() {
                 let at = self.here();
                 entered(self, index, at);
-                self.block(Env { v: way.v, ..env.clone() }, way.ops, 0, next)?;
+                self.block(way.enter(&env), way.ops, 0, next)?;
             }
             return Ok(None);
         }
@@ -271,7 +286,7 @@ impl<'m> Lower<'m> {
             let at = self.here();
             entered(self, index, at);
             let then = Then::Join { shape: &shape, ty, jumps: &jumps };
-            self.block(Env { v: way.v, ..env.clone() }, way.ops, 0, &then)?;
+            self.block(way.enter(&env), way.ops, 0, &then)?;
         }
         let at = self.here();
         for jump in jumps.into_inner() {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Env, Lower, Lowered, Root, TooLarge};
-use crate::run::t1::code::{Arg, Base, Commit, Ins, Place, Store, W};
+use crate::run::t1::code::{Arg, Base, Commit, Ins, Ints, Out, Place, Store};
 use crate::run::t1::sym::{Change, Sym, Typed, members};
 use crate::ty::Ty;
 
@@ -33,8 +33,11 @@ impl Lower<'_> {
             }
         };
         let output = match output {
-            Some(output) => Some(self.output(&mut env, &output)?),
-            None => None,
+            None => Out::Nothing,
+            Some(output) => match self.output(&mut env, &output)? {
+                Arg::Case(case) => Out::Case(case),
+                arg => Out::Value(arg),
+            },
         };
         let mut stores = vec![];
         self.stores(&mut env, &state.sym, &state.ty, &mut vec![], &mut stores)?;
@@ -144,8 +147,13 @@ impl Lower<'_> {
     }
 }
 
-/// Parts what becomes of numbers in a record from the rest: the commonest changes are made in one go.
-fn split(stores: Vec<Store>) -> (Vec<(u16, W)>, Vec<Store>) {
+/// Parts what becomes of numbers from the rest.
+fn split(stores: Vec<Store>) -> (Ints, Vec<Store>) {
+    if let [Store::Set { path, arg: Arg::Int(word) }] = &*stores
+        && path.is_empty()
+    {
+        return (Ints::State(*word), vec![]);
+    }
     let mut ints = vec![];
     let mut others = vec![];
     for store in stores {
@@ -161,5 +169,5 @@ fn split(stores: Vec<Store>) -> (Vec<(u16, W)>, Vec<Store>) {
             None => others.push(store),
         }
     }
-    (ints, others)
+    (Ints::Members(ints), others)
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Env, Lower, Lowered, MEMBERS_MAX, TooLarge, unit};
 use crate::code::Op;
 use crate::run::meter::{NODE, SLOT};
-use crate::run::t1::code::{Base, Ins, Place, Plain, W};
+use crate::run::t1::code::{Arg, Base, Ins, Place, Plain, W};
 use crate::run::t1::sym::{Change, Sym, Typed, members, word_kind};
 use crate::run::t1::tree::Node;
 use crate::ty::{Kind, Ty};
@@ -181,6 +181,9 @@ impl<'m> Lower<'m> {
             let key = self.word(env, &key.sym)?;
             let (to, sym) = self.dest(item)?;
             env.v.sym = Sym::Sum(tag, [Sym::Unit, sym].into());
+            if matches!(self.code.places[map as usize].base, Base::Param(_)) {
+                env.looked.insert_mut(tag, (map, key));
+            }
             Ins::GetInt { map, key, tag, to }
         } else {
             let key = self.arg(env, &key.sym, &key.ty)?;
@@ -242,10 +245,16 @@ impl<'m> Lower<'m> {
                 Ok(to)
             }
             Sym::Changed(change) => {
-                // Whether the key was there is known by looking again.
+                // Whether the key was there is known from before, or by looking again.
                 let Sym::Place(place) = &change.map else { unreachable!("two changes wait at most") };
                 let key = self.arg(env, &change.key.sym, &change.key.ty)?;
-                let (place, key, size) = (self.place(place)?, self.add_arg(key)?, self.new_word()?);
+                let place = self.place(place)?;
+                if let (Arg::Int(key), Some(_)) = (&key, &change.value)
+                    && env.present.contains(&(place, *key))
+                {
+                    return Ok(change.size);
+                }
+                let (key, size) = (self.add_arg(key)?, self.new_word()?);
                 self.emit(Ins::Copy { to: size, from: change.size })?;
                 self.emit(match change.value {
                     Some(_) => Ins::Grow { size, map: place, key },
