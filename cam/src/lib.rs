@@ -22,7 +22,7 @@ pub mod digest;
 pub mod evaluate;
 pub mod format;
 pub mod hir;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 mod proof;
 pub mod run;
 pub mod session;

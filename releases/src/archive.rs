@@ -62,7 +62,7 @@ pub(crate) fn pack<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> 
     gzip(&tar, Compression::best())
 }
 
-fn gzip(content: &[u8], compression: Compression) -> Vec<u8> {
+pub(crate) fn gzip(content: &[u8], compression: Compression) -> Vec<u8> {
     let no_io = "writing to memory does not fail";
     let mut encoder = DeflateEncoder::new(GZIP_HEADER.to_vec(), compression);
     encoder.write_all(content).expect(no_io);
@@ -148,7 +148,7 @@ fn check_end(after: &[u8]) -> Result<(), BundleError> {
     Ok(())
 }
 
-fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, BundleError> {
+pub(crate) fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, BundleError> {
     let header = bytes.get(..GZIP_HEADER.len());
     let header = header.ok_or(BundleError::Truncated("the gzip header"))?;
     if header != GZIP_HEADER {

@@ -17,6 +17,8 @@
 mod archive;
 pub mod bundle;
 pub mod check;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzz;
 pub mod open;
 pub mod plan;
 pub mod project;

@@ -20,8 +20,10 @@ pub fn run(root: &Path) -> Result<ExitCode> {
         true => &["nextest", "run", "--workspace", "--no-fail-fast"],
         false => &["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"],
     };
-    let steps: [&[&str]; 4] = [
+    let steps: [&[&str]; 5] = [
         &["fmt", "--all", "--check"],
+        // A workspace of its own.
+        &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"],
         &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
         &["test", "--workspace", "--doc"],
         // Last, so that the closing line of the run is the runner's own summary.

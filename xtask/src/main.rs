@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod deps;
 mod fault;
+mod fuzz;
 mod lock;
 mod rules;
 mod tidy;
@@ -26,6 +27,8 @@ usage: cargo xtask TASK
   lock         the locks of the examples, made anew after a change of what is compiled
   bench steps [--json] [--rounds N]
                ours beside Erlang and native Rust, in one run; writes the table of docs/benchmarks.md
+  fuzz [TARGET] [--minutes N]
+               hostile inputs by libFuzzer, every target or one (default: 10 minutes each); needs nightly and cargo-fuzz
   long [N]     the crash and ping-pong tests in their long form, N times the short one (default 20)
   long programs [N]   generated programs in all ways to run them, N times the short form (default 50)
 ";
@@ -50,6 +53,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["lock"] => lock::run(&root),
         ["check-deps"] => Ok(fault::report("check-deps", &deps::check(&root)?)),
         ["bench", rest @ ..] => bench::run(&root, rest),
+        ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["long"] => ci::long(&root, 20),
         ["long", "programs"] => ci::long_programs(&root, 50),
         ["long", "programs", times] => match number(times, "cargo xtask long programs 50") {

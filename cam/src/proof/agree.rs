@@ -2,29 +2,18 @@
 
 use super::coverage::Coverage;
 use super::engine::{self, Asked, Did, Engine};
+use super::facts::{self, Agreed, agree};
 use crate::check::machine::{self, CheckedMachine};
-use crate::code::{FuncIx, Module, decode, encode};
+use crate::code::{Module, decode, encode};
 use crate::compile;
-use crate::derive::reach;
 use crate::diagnostic::Source;
 use crate::evaluate::{self, seen};
 use crate::format::format;
-use crate::run::{self, Effect, Limits, Trap, t1};
+use crate::run::{self, Limits, Trap, t1};
 use crate::syntax::{ast, parse, parse_file};
 use crate::testing::program::Program;
 use crate::value::Value;
-use crate::verify::{TrapKind, Verified, VerifiedMachine, verify};
-
-/// What does not agree, in words.
-pub(super) type Agreed<T = ()> = Result<T, String>;
-
-macro_rules! agree {
-    ($holds:expr, $($words:tt)*) => {
-        if !$holds {
-            return Err(format!($($words)*));
-        }
-    };
-}
+use crate::verify::{Verified, VerifiedMachine, verify};
 
 /// Returns what differs; nothing when both are the same.
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Agreed {
@@ -113,7 +102,7 @@ impl Proof<'_> {
             same("init, as the text says", &found, &evaluate::init(self.checked, config))?;
         }
         let entry = self.machine.machine().init;
-        self.within_facts(&found, entry)?;
+        facts::foreseen(self.machine, &found, entry)?;
         let arrow = t1::Arrow::new(self.machine.verified_module(), entry);
         let mut registers = arrow.registers();
         for limits in self.program.steps.iter().map(|step| step.limits).chain([Limits::STEP]) {
@@ -184,12 +173,12 @@ impl Proof<'_> {
     fn facts_hold(&self, asked: &Asked<'_>, before: &Value, found: &Result<run::Outcome, Trap>) -> Agreed {
         let Value::Sum(case, _) = asked.input else { return Err("an input is a variant".to_owned()) };
         let entry = self.machine.machine().step[*case as usize];
-        self.within_facts(found, entry)?;
+        facts::foreseen(self.machine, found, entry)?;
         let facts = self.machine.facts(entry);
         if let Ok(done) = found {
             let max = facts.fuel_max.unwrap_or(u64::MAX);
             agree!(done.fuel <= max, "{} fuel, and the verifier says at most {max}", done.fuel);
-            self.is_typed(*case, done)?;
+            facts::typed(self.machine, *case, done)?;
         }
         // Where there are bounds, a run within them is the same run.
         let entries = self.machine.machine().invariants.iter().map(|(_, function)| *function).chain([entry]);
@@ -207,54 +196,6 @@ impl Proof<'_> {
             let fuel =
                 |outcome: &Result<run::Outcome, Trap>| outcome.clone().map(|done| (done.state, done.fuel));
             same("a step within the verifier's bounds", &fuel(&again), &fuel(found))?;
-        }
-        Ok(())
-    }
-
-    /// Checks that a trap is among those that the verifier foresaw.
-    fn within_facts<T>(&self, found: &Result<T, Trap>, entry: FuncIx) -> Agreed {
-        let Err(trap) = found else { return Ok(()) };
-        let kind = match trap {
-            Trap::Overflow => TrapKind::Overflow,
-            Trap::DivisionByZero => TrapKind::DivisionByZero,
-            Trap::Range => TrapKind::Range,
-            Trap::Fail(_) | Trap::Guard => TrapKind::Fail,
-            Trap::Fuel => TrapKind::Fuel,
-            Trap::Memory => TrapKind::Memory,
-            Trap::Invariant(_) => return Ok(()),
-        };
-        let invariants = self.machine.machine().invariants.iter().map(|(_, function)| *function);
-        let foreseen =
-            invariants.chain([entry]).any(|entry| self.machine.facts(entry).may_trap.contains(&kind));
-        agree!(foreseen, "{trap:?} was not foreseen by the verifier");
-        Ok(())
-    }
-
-    /// Checks that what a step leaves is of the types of the machine, and can be reached.
-    fn is_typed(&self, case: u32, done: &run::Outcome) -> Agreed {
-        let machine = self.machine;
-        agree!(done.state.has_type(machine.state()), "the state is not of its type: {:?}", done.state);
-        if let Some(output) = &done.output {
-            agree!(output.has_type(machine.output()), "the output is not of its type: {output:?}");
-            if let (Some(reached), Value::Sum(output, _)) = (reach::outputs(machine, case), output) {
-                agree!(reached.contains(output), "output {output} is out of reach: {reached:?}");
-            }
-        }
-        let message = |ty, message: &Value| message.has_type(machine.module().ty(ty));
-        for effect in &done.effects {
-            let typed = match effect {
-                Effect::Timer { input, .. } => input.has_type(machine.input()),
-                Effect::Send { channel, message: sent, key } => {
-                    let channel = &machine.channels()[*channel as usize];
-                    channel.keyed == key.is_some() && message(channel.message, sent)
-                }
-                Effect::Call { port, message: sent, key } => {
-                    let port = &machine.machine().ports[*port as usize];
-                    port.keyed == key.is_some() && message(port.message, sent)
-                }
-                Effect::Stop | Effect::Log(_) | Effect::Cancel(_) => true,
-            };
-            agree!(typed, "an effect is not of its type: {effect:?}");
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::value::Value;
 use crate::verify::VerifiedMachine;
 
 /// A way to run one machine, with an instance that it runs.
-pub(super) trait Engine {
+pub(crate) trait Engine {
     /// What it is called, for messages.
     fn name(&self) -> &'static str;
 
@@ -22,22 +22,22 @@ pub(super) trait Engine {
 
 /// What a step takes beside the state.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'a> {
-    pub(super) input: &'a Value,
-    pub(super) ctx: &'a Ctx,
-    pub(super) config: &'a Value,
+pub(crate) struct Asked<'a> {
+    pub(crate) input: &'a Value,
+    pub(crate) ctx: &'a Ctx,
+    pub(crate) config: &'a Value,
 }
 
 /// What a step did, beside the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Did {
-    pub(super) output: Option<Value>,
-    pub(super) effects: Vec<Effect>,
-    pub(super) fuel: u64,
+pub(crate) struct Did {
+    pub(crate) output: Option<Value>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) fuel: u64,
 }
 
 /// Returns all ways to run a machine.
-pub(super) fn all(machine: &VerifiedMachine) -> Vec<Box<dyn Engine>> {
+pub(crate) fn all(machine: &VerifiedMachine) -> Vec<Box<dyn Engine>> {
     let lowered = t1::Lowered::new(machine);
     vec![
         Box::new(T0 { machine: machine.clone(), state: Value::Unit }),
@@ -136,6 +136,6 @@ impl Engine for T1 {
 }
 
 /// Returns the same value, which shares nothing with it.
-pub(super) fn rebuilt(value: &Value, ty: &Ty) -> Value {
+pub(crate) fn rebuilt(value: &Value, ty: &Ty) -> Value {
     Value::from_binary(&value.to_binary(ty), ty).expect("what was written is read")
 }

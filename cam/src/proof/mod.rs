@@ -4,8 +4,11 @@
 //! The programs come from [`crate::testing::program`]. `docs/testing.md` tells how to run the short
 //! and the long form.
 
+#[cfg(test)]
 mod agree;
+#[cfg(test)]
 mod coverage;
-mod engine;
+pub(crate) mod engine;
+pub(crate) mod facts;
 #[cfg(test)]
 mod tests;

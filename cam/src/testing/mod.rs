@@ -1,7 +1,8 @@
 //! Generators of types, values and whole programs, for property tests here and (feature `testing`)
-//! elsewhere.
+//! elsewhere; and what fuzzing looks at.
 
 pub mod choices;
+pub mod fuzz;
 pub mod program;
 
 use std::sync::Arc;

@@ -62,10 +62,10 @@ pub struct Happening {
 impl Program {
     /// Makes a program.
     pub fn generate(choices: &mut Choices) -> Program {
-        let mut generator = Generator::new(std::mem::replace(choices, Choices::replay(vec![])));
-        let program = generator.program();
-        *choices = generator.choices;
-        program
+        Generator::lend(choices, |generator| {
+            generator.signatures = standard::signatures();
+            generator.program()
+        })
     }
 
     /// Returns the program as a person would write it, line by line.
@@ -73,6 +73,19 @@ impl Program {
         let source = crate::diagnostic::Source::new("program.cam", self.text.as_str());
         crate::format::format(&source).unwrap_or_else(|_| self.text.clone())
     }
+}
+
+/// Makes a type, with others in it that were declared before; secrets and all.
+pub fn any_ty(choices: &mut Choices) -> Ty {
+    Generator::lend(choices, |generator| {
+        generator.declare_types();
+        generator.any_ty(3, Made::Freely)
+    })
+}
+
+/// Makes a value of a type.
+pub fn any_value(choices: &mut Choices, ty: &Ty) -> Value {
+    Generator::lend(choices, |generator| generator.value(ty))
 }
 
 /// Any program. Failing ones shrink to small ones.
@@ -168,13 +181,21 @@ struct Generator {
 }
 
 impl Generator {
+    /// Lets a generator use the choices for a while.
+    fn lend<T>(choices: &mut Choices, make: impl FnOnce(&mut Generator) -> T) -> T {
+        let mut generator = Generator::new(std::mem::replace(choices, Choices::replay(vec![])));
+        let made = make(&mut generator);
+        *choices = generator.choices;
+        made
+    }
+
     fn new(choices: Choices) -> Generator {
         Generator {
             choices,
             types: vec![],
             functions: vec![],
             vars: vec![],
-            signatures: standard::signatures(),
+            signatures: vec![],
             sayers: vec![],
             outlets: vec![],
             input: Ty::unit(),
