@@ -227,12 +227,13 @@ pub fn init(machine: &VerifiedMachine, config: &Value, limits: Limits) -> Result
     Ok(state)
 }
 
-/// Does one step. The fuel of the outcome is that of the step alone; each invariant has the
-/// limits anew, so that whether and when invariants are checked changes no step.
+/// Does one step, and checks [those invariants](VerifiedMachine::invariants_of_steps) that are
+/// checked after every one. The fuel of the outcome is that of the step alone; each invariant has
+/// the limits anew, so that whether and when invariants are checked changes no step.
 ///
 /// # Errors
 ///
-/// When the program traps, or an invariant does not hold of the new state. Nothing was emitted
+/// When the program traps, or such an invariant does not hold of the new state. Nothing was emitted
 /// then, and the state is what it was.
 pub fn step(
     machine: &VerifiedMachine,
@@ -260,8 +261,29 @@ pub fn step(
     }
     let fuel = limits.fuel - run.meter.fuel_left();
     check_weight(&state, module.ty(parts.state))?;
-    check_invariants(machine, &state, limits)?;
+    for index in machine.invariants_of_steps() {
+        check_invariant(machine, index, &state, limits)?;
+    }
     Ok(Outcome { state, output, effects, fuel })
+}
+
+/// Does one step as [`step`] does, and checks all invariants after it, whatever they cost: for tests,
+/// and for whoever tries things out.
+///
+/// # Errors
+///
+/// As those of [`step`], of any invariant.
+pub fn step_checking_all(
+    machine: &VerifiedMachine,
+    input: &Value,
+    state: &Value,
+    ctx: &Ctx,
+    config: &Value,
+    limits: Limits,
+) -> Result<Outcome, Trap> {
+    let outcome = step(machine, input, state, ctx, config, limits)?;
+    check_invariants(machine, &outcome.state, Limits::MIGRATION)?;
+    Ok(outcome)
 }
 
 /// Checks that all invariants hold of a state. Each may use the whole limits.
@@ -270,12 +292,21 @@ pub fn step(
 ///
 /// The first invariant that does not hold, or the trap in which it ends.
 pub fn check_invariants(machine: &VerifiedMachine, state: &Value, limits: Limits) -> Result<(), Trap> {
-    for (text, function) in &machine.machine().invariants {
-        if call(&machine.0, *function, vec![state.clone()], limits)? != Value::Bool(true) {
-            return Err(Trap::Invariant(text.clone()));
-        }
+    (0..machine.machine().invariants.len())
+        .try_for_each(|index| check_invariant(machine, index, state, limits))
+}
+
+fn check_invariant(
+    machine: &VerifiedMachine,
+    index: usize,
+    state: &Value,
+    limits: Limits,
+) -> Result<(), Trap> {
+    let (text, function) = &machine.machine().invariants[index];
+    match call(&machine.0, *function, vec![state.clone()], limits)? {
+        Value::Bool(true) => Ok(()),
+        _ => Err(Trap::Invariant(text.clone())),
     }
-    Ok(())
 }
 
 /// Takes a value along one of the six arrows of an edge.

@@ -173,9 +173,8 @@ fn step_rows(medians: &BTreeMap<(&str, &str), f64>) -> Vec<Row> {
                 }
                 // The bars are those of the agents' way to run.
                 let bar = match (ours, what, peer) {
-                    ("T1", _, ERLANG) if what == COUNTER_STEP || what == HOLDS[0].0 => {
-                        Some(Bar::RatioBelow(1.0))
-                    }
+                    // Held before every step is what nothing does; the row is there to know the price.
+                    ("T1", _, ERLANG) if what != HOLDS[3].0 => Some(Bar::RatioBelow(1.0)),
                     ("T1", COUNTER_STEP, NATIVE) => Some(Bar::RatioBelow(15.0)),
                     _ => None,
                 };

@@ -72,7 +72,8 @@ fn compare(text: &str, runner: &mut TestRunner) -> usize {
         if ran.as_ref().is_err_and(costs) {
             continue;
         }
-        let said = super::step(&checked, &input, &state, &ctx, &config);
+        let after_steps = |index| machine.invariants_of_steps().any(|other| other == index);
+        let said = super::step(&checked, &input, &state, &ctx, &config, after_steps);
         let ran =
             ran.map(|done| super::Done { state: done.state, output: done.output, effects: done.effects });
         assert_eq!(ran, said, "input {input:?}\nstate {state:?}\n{text}");

@@ -126,7 +126,11 @@ impl Proof<'_> {
         let (said, seen) = match long.is_err_and(|trap| is_cost(&trap)) {
             true => (None, seen::Seen::new()),
             false => {
-                let said = || evaluate::step(self.checked, asked.input, before, asked.ctx, asked.config);
+                let of_steps: Vec<usize> = self.machine.invariants_of_steps().collect();
+                let said = || {
+                    let checked = |index| of_steps.contains(&index);
+                    evaluate::step(self.checked, asked.input, before, asked.ctx, asked.config, checked)
+                };
                 let (said, seen) = seen::watch(said);
                 (Some(said), seen)
             }

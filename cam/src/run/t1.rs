@@ -43,6 +43,8 @@ struct Parts {
     machine: VerifiedMachine,
     /// Per input case, and then per invariant.
     codes: Codes,
+    /// The invariants that are checked after every step.
+    invariants: Vec<usize>,
     /// True when something is to be checked of a new state.
     checks_state: bool,
     /// True when the state may outgrow what was paid for.
@@ -98,7 +100,8 @@ impl Lowered {
         Lowered(Arc::new(Parts {
             machine: machine.clone(),
             codes: Codes(steps.chain(invariants).collect()),
-            checks_state: weighs_state || !parts.invariants.is_empty(),
+            checks_state: weighs_state || machine.invariants_of_steps().next().is_some(),
+            invariants: machine.invariants_of_steps().collect(),
             weighs_state,
         }))
     }
@@ -253,24 +256,10 @@ impl Lowered {
         if self.0.weighs_state {
             check_weight(state, self.0.machine.state())?;
         }
-        self.check_invariants(registers, state, limits)
-    }
-
-    /// Checks that all invariants hold of a state. Each may use the whole limits.
-    ///
-    /// # Errors
-    ///
-    /// The first invariant that does not hold, or the trap in which it ends.
-    pub fn check_invariants(
-        &self,
-        registers: &mut Registers,
-        state: &Value,
-        limits: Limits,
-    ) -> Result<(), Trap> {
-        let invariants = &self.0.machine.machine().invariants;
-        let first = self.0.machine.machine().step.len();
-        for ((text, function), index) in invariants.iter().zip(first..) {
-            let (module, codes) = (&self.0.machine.0, &self.0.codes);
+        let parts = self.0.machine.machine();
+        for index in &self.0.invariants {
+            let (text, function) = &parts.invariants[*index];
+            let (module, codes, index) = (&self.0.machine.0, &self.0.codes, parts.step.len() + index);
             let holds = codes.call(registers, index, (module, *function), &[state], limits)?;
             if holds != Value::Bool(true) {
                 return Err(Trap::Invariant(text.clone()));

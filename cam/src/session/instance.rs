@@ -101,7 +101,7 @@ impl Instance {
         // Spread out, so that a choice by the seed is seen to vary; the same in every session.
         let seed = seq.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed());
         let ctx = Ctx { now_ms: self.now_ms, seq, self_key: self.key.clone(), seed };
-        let outcome = run::step(machine, &input, &self.state, &ctx, config, Limits::STEP)?;
+        let outcome = run::step_checking_all(machine, &input, &self.state, &ctx, config, Limits::STEP)?;
         let before = std::mem::replace(&mut self.state, outcome.state.clone());
         self.seq = seq;
         for effect in &outcome.effects {

@@ -25,7 +25,7 @@ fn run(expression: &str) -> Result<Value, Trap> {
     let (input, state) = (Value::sum(0, Value::Unit), Value::Int(0));
     let ran = run::step(&machine, &input, &state, &ctx, &Value::Unit, Limits::STEP);
     let ran = ran.map(|done| done.output.expect("an outside input is answered"));
-    let said = evaluate::step(&checked, &input, &state, &ctx, &Value::Unit);
+    let said = evaluate::step(&checked, &input, &state, &ctx, &Value::Unit, |_| true);
     let said = said.map(|done| done.output.expect("an outside input is answered"));
     assert_eq!(ran, said, "bytecode and text agree on {expression}");
     ran

@@ -129,7 +129,8 @@ impl<'m> World<'m> {
         }
         self.seq += 1;
         let (ctx, config) = (self.ctx(), &self.start.config);
-        let done = done.and_then(|()| run::step(self.machine, &input, &before, &ctx, config, Limits::STEP));
+        let done = done
+            .and_then(|()| run::step_checking_all(self.machine, &input, &before, &ctx, config, Limits::STEP));
         let done = done.map(|outcome| {
             self.alive = true;
             self.state = outcome.state;

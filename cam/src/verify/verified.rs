@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::FunctionFacts;
 use crate::code::{Channel, Edge, Entry, FuncIx, Link, Machine, Module, Port};
 use crate::digest::Digest;
+use crate::run::Limits;
 use crate::ty::Ty;
 
 /// A module that was verified; cannot be built elsewhere.
@@ -160,6 +161,10 @@ macro_rules! common {
 
 common!(VerifiedMachine, VerifiedEdge, VerifiedLink);
 
+/// The most fuel of an invariant that is checked after every step: a hundredth of what a step may
+/// use.
+pub const INVARIANT_FUEL_MAX: u64 = Limits::STEP.fuel / 100;
+
 impl VerifiedMachine {
     /// Returns the entry points and signature.
     pub fn machine(&self) -> &Machine {
@@ -167,6 +172,18 @@ impl VerifiedMachine {
             Entry::Machine(machine) => machine,
             _ => unreachable!("a verified machine has the entry of a machine"),
         }
+    }
+
+    /// Returns the indexes of the invariants that are checked after every step: those that cost
+    /// [`INVARIANT_FUEL_MAX`] fuel at most, whatever the state. The others may cost more than
+    /// a step may, the more the state grows; they are checked of first states, in tests, and whenever
+    /// states are looked at as a whole: by migrations and trials.
+    pub fn invariants_of_steps(&self) -> impl Iterator<Item = usize> {
+        let invariants = self.machine().invariants.iter().enumerate();
+        invariants.filter_map(|(index, (_, function))| {
+            let most = self.facts(*function).fuel_max?;
+            (most <= INVARIANT_FUEL_MAX).then_some(index)
+        })
     }
 
     /// Returns the type of the state.

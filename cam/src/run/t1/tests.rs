@@ -167,6 +167,28 @@ fn what_an_invariant_refuses_is_taken_back() {
 }
 
 #[test]
+fn an_invariant_that_may_cost_much_is_not_checked_after_a_step() {
+    let machine = machine(
+        "machine m\ntype State = { all: List(Int), n: Int }\ntype Input = All { n: Int } | N { n: Int }\n\
+         invariant \"n\" = state.n < 5\n\
+         invariant \"all\" = state.all.fold(true, (ok, n) -> ok && n < 5)\n\
+         init = { all: [], n: 0 }\n\
+         on All { n } => ({ ..state, all: [n] }, ())\non N { n } => ({ ..state, n }, ())\n",
+    );
+    assert_eq!(machine.invariants_of_steps().collect::<Vec<_>>(), [0]);
+    let inputs = ["All", "N"].map(|case| format!(r#"{{"{case}":{{"n":7}}}}"#));
+    let state = run(&machine, &inputs.each_ref().map(String::as_str));
+    assert_eq!(state.to_json(machine.state()), r#"{"all":[7],"n":0}"#);
+    let broken = crate::run::check_invariants(&machine, &state, Limits::STEP);
+    assert_eq!(broken, Err(Trap::Invariant("all".into())));
+    let before = crate::run::init(&machine, &Value::Unit, Limits::STEP).expect("it begins");
+    let input = Value::from_json(&inputs[0], machine.input()).expect("it is an input");
+    let ctx = Ctx { now_ms: 0, seq: 1, self_key: "".into(), seed: 0 };
+    let careful = crate::run::step_checking_all(&machine, &input, &before, &ctx, &Value::Unit, Limits::STEP);
+    assert_eq!(careful.map(|done| done.fuel), Err(Trap::Invariant("all".into())));
+}
+
+#[test]
 fn maps_change_once_twice_and_while_they_are_looked_at() {
     let machine = machine(HELD);
     let inputs = [
