@@ -20,6 +20,7 @@ pub mod derive;
 pub mod diagnostic;
 pub mod digest;
 pub mod evaluate;
+pub mod facts;
 pub mod format;
 pub mod hir;
 #[cfg(any(test, feature = "testing"))]

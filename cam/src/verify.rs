@@ -35,7 +35,8 @@
 //! what a secret holds.
 //!
 //! Beside the verdict it finds out per function which traps are possible, see
-//! [`FunctionFacts::may_trap`].
+//! [`FunctionFacts::may_trap`]. What a verified machine can do per input case is told by
+//! [`crate::facts`], on demand.
 //!
 //! What must stay true: code that passed never panics in [`crate::run`]; and the time that
 //! verifying takes is bounded by the limits, for any module.
@@ -52,7 +53,6 @@ mod texts;
 mod verified;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::code::canonical::{RangeError, canonical, code_types, entry_functions};
 use crate::code::decode::{DecodeError, NESTING_MAX, OPS_MAX, TYPES_MAX, decode_digested};
@@ -174,7 +174,7 @@ fn check_code(module: Module, digest: Digest) -> Result<Verified, VerifyError> {
     let facts = check_functions(&module, &steps)?;
     entry::check(&module)?;
     let facts = entry::with_results(&module, facts);
-    Ok(Verified::new(VerifiedModule { module: Arc::new(module), digest, facts: Arc::new(facts) }))
+    Ok(Verified::new(VerifiedModule::new(module, digest, facts)))
 }
 
 /// The limits come first: they bound what the other checks walk over.

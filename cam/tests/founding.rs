@@ -4,8 +4,9 @@ use std::path::Path;
 
 use camshaft_cam::code::Module;
 use camshaft_cam::compile;
-use camshaft_cam::derive::{self, reach};
+use camshaft_cam::derive;
 use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::facts::Answers;
 use camshaft_cam::run::{self, Ctx, EdgeArrow, Limits, Trap};
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::{Verified, VerifiedEdge, VerifiedLink, VerifiedMachine, verify};
@@ -204,9 +205,9 @@ fn only_the_outputs_that_a_message_can_lead_to_have_to_fit() {
     let cases = &server.output().as_variant().expect("a variant").cases;
     let inputs = server.input().as_variant().expect("a variant");
     let reached = |label: &str| {
-        let index = u32::try_from(inputs.index(label).expect("a case")).expect("small");
-        let reached = reach::outputs(&server, index).expect("the output is a variant");
-        reached.into_iter().map(|case| cases[case as usize].label.to_string()).collect::<Vec<_>>()
+        let index = inputs.index(label).expect("a case");
+        let Answers::Cases(reached) = &server.reach(index).answers else { panic!("the output is a variant") };
+        reached.iter().map(|case| cases[*case as usize].label.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(reached("Ping"), ["Pong"]);
     assert_eq!(reached("Stats"), ["Stats"]);

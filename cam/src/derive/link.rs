@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::code::build::ModuleBuilder;
 use crate::code::{Block, Entry, FuncIx, Link, Module, Op};
+use crate::facts::Answers;
 use crate::ty::{Kind, Ty, Variant};
 use crate::verify::VerifiedMachine;
 
-use super::{Edits, convert, judge, reach};
+use super::{Edits, convert, judge};
 
 /// Compiles the link of a channel: the sender's message to the receiver's input, and the
 /// receiver's output to the sender's answer.
@@ -72,8 +73,12 @@ pub fn link(
 fn reached(receiver: &VerifiedMachine, messages: &Variant, inputs: &Variant) -> Option<BTreeSet<u32>> {
     let mut all = BTreeSet::new();
     for case in &messages.cases {
-        let index = u32::try_from(inputs.index(&case.label)?).ok()?;
-        all.extend(reach::outputs(receiver, index)?);
+        let index = inputs.index(&case.label)?;
+        match &receiver.reach(index).answers {
+            Answers::Cases(cases) => all.extend(cases),
+            Answers::Nobody => {}
+            Answers::Any => return None,
+        }
     }
     Some(all)
 }

@@ -7,7 +7,6 @@
 
 mod edits;
 mod link;
-pub mod reach;
 
 pub use edits::Edits;
 pub(crate) use link::arrow;

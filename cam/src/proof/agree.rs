@@ -182,8 +182,9 @@ impl Proof<'_> {
         if let Ok(done) = found {
             let max = facts.fuel_max.unwrap_or(u64::MAX);
             agree!(done.fuel <= max, "{} fuel, and the verifier says at most {max}", done.fuel);
-            facts::typed(self.machine, *case, done)?;
+            facts::typed(self.machine, done)?;
         }
+        facts::reached(self.machine, *case, before, found)?;
         // Where there are bounds, a run within them is the same run.
         let entries = self.machine.machine().invariants.iter().map(|(_, function)| *function).chain([entry]);
         let bounds = entries.map(|entry| {

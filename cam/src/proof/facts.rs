@@ -1,7 +1,7 @@
 //! What the verifier said of a machine, held against what a run did.
 
 use crate::code::FuncIx;
-use crate::derive::reach;
+use crate::facts::within::reason_out_of_reach;
 use crate::run::{Effect, Outcome, Trap};
 use crate::value::Value;
 use crate::verify::{TrapKind, VerifiedMachine};
@@ -37,14 +37,23 @@ pub(crate) fn foreseen<T>(machine: &VerifiedMachine, found: &Result<T, Trap>, en
     Ok(())
 }
 
-/// Checks that what a step leaves is of the types of the machine, and can be reached.
-pub(crate) fn typed(machine: &VerifiedMachine, case: u32, done: &Outcome) -> Agreed {
+/// Checks that what a step did lies within the reach of its case.
+pub(crate) fn reached(
+    machine: &VerifiedMachine,
+    case: u32,
+    before: &Value,
+    found: &Result<Outcome, Trap>,
+) -> Agreed {
+    let reason = reason_out_of_reach(machine, case as usize, before, found);
+    agree!(reason.is_none(), "out of reach: {}", reason.unwrap_or_default());
+    Ok(())
+}
+
+/// Checks that what a step leaves is of the types of the machine.
+pub(crate) fn typed(machine: &VerifiedMachine, done: &Outcome) -> Agreed {
     agree!(done.state.has_type(machine.state()), "the state is not of its type: {:?}", done.state);
     if let Some(output) = &done.output {
         agree!(output.has_type(machine.output()), "the output is not of its type: {output:?}");
-        if let (Some(reached), Value::Sum(output, _)) = (reach::outputs(machine, case), output) {
-            agree!(reached.contains(output), "output {output} is out of reach: {reached:?}");
-        }
     }
     let message = |ty, message: &Value| message.has_type(machine.module().ty(ty));
     for effect in &done.effects {

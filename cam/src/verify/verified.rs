@@ -1,10 +1,11 @@
 //! Modules that were verified. Nothing outside [`super::verify`] makes one.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::FunctionFacts;
 use crate::code::{Channel, Edge, Entry, FuncIx, Link, Machine, Module, Port};
 use crate::digest::Digest;
+use crate::facts::{Facts, Reach};
 use crate::run::Limits;
 use crate::ty::Ty;
 
@@ -15,6 +16,8 @@ pub struct VerifiedModule {
     pub(crate) digest: Digest,
     /// Per function.
     pub(crate) facts: Arc<Vec<FunctionFacts>>,
+    /// What was found out when somebody asked: most modules are run without.
+    more: Arc<OnceLock<Facts>>,
 }
 
 /// A verified machine.
@@ -103,6 +106,20 @@ impl Verified {
 }
 
 impl VerifiedModule {
+    pub(super) fn new(module: Module, digest: Digest, facts: Vec<FunctionFacts>) -> VerifiedModule {
+        VerifiedModule {
+            module: Arc::new(module),
+            digest,
+            facts: Arc::new(facts),
+            more: Arc::new(OnceLock::new()),
+        }
+    }
+
+    /// Returns what else is known of the code; found out at the first call.
+    fn more(&self) -> &Facts {
+        self.more.get_or_init(|| Facts::of(self))
+    }
+
     /// Returns the module.
     pub fn module(&self) -> &Module {
         &self.module
@@ -209,6 +226,16 @@ impl VerifiedMachine {
     /// Returns true when an input case comes from timers and answers only.
     pub fn case_is_internal(&self, index: usize) -> bool {
         self.machine().internal.get(index).copied().unwrap_or(false)
+    }
+
+    /// Returns what an input case can lead to: answers, effects, writes. Found out at the first
+    /// call, for all cases.
+    ///
+    /// # Panics
+    ///
+    /// When the input has no such case.
+    pub fn reach(&self, case: usize) -> &Reach {
+        &self.0.more().reach[case]
     }
 
     /// Returns the channels, in the order of their indices.

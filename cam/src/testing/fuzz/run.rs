@@ -110,7 +110,7 @@ fn facts_hold(machine: &VerifiedMachine, state: &Value, asked: &Asked<'_>) {
     let found = run::step(machine, asked.input, state, asked.ctx, asked.config, Limits::STEP);
     let foreseen = facts::foreseen(machine, &found, entry);
     let typed = found.as_ref().map_or(Ok(()), |done| match meter::weight_within(&done.state, WEIGHT_MAX) {
-        Some(_) => facts::typed(machine, *case, done),
+        Some(_) => facts::typed(machine, done).and(facts::reached(machine, *case, state, &found)),
         None => Ok(()),
     });
     assert_eq!(foreseen.and(typed), Ok(()), "what the verifier says holds");

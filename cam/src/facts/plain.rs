@@ -1,0 +1,90 @@
+//! What the plain instructions leave, in sketches.
+
+use std::collections::BTreeMap;
+
+use super::flow::Flow;
+use super::sketch::{Sketch, Step};
+use crate::code::Op;
+use crate::ty::Ty;
+
+impl Flow<'_> {
+    /// Follows an instruction without blocks, which leaves a value of type `left`; `None` after
+    /// FAIL.
+    pub(super) fn plain(&mut self, op: &Op, v: Sketch, left: Option<Ty>) -> Option<Sketch> {
+        let Some(left) = left else {
+            self.fails = true;
+            return None;
+        };
+        Some(match op {
+            Op::Push {} => {
+                self.stack.push(v.clone());
+                v
+            }
+            Op::Swap {} => {
+                let top = self.pop();
+                self.stack.push(v);
+                top
+            }
+            Op::Cons {} => {
+                let first = self.pop();
+                Sketch::product(left, vec![first, v])
+            }
+            Op::Fst {} => v.part(Step::Member(0)),
+            Op::Snd {} => v.part(Step::Member(1)),
+            Op::Let {} => {
+                self.environment.push(v.clone());
+                v
+            }
+            Op::Unlet { count } => {
+                self.environment.truncate(self.environment.len() - *count as usize);
+                v
+            }
+            Op::Acc { level } => self.environment[*level as usize].clone(),
+            Op::Quote { constant } => {
+                let (ty, value) = &self.module.constants[constant.0 as usize];
+                Sketch::constant(self.module.ty(*ty), value)
+            }
+            Op::Rec { .. } => {
+                let count = crate::ty::children(left.kind()).count();
+                let mut members = self.stack.split_off(self.stack.len() + 1 - count);
+                members.push(v);
+                Sketch::product(left, members)
+            }
+            Op::Fld { index } => v.part(Step::Member(*index)),
+            Op::Upd { index } => match self.pop().members() {
+                Some(mut members) => {
+                    members[*index as usize] = v;
+                    Sketch::product(left, members)
+                }
+                None => Sketch::any(left),
+            },
+            Op::Inj { ty: _, case } => Sketch::sum(left, BTreeMap::from([(*case, v)])),
+            // The value stays; its limits were checked, or it is a secret or none any more.
+            Op::Fit { .. } | Op::Seal {} | Op::Reveal {} => v.retyped(left),
+            Op::Guard {} => {
+                self.fails = true;
+                Sketch::any(left)
+            }
+            Op::Emit { effect } => {
+                self.emits.add(*effect, &v);
+                Sketch::any(left)
+            }
+            _ => {
+                self.stack.truncate(self.stack.len() - operand_count(op));
+                Sketch::any(left)
+            }
+        })
+    }
+}
+
+/// Returns how many operands an instruction takes that makes a new value.
+fn operand_count(op: &Op) -> usize {
+    match op {
+        Op::Add {} | Op::Sub {} | Op::Mul {} | Op::Div {} | Op::Mod {} | Op::Bits { .. } => 1,
+        Op::Lt {} | Op::Le {} | Op::Eq {} => 1,
+        Op::Cat {} | Op::Append {} | Op::Get {} | Op::Del {} | Op::Range {} => 1,
+        Op::Take {} | Op::Drop {} | Op::Search {} | Op::Split {} | Op::Join {} => 1,
+        Op::Put {} | Op::Set {} | Op::Slice {} => 2,
+        _ => 0,
+    }
+}
