@@ -7,6 +7,7 @@
 
 mod agent;
 mod client;
+pub mod compat;
 mod random;
 mod world;
 

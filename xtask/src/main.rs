@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod compat;
 mod deps;
 mod fault;
 mod fuzz;
@@ -29,6 +30,8 @@ usage: cargo xtask TASK
                ours beside Erlang and native Rust, in one run; writes the table of docs/benchmarks.md
   fuzz [TARGET] [--minutes N]
                hostile inputs by libFuzzer, every target or one (default: 10 minutes each); needs nightly and cargo-fuzz
+  compat add NAME SOURCE.cam|MODULE.cam2|BUNDLE.tar.gz INPUTS.json
+               records what is written today under tests/compat; never writes over anything
   long [N]     the crash and ping-pong tests in their long form, N times the short one (default 20)
   long programs [N]   generated programs in all ways to run them, N times the short form (default 50)
 ";
@@ -53,6 +56,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["lock"] => lock::run(&root),
         ["check-deps"] => Ok(fault::report("check-deps", &deps::check(&root)?)),
         ["bench", rest @ ..] => bench::run(&root, rest),
+        ["compat", rest @ ..] => compat::run(&root, rest),
         ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["long"] => ci::long(&root, 20),
         ["long", "programs"] => ci::long_programs(&root, 50),
