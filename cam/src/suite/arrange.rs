@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::case::{Case, Event};
 use super::generate::Generator;
-use super::play::{Case, End, Event, Play, Played, evaluate, trouble};
+use super::play::{Play, evaluate};
 use super::script::Given;
+use super::trouble::{End, Played, trouble};
 use super::world::{Start, World};
 use super::{Suite, Test, first_ctx, starting_config};
 use crate::run::Trap;

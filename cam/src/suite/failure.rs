@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::case::{Act, What};
 use super::differ::differences;
 use super::observe::{place, written};
-use super::play::{Act, Play, Trouble, What};
+use super::play::Play;
 use super::script::TrapWord;
+use super::trouble::Trouble;
 use super::world::Step;
 use crate::diagnostic::Span;
 use crate::value::source::{duration, text};

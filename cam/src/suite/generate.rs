@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::play::Event;
+use super::case::Event;
 use super::random::Random;
 use super::world::World;
 use crate::code::Module;

@@ -8,6 +8,7 @@
 //! instance that it runs, `property` looks for a counterexample and makes it small.
 
 mod arrange;
+mod case;
 mod differ;
 mod failure;
 mod generate;
@@ -17,6 +18,7 @@ mod property;
 mod random;
 pub(crate) mod script;
 mod shrink;
+mod trouble;
 mod world;
 
 use std::sync::Arc;

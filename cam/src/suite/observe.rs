@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::play::{Play, Played, trouble};
+use super::play::Play;
 use super::script::{Observed, Outlet, SiteId};
+use super::trouble::{Played, trouble};
 use crate::diagnostic::Span;
 use crate::run::Effect;
 use crate::value::Value;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::differ::differences;
+use super::case::{Act, Case, Event, What};
 use super::generate::Generator;
 use super::script::{Condition, Ends, Fit, ForAll, SiteId, Stmt, StmtKind, TrapWord};
+use super::trouble::{End, Played, trouble};
 use super::world::{Owed, Step, World};
 use super::{Suite, Test};
 use crate::diagnostic::Span;
@@ -21,62 +22,6 @@ const EFFORT_MAX: u64 = 1_000_000;
 /// never let the clock go on.
 const FIRED_MAX: usize = 10_000;
 
-/// What was generated for one run of a property.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Case {
-    /// The arguments.
-    pub(super) arguments: Vec<Value>,
-    /// `ctx.seed`, where the property does not give it.
-    pub(super) seed: i64,
-    /// What happens in each `for all inputs` that was met.
-    pub(super) runs: Vec<Vec<Event>>,
-}
-
-/// Something that happens to an instance in `for all inputs`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
-    /// An input from outside.
-    Input(Value),
-    /// Time goes by, and timers fire.
-    Wait(i64),
-    /// One of the messages that wait is answered; counted in a circle.
-    Answer(usize, Option<Value>),
-}
-
-/// Something that a test did to the instance, and the steps that it took.
-#[derive(Debug, Clone)]
-pub(super) struct Act {
-    pub(super) what: What,
-    pub(super) steps: Vec<Step>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum What {
-    Run(Value),
-    Advance(i64),
-    Answer(Owed, Option<Value>),
-}
-
-/// Why a test fails, before it is put into words for a person.
-#[derive(Debug, Clone)]
-pub(super) struct Trouble {
-    pub(super) span: Span,
-    pub(super) message: String,
-    pub(super) label: String,
-    /// What was found, each under a name.
-    pub(super) notes: Vec<(String, String)>,
-}
-
-/// The end of a run before its last statement.
-#[derive(Debug, Clone)]
-pub(super) enum End {
-    Failed(Box<Trouble>),
-    /// An assumption does not hold.
-    Discarded,
-}
-
-pub(super) type Played<T> = Result<T, End>;
-
 pub(super) struct Play<'s> {
     pub(super) suite: &'s Suite,
     pub(super) test: &'s Test,
@@ -91,43 +36,6 @@ pub(super) struct Play<'s> {
     /// What happened.
     pub(super) case: Case,
     pub(super) effort: u64,
-}
-
-pub(super) fn trouble(span: &Span, message: impl Into<String>, label: impl Into<String>) -> Trouble {
-    Trouble { span: span.clone(), message: message.into(), label: label.into(), notes: Vec::new() }
-}
-
-impl Trouble {
-    pub(super) fn note(mut self, name: impl Into<String>, text: impl Into<String>) -> Trouble {
-        self.notes.push((name.into(), text.into()));
-        self
-    }
-
-    /// Adds two values that should be equal, and where they differ if they are large.
-    pub(super) fn compare(self, names: [&str; 2], ty: &Ty, [left, right]: [&Value; 2]) -> Trouble {
-        let texts = [left.to_source(ty), right.to_source(ty)];
-        let large = texts.iter().any(|text| text.len() > 30);
-        let mut trouble = self;
-        for (name, text) in names.into_iter().zip(&texts) {
-            // That `7` is 7 says nothing.
-            if name != text {
-                trouble = trouble.note(name, text);
-            }
-        }
-        if large {
-            for one in differences(ty, left, right) {
-                let side = |side: Option<String>| side.unwrap_or_else(|| "nothing".to_owned());
-                let path = if one.path.is_empty() { "the whole".to_owned() } else { one.path };
-                let text = format!("{path}: {} against {}", side(one.left), side(one.right));
-                trouble = trouble.note("differs", text);
-            }
-        }
-        trouble
-    }
-
-    pub(super) fn end<T>(self) -> Played<T> {
-        Err(End::Failed(Box::new(self)))
-    }
 }
 
 /// Runs the code of a site.

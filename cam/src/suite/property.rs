@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::arrange;
+use super::case::{Case, Event};
 use super::failure::{Counterexample, Failure};
 use super::generate::Generator;
-use super::play::{Case, End, Event, Play, Trouble, trouble};
+use super::play::Play;
 use super::random::Random;
 use super::shrink::{shorter, simpler};
+use super::trouble::{End, Trouble, trouble};
 use super::{Options, Report, Suite, Test};
 use crate::ty::Ty;
 use crate::value::Value;

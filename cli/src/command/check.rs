@@ -6,6 +6,7 @@ use camshaft_releases::project::Locking;
 
 use crate::failure::Failure;
 use crate::project::{Project, default_out};
+use crate::render::counted;
 use crate::talk::Talk;
 
 /// Arguments of `check`.
@@ -44,10 +45,11 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         "checked": built.checked,
     });
     let line = format!(
-        "{} {}: {machines} machines, {} predecessors, no faults",
+        "{} {}: {}, {}, no faults",
         resolved.name,
         resolved.version,
-        resolved.predecessors.len()
+        counted(machines, "machine"),
+        counted(resolved.predecessors.len(), "predecessor")
     );
     talk.result(&document, line);
     Ok(())

@@ -7,6 +7,7 @@ use camshaft_cam::format::format;
 
 use crate::failure::Failure;
 use crate::files;
+use crate::render::counted;
 use crate::talk::Talk;
 
 /// Arguments of `fmt`.
@@ -49,7 +50,7 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let names: Vec<String> = changed.iter().map(|changed| changed.path.display().to_string()).collect();
     if args.check && !changed.is_empty() {
         let message =
-            format!("{} of {count} files are not formatted:\n  {}", names.len(), names.join("\n  "));
+            format!("of {} these are not formatted:\n  {}", counted(count, "file"), names.join("\n  "));
         return Err(Failure::refused(message, "camshaft fmt writes them anew"));
     }
     for changed in &changed {
@@ -57,7 +58,7 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         talk.note(format!("formatted {}", changed.path.display()));
     }
     let document = serde_json::json!({ "files": count, "changed": names });
-    talk.result(&document, format!("{count} files, {} changed", names.len()));
+    talk.result(&document, format!("{}, {} changed", counted(count, "file"), names.len()));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::command::test::Tests;
 use crate::failure::Failure;
-use crate::render;
+use crate::render::{self, counted};
 
 /// The machines of a build by address, with their configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -221,10 +221,6 @@ impl Change {
         };
         json!({ "machine": self.machine, "what": what, "before": before, "after": after })
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
