@@ -18,6 +18,7 @@ fn files(kind: &str) -> Vec<PathBuf> {
 fn bundle_replayed() {
     let corpus = files("corpus");
     assert!(corpus.len() >= 10, "the corpus is not there: {} files", corpus.len());
+    assert!(corpus.len() <= 60, "{} files: choose those that add most, see docs/testing.md", corpus.len());
     for file in corpus.into_iter().chain(files("regressions")) {
         // Said by the runner only when the test fails.
         eprintln!("{}", file.display());

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::testing::program::Program;
 
 fn files(kind: &str, target: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(kind).join(target);
@@ -18,6 +19,7 @@ fn replay(target: &str) {
     let (_, body) = TARGETS.iter().find(|(name, _)| *name == target).expect("it is a target");
     let corpus = files("corpus", target);
     assert!(corpus.len() >= 10, "the corpus of {target} is not there: {} files", corpus.len());
+    assert!(corpus.len() <= 60, "{} files: choose those that add most, see docs/testing.md", corpus.len());
     for file in corpus.into_iter().chain(files("regressions", target)) {
         let data = std::fs::read(&file).expect("a file of the corpus can be read");
         // Said by the runner only when the test fails.
@@ -93,14 +95,20 @@ fn corpora_do_what_they_are_for() {
 #[test]
 fn a_changed_module_is_one_that_the_decoder_takes_and_often_the_verifier_too() {
     let (mut changed, mut verified) = (0, 0);
-    for file in files("corpus", "verify") {
-        let bytes = std::fs::read(&file).expect("readable");
+    for program in 0..20 {
+        let program = Program::generate(&mut Choices::random(program));
+        let source = crate::diagnostic::Source::new("any.cam", program.text);
+        let mut module = crate::compile::machine(&source, None).expect("a generated program compiles");
+        // Changing a module takes its names away, which would be a change by itself.
+        module.debug = crate::code::Debug::default();
+        let bytes = encode(&canonical::canonical(&module).expect("it names what it has"));
         for seed in 0..20 {
             let Some(other) = mutate::module(&bytes, seed) else { continue };
             changed += usize::from(other != bytes && decode::decode(&other).is_ok());
             verified += usize::from(other != bytes && load(&other).is_ok());
         }
     }
-    assert!(changed > 400, "only {changed} changed modules are decoded");
-    assert!(verified > 100, "only {verified} changed modules verify");
+    eprintln!("{changed} of 400 are decoded, {verified} verify");
+    assert!(changed > 200, "only {changed} changed modules are decoded");
+    assert!(verified > 40, "only {verified} changed modules verify");
 }
