@@ -259,6 +259,16 @@ pub(crate) fn types_left(module: &VerifiedModule, index: FuncIx) -> Vec<Option<c
     pass.lefts.unwrap_or_default()
 }
 
+/// Returns the most items of a list, entries of a map, or bytes of a Text or Bytes of the type.
+pub(crate) fn count_max(ty: &crate::ty::Ty) -> Option<u64> {
+    Some(cost::count(ty)).filter(|count| *count != UNBOUNDED)
+}
+
+/// Returns the greatest weight of a value of the type.
+pub(crate) fn weight_max(ty: &crate::ty::Ty) -> Option<u64> {
+    Some(cost::Weights::default().weight(ty)).filter(|weight| *weight != UNBOUNDED)
+}
+
 impl FunctionFacts {
     fn set_cost(&mut self, cost: cost::Cost) {
         let bound = |cost| (cost != UNBOUNDED).then_some(cost);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::flow::Flow;
+use super::flow::{Flow, found};
+use super::fuel::{extra, left_size};
 use super::sketch::{Sketch, Step};
 use crate::code::Op;
 use crate::ty::Ty;
@@ -60,7 +61,10 @@ impl Flow<'_> {
             },
             Op::Inj { ty: _, case } => Sketch::sum(left, BTreeMap::from([(*case, v)])),
             // The value stays; its limits were checked, or it is a secret or none any more.
-            Op::Fit { .. } | Op::Seal {} | Op::Reveal {} => v.retyped(left),
+            Op::Fit { .. } | Op::Seal {} | Op::Reveal {} => {
+                self.spend(&extra(op, &[], &v, &left));
+                v.retyped(left)
+            }
             Op::Guard {} => {
                 self.fails = true;
                 Sketch::any(left)
@@ -70,8 +74,12 @@ impl Flow<'_> {
                 Sketch::any(left)
             }
             _ => {
-                self.stack.truncate(self.stack.len() - operand_count(op));
-                Sketch::any(left)
+                let operands = self.stack.split_off(self.stack.len() - operand_count(op));
+                self.spend(&extra(op, &operands, &v, &left));
+                match (op, &operands[..]) {
+                    (Op::Get {}, [whole]) => found(left, whole.part(Step::Each)),
+                    _ => Sketch::sized(left, left_size(op, &operands, &v)),
+                }
             }
         })
     }

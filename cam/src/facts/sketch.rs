@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::size::{Bound, Size};
 use crate::ty::{Kind, Ty};
 use crate::value::Value;
 
@@ -33,6 +34,10 @@ pub(super) enum Step {
     Member(u32),
     /// What a case of a variant or option holds.
     Payload(u32),
+    /// An item of a list, or a value of a map: one of them, no matter which.
+    Each,
+    /// A key of a map: one of them.
+    Key,
 }
 
 /// A place in a parameter.
@@ -74,7 +79,12 @@ pub(super) enum Shape {
     Product(Arc<[Sketch]>),
     /// A variant or option of one of these cases, each with what it holds.
     Sum(Arc<BTreeMap<u32, Sketch>>),
-    /// One of these, two or more: places, and at most one sum. So that a name in a round or a
+    /// An Int: this one.
+    Number(i64),
+    /// A list or map of at most this length, a Text or Bytes of at most so many bytes, or an Int
+    /// of at most this number.
+    Sized(Arc<Size>),
+    /// One of these, two or more: places, sizes, and at most one sum. So that a name in a round or a
     /// function keeps its meaning until it is known what it stands for.
     Or(Arc<[Sketch]>),
 }
@@ -117,6 +127,14 @@ impl Sketch {
         }
     }
 
+    /// Returns the sketch of what measures no more than this.
+    pub(super) fn sized(ty: Ty, size: Bound) -> Sketch {
+        match size {
+            Ok(size) => Sketch { ty, shape: Shape::Sized(Arc::new(size)), nodes: 1 },
+            Err(_) => Sketch::any(ty),
+        }
+    }
+
     /// Returns the sketch of a constant.
     pub(super) fn constant(ty: &Ty, value: &Value) -> Sketch {
         Sketch::constant_within(ty, value, &mut NODES_MAX.clone())
@@ -125,7 +143,13 @@ impl Sketch {
     fn constant_within(ty: &Ty, value: &Value, left: &mut u32) -> Sketch {
         let Some(rest) = left.checked_sub(1) else { return Sketch::any(ty.clone()) };
         *left = rest;
+        let sized = |length: usize| Sketch::sized(ty.clone(), Ok(Size::constant(length as u64)));
         match value {
+            Value::Int(number) => Sketch { ty: ty.clone(), shape: Shape::Number(*number), nodes: 1 },
+            Value::Text(text) => sized(text.len()),
+            Value::Bytes(bytes) => sized(bytes.len()),
+            Value::List(items) => sized(items.len()),
+            Value::Map(map) => sized(map.len()),
             Value::Product(members) if members.len() <= *left as usize => {
                 let parts = members.iter().enumerate().map(|(index, member)| {
                     let part = part_ty(ty, Step::Member(u32::try_from(index).unwrap_or(u32::MAX)));
@@ -201,14 +225,14 @@ impl Sketch {
         match &self.shape {
             Shape::Sum(cases) => cases.contains_key(&case),
             Shape::Or(choices) => choices.iter().any(|choice| choice.may_be(case)),
-            Shape::Any | Shape::Same(_) | Shape::Product(_) => true,
+            _ => true,
         }
     }
 
     fn may_have(&self, step: Step) -> bool {
         match step {
             Step::Payload(case) => self.may_be(case),
-            Step::Member(_) => true,
+            Step::Member(_) | Step::Each | Step::Key => true,
         }
     }
 
@@ -227,6 +251,9 @@ impl Sketch {
         *left = rest;
         if matches!(self.shape, Shape::Any) || matches!(other.shape, Shape::Any) {
             return Sketch::any(self.ty.clone());
+        }
+        if let (Shape::Sized(mine), Shape::Sized(others)) = (&self.shape, &other.shape) {
+            return Sketch::sized(self.ty.clone(), (**mine).clone().max(others));
         }
         if let (Some(mine), Some(others)) = (self.members(), other.members()) {
             let joined = mine.iter().zip(&others).map(|(mine, other)| mine.join_within(other, left));
@@ -301,7 +328,8 @@ impl Sketch {
     /// Returns the sketch with what stands for the roots put in their place.
     pub(super) fn with(&self, replace: &impl Fn(Root) -> Option<Sketch>) -> Sketch {
         match &self.shape {
-            Shape::Any => self.clone(),
+            Shape::Any | Shape::Number(_) => self.clone(),
+            Shape::Sized(size) => Sketch::sized(self.ty.clone(), size.with(replace)),
             Shape::Same(path) => match replace(path.root) {
                 None => self.clone(),
                 Some(whole) => {
@@ -330,13 +358,16 @@ fn total<'s>(parts: impl IntoIterator<Item = &'s Sketch>) -> u32 {
 }
 
 /// Returns the type of a part. The verifier has seen that there is such a part.
-fn part_ty(ty: &Ty, step: Step) -> Ty {
+pub(super) fn part_ty(ty: &Ty, step: Step) -> Ty {
     match (ty.unsealed().kind(), step) {
         (Kind::Tuple(items), Step::Member(index)) => items[index as usize].clone(),
         (Kind::Record(record), Step::Member(index)) => record.fields[index as usize].ty.clone(),
         (Kind::Variant(variant), Step::Payload(case)) => variant.cases[case as usize].payload.clone(),
         (Kind::Option(_), Step::Payload(Value::NONE_INDEX)) => Ty::unit(),
         (Kind::Option(item), Step::Payload(_)) => item.clone(),
+        (Kind::List { item, .. }, Step::Each) => item.clone(),
+        (Kind::Map { value, .. }, Step::Each) => value.clone(),
+        (Kind::Map { key, .. }, Step::Key) => key.clone(),
         _ => unreachable!("the verifier lets parts be taken only where the type has them"),
     }
 }

@@ -1,5 +1,6 @@
 //! What is known of small machines, exactly; and that runs stay within what is known.
 
+mod cost;
 mod reach;
 mod runs;
 

@@ -182,6 +182,9 @@ impl Proof<'_> {
         if let Ok(done) = found {
             let max = facts.fuel_max.unwrap_or(u64::MAX);
             agree!(done.fuel <= max, "{} fuel, and the verifier says at most {max}", done.fuel);
+            let cost = self.machine.step_cost(*case as usize);
+            let bound = self.machine.step_fuel_bound(asked.input, before, asked.config).unwrap_or(u64::MAX);
+            agree!(done.fuel <= bound, "{} fuel, and {cost} says at most {bound}", done.fuel);
             facts::typed(self.machine, done)?;
         }
         facts::reached(self.machine, *case, before, found)?;

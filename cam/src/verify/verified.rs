@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 use super::FunctionFacts;
 use crate::code::{Channel, Edge, Entry, FuncIx, Link, Machine, Module, Port};
 use crate::digest::Digest;
-use crate::facts::{Facts, Reach};
+use crate::facts::{Cost, Facts, Reach};
 use crate::run::Limits;
 use crate::ty::Ty;
+use crate::value::Value;
 
 /// A module that was verified; cannot be built elsewhere.
 #[derive(Debug, Clone)]
@@ -113,6 +114,16 @@ impl VerifiedModule {
             facts: Arc::new(facts),
             more: Arc::new(OnceLock::new()),
         }
+    }
+
+    /// Returns the symbolic cost of a function: a bound of its fuel in terms of its arguments.
+    /// Found out at the first call, for all functions.
+    ///
+    /// # Panics
+    ///
+    /// When the module has no such function.
+    pub fn cost(&self, function: FuncIx) -> &Cost {
+        &self.more().costs[function.0 as usize]
     }
 
     /// Returns what else is known of the code; found out at the first call.
@@ -236,6 +247,26 @@ impl VerifiedMachine {
     /// When the input has no such case.
     pub fn reach(&self, case: usize) -> &Reach {
         &self.0.more().reach[case]
+    }
+
+    /// Returns the symbolic cost of an input case, in terms of the input, the state and the
+    /// configuration.
+    ///
+    /// # Panics
+    ///
+    /// When the input has no such case.
+    pub fn step_cost(&self, case: usize) -> &Cost {
+        self.0.cost(self.machine().step[case])
+    }
+
+    /// Returns the most fuel that a step uses, if that can be said, see [`Cost::bound`].
+    ///
+    /// # Panics
+    ///
+    /// When the input is none of this machine.
+    pub fn step_fuel_bound(&self, input: &Value, state: &Value, config: &Value) -> Option<u64> {
+        let Value::Sum(case, payload) = input else { panic!("an input is a variant") };
+        self.step_cost(*case as usize).bound(&[(**payload).clone(), state.clone(), config.clone()])
     }
 
     /// Returns the channels, in the order of their indices.

@@ -53,3 +53,14 @@ fn whatever_a_run_does_lies_within_reach() {
         Ok(())
     });
 }
+
+#[test]
+fn no_run_uses_more_fuel_than_its_cost_says() {
+    each_run(|machine, _, values, _, outcome| {
+        let bound = machine.step_fuel_bound(&values[0], &values[1], &values[2]);
+        if let (Ok(outcome), Some(bound)) = (outcome, bound) {
+            prop_assert!(outcome.fuel <= bound, "{} used, {bound} said", outcome.fuel);
+        }
+        Ok(())
+    });
+}
