@@ -66,7 +66,7 @@ impl Facts {
         let summaries = summaries(module);
         let reach = match &module.module().entry {
             Entry::Machine(machine) => {
-                let case = |case| reach::of_case(module.module(), machine, case, &summaries);
+                let case = |case| reach::of_case(module, machine, case, &summaries);
                 (0..machine.step.len()).map(case).collect()
             }
             Entry::Edge(_) | Entry::Link(_) => vec![],

@@ -65,6 +65,7 @@ use cost::{Remembered, UNBOUNDED};
 
 pub use ends::{ChannelSide, EdgeEndsError, LinkEndsError};
 pub use fault::{Fault, Place, RULES, VerifyError};
+pub(crate) use verified::is_invariant_of_steps;
 pub use verified::{Verified, VerifiedEdge, VerifiedLink, VerifiedMachine, VerifiedModule};
 
 /// The most bindings in the environment, and the most operands on the stack, of one function.
@@ -118,6 +119,18 @@ pub enum TrapKind {
 }
 
 impl TrapKind {
+    /// Returns the word for programs, as tests and capsules have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            TrapKind::Overflow => "overflow",
+            TrapKind::DivisionByZero => "division_by_zero",
+            TrapKind::Range => "range",
+            TrapKind::Fail => "fail",
+            TrapKind::Fuel => "fuel",
+            TrapKind::Memory => "memory",
+        }
+    }
+
     /// Returns the words for people.
     pub fn words(self) -> &'static str {
         match self {

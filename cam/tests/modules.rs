@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use camshaft_cam::code::Module;
 use camshaft_cam::code::decode::decode;
-use camshaft_cam::code::disassemble::disassemble;
+use camshaft_cam::code::disassemble::{disassemble, disassemble_verified};
 use camshaft_cam::code::encode::{digest, encode};
 use camshaft_cam::compile;
 use camshaft_cam::diagnostic::Source;
@@ -57,4 +57,22 @@ fn names_for_people_are_outside_the_digest() {
         assert_eq!(digest(&bare), digest(&module), "{name}");
         assert_ne!(encode(&bare), encode(&module), "{name}");
     }
+}
+
+/// The listing of the language page's example, with types, costs and traps. `UPDATE_EXPECT=1` writes
+/// it anew; read the difference.
+#[test]
+fn the_listing_of_verified_code_is_as_it_is_written() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let text = std::fs::read_to_string(folder.join("stock.cam")).expect("the fixture is there");
+    let module = compile::machine(&Source::new("stock.cam", text), None).expect("the fixture compiles");
+    let verified = verify(module).expect("the fixture verifies").into_machine().expect("it is a machine");
+    let found = disassemble_verified(verified.verified_module());
+    let path = folder.join("stock.listing");
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    if found != expected && std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, found).expect("the listing can be written");
+        return;
+    }
+    assert_eq!(found, expected, "run with UPDATE_EXPECT=1 to write it anew");
 }

@@ -220,8 +220,16 @@ fn what_is_inspected_is_what_was_built() {
     let inspected = story.world.run(&["inspect", &v2.to_string_lossy(), "--json"]).expect(0).json();
     assert_eq!(inspected["name"], "counter");
     assert_eq!(inspected["version"], "2.0.0");
+    let incr = &inspected["apps"][0]["machines"][0]["inputs"][0];
+    assert_eq!(
+        (&incr["case"], &incr["answers"][0], &incr["internal"]),
+        (&"Incr".into(), &"Ok".into(), &false.into())
+    );
+    assert!(incr["fuel"].as_str().is_some_and(|fuel| fuel.parse::<u64>().is_ok()), "{incr}");
+    let text = story.world.run(&["inspect", &v2.to_string_lossy()]).expect(0).stdout;
+    assert!(text.contains("\n    on Incr: answers Ok; writes "), "{text}");
     let code = story.world.run(&["inspect", &v2.to_string_lossy(), "--code"]).expect(0).stdout;
-    for part in ["counter", "up", "down"] {
+    for part in ["counter", "up", "down", "; fuel "] {
         assert!(code.contains(part), "no `{part}` in {code}");
     }
 }

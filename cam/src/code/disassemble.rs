@@ -11,22 +11,28 @@ use super::{
 };
 use crate::ty::{Kind, Ty};
 use crate::value::Value;
-use crate::verify::VerifiedModule;
+use crate::verify::{VerifiedModule, types_left};
 
 /// A type is cut where its text gets longer than this many characters; the table shows more.
 const TYPE_WIDTH: usize = 60;
 /// As much of a type or value as the tables show.
 const TABLE_WIDTH: usize = 400;
 
+/// The column of the types that instructions leave.
+const LEFT_COLUMN: usize = 40;
+
 /// Returns the listing: entry points, types, constants and functions.
 pub fn disassemble(module: &Module) -> String {
-    let mut listing = Listing { module, out: String::new() };
-    listing.head();
-    listing.types();
-    listing.constants();
-    for (index, function) in (0..).zip(&module.functions) {
-        listing.function(FuncIx(index), function);
-    }
+    let mut listing = Listing { module, verified: None, left: vec![].into_iter(), out: String::new() };
+    listing.all();
+    listing.out
+}
+
+/// Returns the listing with what the verifier found out: what each function costs, the traps that it
+/// may end in, and beside each instruction the type of the value register after it.
+pub fn disassemble_verified(module: &VerifiedModule) -> String {
+    let mut listing = Listing::verified(module);
+    listing.all();
     listing.out
 }
 
@@ -36,17 +42,34 @@ pub fn disassemble(module: &Module) -> String {
 ///
 /// When the module has no such function.
 pub fn function(module: &VerifiedModule, index: FuncIx) -> String {
-    let mut listing = Listing { module: module.module(), out: String::new() };
+    let mut listing = Listing::verified(module);
     listing.function(index, module.module().function(index));
     listing.out.trim_start().to_owned()
 }
 
 struct Listing<'m> {
     module: &'m Module,
+    verified: Option<&'m VerifiedModule>,
+    /// What the instructions of the function leave, in the order of the listing.
+    left: std::vec::IntoIter<Option<Ty>>,
     out: String,
 }
 
-impl Listing<'_> {
+impl<'m> Listing<'m> {
+    fn verified(module: &'m VerifiedModule) -> Listing<'m> {
+        let left = vec![].into_iter();
+        Listing { module: module.module(), verified: Some(module), left, out: String::new() }
+    }
+
+    fn all(&mut self) {
+        self.head();
+        self.types();
+        self.constants();
+        for (index, function) in (0..).zip(&self.module.functions) {
+            self.function(FuncIx(index), function);
+        }
+    }
+
     fn line(&mut self, depth: usize, text: &str) {
         let _ = writeln!(self.out, "{:indent$}{text}", "", indent = depth * 2);
     }
@@ -152,6 +175,12 @@ impl Listing<'_> {
             function.params.iter().enumerate().map(|(n, ty)| format!("{n}: {}", self.ty(*ty))).collect();
         let (name, params) = (self.function_name(index), params.join(", "));
         self.line(0, &format!("\nfn {name}({params}) -> {}", self.ty(function.result)));
+        if let Some(module) = self.verified {
+            self.left = types_left(module, index).into_iter();
+            let traps: Vec<&str> = module.facts(index).may_trap.iter().map(|kind| kind.word()).collect();
+            let traps = if traps.is_empty() { "nothing".to_owned() } else { traps.join(", ") };
+            self.line(1, &format!("; fuel {}, may trap: {traps}", module.cost(index)));
+        }
         self.block(&function.body, 1, NESTING_MAX);
     }
 
@@ -186,6 +215,14 @@ impl Listing<'_> {
             line.push(' ');
             line.push_str(&shown);
         });
+        if self.verified.is_some() {
+            let left = match self.left.next().flatten() {
+                Some(ty) => self.ty_left(&ty),
+                None => "ends here".to_owned(),
+            };
+            let width = LEFT_COLUMN.saturating_sub(depth * 2);
+            line = format!("{line:<width$} ; {left}");
+        }
         self.line(depth, line.trim_end());
         for (name, block) in blocks {
             self.line(depth + 1, &format!("{name}:"));
@@ -204,6 +241,15 @@ impl Listing<'_> {
         match type_at_most(ty, TYPE_WIDTH) {
             cut if cut.ends_with('…') => format!("t{}: {cut}", index.0),
             whole => whole,
+        }
+    }
+
+    /// A type that an instruction leaves: by its name where the module names it.
+    fn ty_left(&self, ty: &Ty) -> String {
+        let known = self.module.types.iter().position(|other| other == ty);
+        match known.and_then(|index| u32::try_from(index).ok()) {
+            Some(index) => self.ty(TypeIx(index)),
+            None => type_at_most(ty, TYPE_WIDTH),
         }
     }
 

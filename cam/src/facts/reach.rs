@@ -6,6 +6,7 @@ use super::flow::Summary;
 use super::sketch::{Path, Root, Sketch, Step};
 use crate::code::{EffectKind, Machine, Module};
 use crate::ty::{Kind, Ty};
+use crate::verify::{VerifiedModule, is_invariant_of_steps};
 
 /// The parameter of a step function that is the state.
 const STATE: u32 = 1;
@@ -81,7 +82,8 @@ impl Emissions {
 }
 
 /// Returns what an input case can lead to, by its step function.
-pub(super) fn of_case(module: &Module, machine: &Machine, case: usize, known: &[Summary]) -> Reach {
+pub(super) fn of_case(verified: &VerifiedModule, machine: &Machine, case: usize, known: &[Summary]) -> Reach {
+    let module = verified.module();
     let step = &known[machine.step[case].0 as usize];
     let internal = machine.internal[case];
     let (state, output) = match (&step.result, internal) {
@@ -96,7 +98,9 @@ pub(super) fn of_case(module: &Module, machine: &Machine, case: usize, known: &[
         (false, _) => Answers::Any,
     };
     let writes = state.as_ref().map(written).unwrap_or_default();
-    let mut checked = machine.invariants.iter().map(|(_, invariant)| &known[invariant.0 as usize]);
+    let invariants = machine.invariants.iter().map(|(_, invariant)| *invariant);
+    let of_steps = invariants.filter(|invariant| is_invariant_of_steps(verified, *invariant));
+    let mut checked = of_steps.map(|invariant| &known[invariant.0 as usize]);
     let fails = step.fails || checked.any(|invariant| invariant.fails);
     Reach { answers, emits: step.emits.clone(), fails, writes }
 }

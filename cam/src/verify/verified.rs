@@ -193,6 +193,11 @@ common!(VerifiedMachine, VerifiedEdge, VerifiedLink);
 /// use.
 pub const INVARIANT_FUEL_MAX: u64 = Limits::STEP.fuel / 100;
 
+/// Returns true for an invariant that is checked after every step.
+pub(crate) fn is_invariant_of_steps(module: &VerifiedModule, function: FuncIx) -> bool {
+    module.facts(function).fuel_max.is_some_and(|most| most <= INVARIANT_FUEL_MAX)
+}
+
 impl VerifiedMachine {
     /// Returns the entry points and signature.
     pub fn machine(&self) -> &Machine {
@@ -208,10 +213,8 @@ impl VerifiedMachine {
     /// states are looked at as a whole: by migrations and trials.
     pub fn invariants_of_steps(&self) -> impl Iterator<Item = usize> {
         let invariants = self.machine().invariants.iter().enumerate();
-        invariants.filter_map(|(index, (_, function))| {
-            let most = self.facts(*function).fuel_max?;
-            (most <= INVARIANT_FUEL_MAX).then_some(index)
-        })
+        invariants
+            .filter_map(|(index, (_, function))| is_invariant_of_steps(&self.0, *function).then_some(index))
     }
 
     /// Returns the type of the state.

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use camshaft_cam::code::Module;
-use camshaft_cam::code::disassemble::disassemble;
+use camshaft_cam::code::disassemble::disassemble_verified;
 use camshaft_cam::digest::Digest;
-use camshaft_cam::verify::VerifiedMachine;
+use camshaft_cam::facts::{Answers, Reach};
+use camshaft_cam::verify::{VerifiedMachine, VerifiedModule};
 use camshaft_manifests::relup::{Instruction, Relup};
 use camshaft_releases::OpenedRelease;
 use serde_json::{Value, json};
@@ -43,20 +43,20 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
 fn listings(release: &OpenedRelease) -> Vec<(&'static str, String, String)> {
     let resolved = &release.resolved;
     let mut all = Vec::new();
-    let mut list = |kind, subject: String, module: Option<&Module>| {
-        all.extend(module.map(|module| (kind, subject, disassemble(module))));
+    let mut list = |kind, subject: String, module: Option<&VerifiedModule>| {
+        all.extend(module.map(|module| (kind, subject, disassemble_verified(module))));
     };
     for (address, machine) in resolved.machines() {
-        let module = release.machines.get(&machine.digest).map(|machine| machine.module());
+        let module = release.machines.get(&machine.digest).map(|machine| machine.verified_module());
         list("machine", address.to_string(), module);
     }
     for edge in &resolved.edges {
         let subject = format!("{} from {} to {}", edge.machine, edge.from.short(), edge.to.short());
-        list("edge", subject, release.edges.get(&edge.digest).map(|edge| edge.module()));
+        list("edge", subject, release.edges.get(&edge.digest).map(|edge| edge.verified_module()));
     }
     for link in &resolved.links {
         let subject = format!("{} of {} to {}", link.channel, link.sender, link.receiver);
-        list("link", subject, release.links.get(&link.digest).map(|link| link.module()));
+        list("link", subject, release.links.get(&link.digest).map(|link| link.verified_module()));
     }
     all
 }
@@ -68,6 +68,8 @@ fn document(release: &OpenedRelease, bytes: usize, code: Option<&[(&str, String,
             json!({
                 "name": machine.name.to_string(), "digest": machine.digest, "keyed": machine.keyed,
                 "ports": ports(release, machine.digest),
+                "inputs": release.machines.get(&machine.digest).map_or_else(Vec::new, inputs_to_json),
+                "invariants": release.machines.get(&machine.digest).map_or_else(Vec::new, invariants_to_json),
                 "config": serde_json::from_str::<Value>(&machine.config).unwrap_or(Value::Null),
             })
         });
@@ -132,6 +134,9 @@ fn describe(release: &OpenedRelease, bytes: usize) -> String {
             for port in ports(release, machine.digest) {
                 let _ = writeln!(text, "    calls port {port}");
             }
+            if let Some(machine) = release.machines.get(&machine.digest) {
+                text += &describe_machine(machine);
+            }
         }
     }
     for link in &resolved.links {
@@ -140,6 +145,117 @@ fn describe(release: &OpenedRelease, bytes: usize) -> String {
     }
     for relup in &release.relups {
         text += &describe_relup(relup);
+    }
+    text
+}
+
+/// Returns the cases of the input, with what each can lead to.
+fn inputs(machine: &VerifiedMachine) -> impl Iterator<Item = (usize, &str, &Reach)> {
+    let cases = machine.input().as_variant().map_or(&[][..], |input| &input.cases);
+    cases.iter().enumerate().map(|(index, case)| (index, &*case.label, machine.reach(index)))
+}
+
+/// Returns the labels of some cases of a variant.
+fn labels<'c>(variant: &camshaft_cam::ty::Ty, cases: impl IntoIterator<Item = &'c u32>) -> Vec<String> {
+    let all = variant.as_variant().map_or(&[][..], |variant| &variant.cases);
+    cases.into_iter().filter_map(|case| Some(all.get(*case as usize)?.label.to_string())).collect()
+}
+
+/// Returns the names of the channels and of the ports that an input may send to.
+fn outlets(machine: &VerifiedMachine, reach: &Reach) -> [Vec<String>; 2] {
+    let channels = reach.emits.channels.iter().filter_map(|index| machine.channels().get(*index as usize));
+    let ports = reach.emits.ports.iter().filter_map(|index| machine.ports().get(*index as usize));
+    [
+        channels.map(|channel| channel.name.to_string()).collect(),
+        ports.map(|port| port.name.to_string()).collect(),
+    ]
+}
+
+/// Returns the members of the state that an input may change.
+fn writes(machine: &VerifiedMachine, reach: &Reach) -> Vec<String> {
+    let record = machine.state().as_record();
+    let name = |index: &u32| match record.and_then(|record| record.fields.get(*index as usize)) {
+        Some(field) => field.label.to_string(),
+        None if reach.writes.len() == 1 && *index == 0 => "state".to_owned(),
+        None => format!("state.{index}"),
+    };
+    reach.writes.iter().map(name).collect()
+}
+
+fn inputs_to_json(machine: &VerifiedMachine) -> Vec<Value> {
+    let input = |(index, label, reach): (usize, &str, &Reach)| {
+        let answers = match &reach.answers {
+            Answers::Cases(cases) => json!(labels(machine.output(), cases)),
+            Answers::Nobody => json!([]),
+            Answers::Any => Value::Null,
+        };
+        let [channels, ports] = outlets(machine, reach);
+        let emits = &reach.emits;
+        json!({
+            "case": label, "internal": machine.case_is_internal(index), "answers": answers,
+            "writes": writes(machine, reach), "channels": channels, "ports": ports,
+            "timers": labels(machine.input(), &emits.timers), "cancels": emits.cancels, "logs": emits.logs,
+            "stops": emits.stops, "fails": reach.fails, "fuel": machine.step_cost(index).to_string(),
+        })
+    };
+    inputs(machine).map(input).collect()
+}
+
+fn invariants_to_json(machine: &VerifiedMachine) -> Vec<Value> {
+    let of_steps: Vec<usize> = machine.invariants_of_steps().collect();
+    let invariant = |(index, (text, function)): (usize, &(_, _))| {
+        let text: &std::sync::Arc<str> = text;
+        json!({
+            "text": &**text, "after_steps": of_steps.contains(&index),
+            "fuel": machine.verified_module().cost(*function).to_string(),
+        })
+    };
+    machine.machine().invariants.iter().enumerate().map(invariant).collect()
+}
+
+/// Returns what the verifier found out about a machine: what each input can lead to and cost.
+fn describe_machine(machine: &VerifiedMachine) -> String {
+    let mut text = String::new();
+    for (index, label, reach) in inputs(machine) {
+        let internal = if machine.case_is_internal(index) { "internal " } else { "" };
+        let mut does: Vec<String> = vec![];
+        match &reach.answers {
+            Answers::Cases(cases) if cases.is_empty() => does.push("answers never".to_owned()),
+            Answers::Cases(cases) => {
+                does.push(format!("answers {}", labels(machine.output(), cases).join(" | ")));
+            }
+            Answers::Any => does.push("answers".to_owned()),
+            Answers::Nobody => {}
+        }
+        let [channels, ports] = outlets(machine, reach);
+        let lists = [
+            ("writes", writes(machine, reach)),
+            ("sends", channels),
+            ("calls", ports),
+            ("timers for", labels(machine.input(), &reach.emits.timers)),
+        ];
+        does.extend(
+            lists
+                .into_iter()
+                .filter(|(_, list)| !list.is_empty())
+                .map(|(word, list)| format!("{word} {}", list.join(", "))),
+        );
+        let flags = [
+            ("cancels timers", reach.emits.cancels),
+            ("logs", reach.emits.logs),
+            ("may stop", reach.emits.stops),
+            ("may fail", reach.fails),
+        ];
+        does.extend(flags.into_iter().filter(|(_, is)| *is).map(|(word, _)| word.to_owned()));
+        does.push(format!("fuel {}", machine.step_cost(index)));
+        let _ = writeln!(text, "    on {internal}{label}: {}", does.join("; "));
+    }
+    let of_steps: Vec<usize> = machine.invariants_of_steps().collect();
+    for (index, (what, function)) in machine.machine().invariants.iter().enumerate() {
+        let when =
+            if of_steps.contains(&index) { "after every step" } else { "at first, in migrations and trials" };
+        let cost = machine.verified_module().cost(*function);
+        let _ = writeln!(text, "    invariant {what:?}: checked {when}; fuel {cost}");
     }
     text
 }
