@@ -97,21 +97,39 @@ impl Diagnostic {
     }
 }
 
-/// Returns the candidate nearest to `name` by edit distance, if it is near enough to be a slip.
+/// The longest name, in letters, for which a likely one is looked for. The distance of two names takes
+/// time by the product of their lengths, and a hostile text has long ones.
+const NAME_MAX: usize = 64;
+
+/// Returns the candidate nearest to `name` by edit distance, if it is near enough to be a slip. For a
+/// name above [`NAME_MAX`] there is none.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Bytes first: a letter has at most four, and nothing is copied that is far too long.
+    let is_long = |name: &str, max: usize| name.len() > 4 * max || name.chars().count() > max;
+    if is_long(name, NAME_MAX) {
+        return None;
+    }
     let near = name.chars().count().max(3) / 3;
+    let name = letters(name);
     candidates
         .into_iter()
-        .map(|candidate| (edit_distance(name, candidate), candidate))
+        .filter(|candidate| !is_long(candidate, 2 * NAME_MAX))
+        .map(|candidate| (letters(candidate), candidate))
+        // Each letter more or less is a step.
+        .filter(|(letters, _)| letters.len().abs_diff(name.len()) <= near)
+        .map(|(letters, candidate)| (edit_distance(&name, &letters), candidate))
         .filter(|(distance, _)| *distance <= near)
         .min()
         .map(|(_, candidate)| candidate)
 }
 
-/// The edit distance, ignoring case: letters added, left out, replaced, or two exchanged.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.to_lowercase().chars().collect();
-    let b: Vec<char> = b.to_lowercase().chars().collect();
+/// Returns the letters of a name, ignoring case.
+fn letters(name: &str) -> Vec<char> {
+    name.to_lowercase().chars().collect()
+}
+
+/// The edit distance: letters added, left out, replaced, or two exchanged.
+fn edit_distance(a: &[char], b: &[char]) -> usize {
     let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {
@@ -138,6 +156,18 @@ mod tests {
         assert_eq!(did_you_mean("cuont", ["count", "amount"]), Some("count"));
         assert_eq!(did_you_mean("Incr", ["incr", "Read"]), Some("incr"));
         assert_eq!(did_you_mean("zebra", ["count", "amount"]), None);
+    }
+
+    #[test]
+    fn nothing_is_looked_for_in_names_that_nobody_writes() {
+        let name = |length: usize| "a".repeat(length);
+        let (longest, slip) = (name(NAME_MAX), name(NAME_MAX - 1) + "b");
+        assert_eq!(did_you_mean(&slip, [&*longest]), Some(&*longest));
+        assert_eq!(did_you_mean(&name(NAME_MAX + 1), [&*longest]), None);
+        // Looked at, these two would take some hundred thousand million steps.
+        let (hostile, other) = (name(500_000), name(499_999));
+        assert_eq!(did_you_mean(&hostile, [&*other]), None);
+        assert_eq!(did_you_mean(&slip, [&*other, &*longest]), Some(&*longest));
     }
 
     #[test]

@@ -474,9 +474,8 @@ fn quoted(text: &str) -> String {
 }
 
 fn unknown<'a>(what: &str, label: &str, labels: impl IntoIterator<Item = &'a str>) -> String {
-    // Comparing takes the product of the lengths; a label that long is no slip of the pen.
-    let near = if label.len() <= 64 { did_you_mean(label, labels) } else { None };
-    let hint = near.map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
+    let hint =
+        did_you_mean(label, labels).map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
     format!("there is no {what} {}{hint}", quoted(label))
 }
 
