@@ -234,6 +234,18 @@ fn variants_of_one_case_and_of_many() {
     ]);
 }
 
+/// Matches that cover the numbers of a range, without `_`.
+const RANGES: &str = "const nine: Int(0..=9) = 9
+fn digit(n: Int(0..=9)) -> Int = match n { 0 => 10, 1..=8 => 11, 9 => 12 }
+fn pair(n: Int(0..=9), o: Option(Int(0..=9))) -> Int = match (n, o) {
+  (0..=5, Some(5..=9)) => 1
+  (_, Some(0..=4)) => 2
+  (6..=9, Some(_)) => 4
+  (_, None) => 3
+}
+fn odd(n: Int(0..=9)) -> Int = match n { 1 | 3 | 5 | 7 | 9 => 1, 0 | 2 | 4 | 6 | 8 => 2 }
+fn one(n: Int(3..=3)) -> Int = match n { 3 => 7 }";
+
 #[test]
 fn patterns_take_everything_apart_and_cover_everything() {
     let t = "type T = A | B(Int) | C { x: Int, y: Bool }\nconst t: T = C { x: 3, y: true }";
@@ -245,8 +257,18 @@ fn patterns_take_everything_apart_and_cover_everything() {
         ("match (1, \"b\") { (1, \"a\" | \"b\") => 1, _ => 2 }", "1"),
         ("match -3 { -5..=-1 => 1, _ => 2 }", "1"),
         ("match 5s { 5s => 1, _ => 2 }", "1"),
+        ("digit(0)", "10"),
+        ("digit(8)", "11"),
+        ("digit(9)", "12"),
+        ("pair(3, Some(9))", "1"),
+        ("pair(9, Some(0))", "2"),
+        ("pair(9, None)", "3"),
+        ("odd(7)", "1"),
+        ("odd(6)", "2"),
+        ("one(3)", "7"),
+        ("{ let 0..=9 = nine; 4 }", "4"),
     ] {
-        assert_eq!(value("Int", expr, t), expected, "{expr}");
+        assert_eq!(value("Int", expr, &format!("{t}\n{RANGES}")), expected, "{expr}");
     }
     check_refused(&[
         (
@@ -256,6 +278,36 @@ fn patterns_take_everything_apart_and_cover_everything() {
         ),
         ("fn f(n: Int) -> Int = match n { 0..=5 => 1, 3 => 2, _ => 3 }", "E0222", ""),
         ("fn f(n: Int) -> Int { let 1 = n; 2 }", "E0223", "add `else ...`"),
+        ("fn f(n: Int(0..=20)) -> Int = match n { 0..=9 => 1 }", "E0221", "add `10..=20`"),
+        ("fn f(n: Int(0..=9)) -> Int = match n { 0..=3 => 1, 5..=9 => 2 }", "E0221", "add `4`"),
+        ("fn f(n: Int(0..=9)) -> Int = match n { 1 | 3 => 1, 5..=9 => 2 }", "E0221", "add `0 | 2 | 4`"),
+        ("fn f(n: Int(0..=9)) -> Int = match n { 0..=9 if n > 3 => 1 }", "E0221", "add `0..=9`"),
+        ("fn f(n: Int(0..)) -> Int = match n { 0..=9 => 1 }", "E0221", "add `_`"),
+        (
+            "fn f(n: Option(Int(0..=9))) -> Int = match n { Some(0..=8) => 1, None => 2 }",
+            "E0221",
+            "add `Some(9)`",
+        ),
+        (
+            "fn f(a: Int(0..=9), b: Bool) -> Int = match (a, b) { (0..=3, _) => 1, (_, true) => 2 }",
+            "E0221",
+            "add `(4..=9, false)`",
+        ),
+        ("fn f(n: Int(0..=9)) -> Int = match n { 0..=9 => 1, _ => 2 }", "E0222", "take everything"),
+        (
+            "fn f(n: Int) -> Int = match n { 5 => 1, 0..=4 => 2, 0..=5 => 3, _ => 4 }",
+            "E0222",
+            "take everything",
+        ),
+        ("fn f(n: Int(0..=9)) -> Int = match n { 10 => 1, _ => 2 }", "E0222", "no value of `Int(0..=9)`"),
+        (
+            "fn f(n: Int(0..=9)) -> Int = match n { -9..=-1 => 1, _ => 2 }",
+            "E0222",
+            "no value of `Int(0..=9)`",
+        ),
+        ("fn f(n: Int(0..=9)) -> Int { let 10 = n else 1; 2 }", "E0222", "no value of `Int(0..=9)`"),
+        ("fn f(n: Int(0..=9)) -> Int { let 0..=9 = n else 1; 2 }", "E0222", "always matches"),
+        ("fn f(n: Int(0..=9)) -> Int { let 0..=8 = n; 2 }", "E0223", "does not match `9`"),
         ("type Input = Go(Int)\non Go => (state, ())", "E0214", "write `Go(_)`"),
     ]);
 }

@@ -17,6 +17,7 @@ pub mod machine;
 mod make;
 pub mod migration;
 pub mod modules;
+mod numbers;
 mod operator;
 mod outlet;
 mod pattern;

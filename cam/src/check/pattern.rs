@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::numbers::Numbers;
 use super::{Checked, Checker, Reported, article};
 use crate::diagnostic::Span;
 use crate::hir::{Decision, Local};
@@ -310,12 +311,11 @@ impl Checker<'_> {
             faulty = true;
         }
         for index in unused {
-            self.plain(
-                "E0222",
-                &rows[index].2,
-                "this arm is never reached",
-                "the arms before it take everything",
-            );
+            let label = match self.never_matches(ty, root, &rows[index]) {
+                true => format!("no value of `{}` matches it", self.types.name(ty)),
+                false => "the arms before it take everything".to_owned(),
+            };
+            self.plain("E0222", &rows[index].2, "this arm is never reached", label);
             faulty = true;
         }
         match tree {
@@ -344,6 +344,10 @@ impl Checker<'_> {
                 .help("add `else ...` after a `let`, or use `match`");
             return Err(self.fault(diagnostic));
         }
+        if unused.contains(&0) {
+            let label = format!("no value of `{}` matches it", self.types.name(ty));
+            return Err(self.plain("E0222", span, "this pattern never matches", label));
+        }
         if !unused.is_empty() {
             return Err(self.plain(
                 "E0222",
@@ -353,6 +357,12 @@ impl Checker<'_> {
             ));
         }
         tree.ok_or(Reported)
+    }
+
+    /// Tells whether a row that nothing reaches would not be reached if it were the first.
+    fn never_matches(&mut self, ty: &Ty, root: Local, row: &Row) -> bool {
+        let alone = self.tree_of(ty, root, std::slice::from_ref(row), &row.2);
+        matches!(alone, Ok((_, _, unused)) if !unused.is_empty())
     }
 
     /// Returns the tree, what no row covers, and the rows that nothing reaches.
@@ -422,7 +432,16 @@ struct MatrixRow {
 enum Seen {
     Case(u32, Local),
     Members(Vec<(u32, Local)>),
+    /// The numbers that it can still be.
+    Numbers(Numbers),
     Words(String),
+}
+
+/// The trees behind a test.
+enum Tested {
+    Both(Box<Decision>, Box<Decision>),
+    /// Every value that comes here takes the same side.
+    One(Decision),
 }
 
 struct Builder<'c, 'a> {
@@ -470,16 +489,14 @@ impl Builder<'_, '_> {
             Pat::Members(_) => self.members(subject, rows),
             Pat::Case(..) => self.cases(subject, &rows),
             Pat::Bool(_) => self.bools(subject, &rows),
-            Pat::Equal(value) => {
-                let ty = self.types[&subject].clone();
-                let test = |pattern: &Pat| after_equal(pattern, &value);
-                let (yes, no) = self.test(subject, &rows, test, words(&value, &ty), "_".to_owned());
-                Some(Decision::Equal(subject, ty, value.clone(), yes?, no?))
-            }
+            Pat::Equal(value) => self.equal(subject, &rows, value),
             Pat::Within(lo, hi) => {
+                let (yes, no) = self.numbers(subject).split(lo, hi);
                 let test = |pattern: &Pat| after_within(pattern, lo, hi);
-                let (yes, no) = self.test(subject, &rows, test, format!("{lo}..={hi}"), "_".to_owned());
-                Some(Decision::Within(subject, lo, hi, yes?, no?))
+                match self.test(subject, &rows, test, Seen::Numbers(yes), Seen::Numbers(no))? {
+                    Tested::Both(yes, no) => Some(Decision::Within(subject, lo, hi, yes, no)),
+                    Tested::One(tree) => Some(tree),
+                }
             }
             Pat::Wild | Pat::Bind(_) | Pat::Or(_) => {
                 unreachable!("names were settled and alternatives split above")
@@ -573,14 +590,41 @@ impl Builder<'_, '_> {
         Some(Decision::Bool(subject, yes?, no?))
     }
 
+    fn equal(&mut self, subject: Local, rows: &[MatrixRow], value: Value) -> Option<Decision> {
+        let ty = self.types[&subject].clone();
+        let (yes, no) = match &value {
+            Value::Int(int) if ty.is_int() => {
+                let (yes, no) = self.numbers(subject).split(*int, *int);
+                (Seen::Numbers(yes), Seen::Numbers(no))
+            }
+            _ => (Seen::Words(words(&value, &ty)), Seen::Words("_".to_owned())),
+        };
+        match self.test(subject, rows, |pattern| after_equal(pattern, &value), yes, no)? {
+            Tested::Both(yes, no) => Some(Decision::Equal(subject, ty, value, yes, no)),
+            Tested::One(tree) => Some(tree),
+        }
+    }
+
+    /// Returns the numbers that a number can be here: those of its type, less those that the tests
+    /// on the way have settled.
+    fn numbers(&self, subject: Local) -> Numbers {
+        match (self.seen.get(&subject), self.types[&subject].kind()) {
+            (Some(Seen::Numbers(numbers)), _) => numbers.clone(),
+            (_, Kind::Int { lo, hi }) => Numbers::range(*lo, *hi),
+            _ => unreachable!("a pattern of numbers was checked against an Int"),
+        }
+    }
+
+    /// Builds the two sides of a test, of which one may be such that no value takes it; there is
+    /// nothing to test then.
     fn test(
         &mut self,
         subject: Local,
         rows: &[MatrixRow],
         after: impl Fn(&Pat) -> (After, After),
-        yes_words: String,
-        no_words: String,
-    ) -> (Option<Box<Decision>>, Option<Box<Decision>>) {
+        yes: Seen,
+        no: Seen,
+    ) -> Option<Tested> {
         let side = |pick: fn((After, After)) -> After| {
             filtered(rows, subject, |pattern| match pick(after(pattern)) {
                 After::Settled => Some(None),
@@ -588,13 +632,23 @@ impl Builder<'_, '_> {
                 After::Gone => None,
             })
         };
-        let (yes, no) = (side(|sides| sides.0), side(|sides| sides.1));
-        self.seen.insert(subject, Seen::Words(yes_words));
-        let yes = self.build(yes).map(Box::new);
-        self.seen.insert(subject, Seen::Words(no_words));
-        let no = self.build(no).map(Box::new);
-        self.seen.remove(&subject);
-        (yes, no)
+        let before = self.seen.get(&subject).cloned();
+        let mut sides = Vec::new();
+        for (seen, rows) in [(yes, side(|sides| sides.0)), (no, side(|sides| sides.1))] {
+            if !matches!(&seen, Seen::Numbers(numbers) if numbers.is_empty()) {
+                self.seen.insert(subject, seen);
+                sides.push(self.build(rows));
+            }
+        }
+        match before {
+            Some(before) => self.seen.insert(subject, before),
+            None => self.seen.remove(&subject),
+        };
+        let no = sides.pop()?;
+        match sides.pop() {
+            None => Some(Tested::One(no?)),
+            Some(yes) => Some(Tested::Both(Box::new(yes?), Box::new(no?))),
+        }
     }
 
     /// Returns a value as a pattern, as far as it was looked at.
@@ -602,6 +656,7 @@ impl Builder<'_, '_> {
         let Some(ty) = self.types.get(&local) else { return "_".to_owned() };
         match (self.seen.get(&local), ty.kind()) {
             (Some(Seen::Words(words)), _) => words.clone(),
+            (Some(Seen::Numbers(numbers)), _) => numbers.to_string(),
             (Some(Seen::Case(0, _)), Kind::Option(_)) => "None".to_owned(),
             (Some(Seen::Case(_, payload)), Kind::Option(_)) => format!("Some({})", self.words(*payload)),
             (Some(Seen::Case(index, payload)), Kind::Variant(variant)) => {

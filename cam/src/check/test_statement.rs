@@ -180,6 +180,10 @@ impl Checker<'_> {
         let first = (pattern, guard.is_some(), span.clone());
         let rows = vec![first.clone(), (Pat::Wild, false, span.clone())];
         let (tree, _, unused) = self.tree_of(ty, root, &rows, span)?;
+        if unused.contains(&0) && !matches!(cover, Cover::Always) {
+            let label = format!("no value of `{}` matches it", self.types.name(ty));
+            return Err(self.plain("E0222", span, "this pattern never matches", label));
+        }
         let always = unused.contains(&1);
         let (tree, arms) = match (cover, always) {
             (Cover::NeverAlways, true) => {

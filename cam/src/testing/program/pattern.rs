@@ -220,21 +220,67 @@ impl Generator {
     }
 
     fn cover_int(&mut self, ty: &Ty) -> Vec<Pat> {
+        let &Kind::Int { lo, hi } = ty.kind() else { unreachable!("callers pass numbers") };
+        if (lo, hi) != (i64::MIN, i64::MAX) && self.choices.chance(50) {
+            return self.cover_range(lo, hi, ty);
+        }
         let mut found = vec![];
         let mut literals: Vec<i64> = vec![];
         for _ in 0..self.choices.index(3) {
-            let int = self.an_int(i64::MIN, i64::MAX);
+            let int = self.an_int(lo, hi);
             if !literals.contains(&int) {
                 literals.push(int);
                 found.push(Pat::new(int.to_string()));
             }
         }
         // Apart from each other, and larger than the few numbers before them.
-        let ranges = ["0..=5", "-9..=-3", "7..=100", "-9223372036854775808..=-10"];
+        let ranges = [(0, 5), (-9, -3), (7, 100), (i64::MIN, -10)];
         let first = self.choices.index(ranges.len());
         let count = self.choices.index(3);
-        found.extend(ranges.iter().cycle().skip(first).take(count).map(|range| Pat::new(*range)));
-        found.push(self.atom(ty));
+        let mut left = i128::from(hi) - i128::from(lo) + 1 - literals.len() as i128;
+        let inside: Vec<(i64, i64)> = ranges.iter().cycle().skip(first).take(count).copied().collect();
+        for (from, to) in inside {
+            let (from, to) = (from.max(lo), to.min(hi));
+            let taken = literals.iter().filter(|int| (from..=to).contains(*int)).count() as i128;
+            let fresh = i128::from(to) - i128::from(from) + 1 - taken;
+            if from <= to && fresh > 0 {
+                left -= fresh;
+                found.push(Pat::new(format!("{from}..={to}")));
+            }
+        }
+        if left > 0 {
+            found.push(self.atom(ty));
+        }
+        found
+    }
+
+    /// Cuts the numbers of a range into a few parts, each taken by its literal or range; the last
+    /// may be a name.
+    fn cover_range(&mut self, lo: i64, hi: i64, ty: &Ty) -> Vec<Pat> {
+        let mut starts = vec![lo];
+        for _ in 0..self.choices.index(3) {
+            let start = self.an_int(lo, hi);
+            if !starts.contains(&start) {
+                starts.push(start);
+            }
+        }
+        starts.sort_unstable();
+        let mut ends: Vec<i64> = starts[1..].iter().map(|start| start - 1).collect();
+        ends.push(hi);
+        let mut parts: Vec<(i64, i64)> = starts.into_iter().zip(ends).collect();
+        let first = self.choices.index(parts.len());
+        parts.rotate_left(first);
+        let mut found: Vec<Pat> = parts
+            .into_iter()
+            .map(|(from, to)| match from == to && self.choices.chance(80) {
+                true => Pat::new(from.to_string()),
+                false => Pat::new(format!("{from}..={to}")),
+            })
+            .collect();
+        if self.choices.chance(25) {
+            found.pop();
+            found.push(self.atom(ty));
+        }
         found
     }
 
