@@ -129,6 +129,62 @@ help: did you mean `count`?";
         assert_eq!(value["help"], "did you mean `count`?");
     }
 
+    /// Asserts that a place is one of the text: lines and columns in it, the end not before the start.
+    fn assert_place(place: &Value, text: &str, what: &str) {
+        let number = |name: &str| {
+            let number = place[name].as_u64().unwrap_or_else(|| panic!("{what}: no number `{name}`"));
+            usize::try_from(number).expect("a place of a text in memory")
+        };
+        let lines: Vec<&str> = text.split('\n').collect();
+        for (line, column, at) in
+            [(number("line"), number("column"), "start"), (number("end_line"), number("end_column"), "end")]
+        {
+            assert!((1..=lines.len()).contains(&line), "{what}: line {line} of {}", lines.len());
+            let columns = lines[line - 1].chars().count() + 1;
+            assert!((1..=columns).contains(&column), "{what}: column {column} of {columns}");
+            // The number of the byte says the same place.
+            let before = text.get(..number(at)).unwrap_or_else(|| panic!("{what}: no character at {at}"));
+            let after_break = before.rfind('\n').map_or(0, |last| last + 1);
+            let counted = (before.matches('\n').count() + 1, before[after_break..].chars().count() + 1);
+            assert_eq!((line, column), counted, "{what}: {at}");
+        }
+        assert!(number("start") <= number("end"), "{what}: the end is before the start");
+    }
+
+    #[test]
+    fn every_fault_as_data_has_all_fields_and_a_place_in_its_file() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../cam/tests/faults");
+        let mut found = 0;
+        for entry in std::fs::read_dir(folder).expect("the faulty programs are part of the repository") {
+            let path = entry.expect("an entry of a folder that can be read").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(&path).expect("a file that was just listed");
+            let source = Source::new(name.as_str(), text.as_str());
+            let faults = camshaft_cam::compile::machine(&source, None).err();
+            for fault in faults.unwrap_or_else(|| panic!("{name} compiles")) {
+                found += 1;
+                let what = format!("{name}: {}", fault.one_line());
+                let value = to_json(&fault);
+                let fields = value.as_object().expect("an object");
+                let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
+                names.sort_unstable();
+                assert_eq!(names, ["at", "code", "file", "help", "label", "message", "related"], "{what}");
+                let code = value["code"].as_str().expect("a text");
+                assert!(code.len() == 5 && code[1..].bytes().all(|b| b.is_ascii_digit()), "{what}");
+                assert_eq!(value["file"], name.as_str(), "{what}");
+                assert!(value["message"].as_str().is_some_and(|text| !text.is_empty()), "{what}");
+                assert!(value["label"].is_string(), "{what}");
+                assert!(value["help"].is_null() || value["help"].is_string(), "{what}");
+                assert_place(&value["at"], &text, &what);
+                for note in value["related"].as_array().expect("a list") {
+                    assert!(note["note"].as_str().is_some_and(|text| !text.is_empty()), "{what}");
+                    assert_place(&note["at"], &text, &what);
+                }
+            }
+        }
+        assert!(found > 50, "only {found} faults");
+    }
+
     #[test]
     fn a_span_outside_the_text_or_within_a_character_is_drawn_all_the_same() {
         let source = Source::new("x", "é\u{1b}[31m");
