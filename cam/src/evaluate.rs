@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::check::machine::CheckedMachine;
 use crate::code::EffectKind;
-use crate::derive::Edits;
+use crate::derive::{Edits, keys_stay, nests};
 use crate::hir::{Decision, Each, Expr, ExprKind, Function, FunctionId, Local, Match, Step, Update};
 use crate::run::{Ctx, Effect, Trap};
 use crate::ty::{Kind, Ty};
@@ -410,6 +410,8 @@ pub fn convert(value: &Value, from: &Ty, to: &Ty, edits: &Edits) -> Result<Value
     let nowhere = || Err(Trap::Fail("no counterpart".into()));
     match (from.kind(), to.kind(), value) {
         (_, Kind::Secret(to), value) => convert(value, from.unsealed(), to, edits),
+        (from, Kind::Unit, _) if !matches!(from, Kind::Secret(_)) => Ok(Value::Unit),
+        (Kind::Option(item), Kind::Option(to), _) if nests(item) != nests(to) => nowhere(),
         (Kind::Option(item), Kind::Option(to), Value::Sum(Value::SOME_INDEX, inner)) => {
             Ok(Value::some(convert(inner, item, to, edits)?))
         }
@@ -422,10 +424,13 @@ pub fn convert(value: &Value, from: &Ty, to: &Ty, edits: &Edits) -> Result<Value
                 each(list).iter().flatten().map(|value| convert(value, item, to_item, edits)).collect();
             fit(Value::list(items?), to)
         }
-        (Kind::Map { key, value }, Kind::Map { key: to_key, value: to_value }, map) if key == to_key => {
+        (Kind::Map { key, value }, Kind::Map { key: to_key, value: to_value }, map)
+            if keys_stay(key, to_key) =>
+        {
             let mut found = Vec::new();
-            for (key, inner) in entries(map) {
-                found.push((key, convert(&inner, value, to_value, edits)?));
+            for (known, inner) in entries(map) {
+                let known = convert(&known, key, to_key, edits)?;
+                found.push((known, convert(&inner, value, to_value, edits)?));
             }
             Ok(Value::map(found))
         }
@@ -470,6 +475,13 @@ pub fn convert(value: &Value, from: &Ty, to: &Ty, edits: &Edits) -> Result<Value
         (Kind::Int { .. }, Kind::Int { .. }, value)
         | (Kind::Text { .. }, Kind::Text { .. }, value)
         | (Kind::Bytes { .. }, Kind::Bytes { .. }, value) => fit(value.clone(), to),
+        (Kind::Text { .. }, Kind::Bytes { .. }, Value::Text(text)) => {
+            fit(Value::Bytes(text.as_bytes().into()), to)
+        }
+        (Kind::Bytes { .. }, Kind::Text { .. }, Value::Bytes(bytes)) => match std::str::from_utf8(bytes) {
+            Ok(text) => fit(Value::text(text), to),
+            Err(_) => nowhere(),
+        },
         _ => nowhere(),
     }
 }

@@ -197,7 +197,7 @@ fn every_fault_of_a_migration_says_what_is_open() {
     edge(&old, &new, whole).unwrap_or_else(|errors| panic!("{errors}"));
     let cases: &[(&str, &str, &str)] = &[
         ("", "E0401", "State.b: the field is new and has no default"),
-        ("", "E0401", "State.gone would be dropped"),
+        ("", "E0401", "State.gone: would be dropped"),
         ("", "E0402", "State.gone: the field is new and has no default"),
         ("up (old) = { a: old.a, b: old.a }", "E0210", "expected Text, found Int"),
         ("up (old) = { a: old.b, b: \"\" }", "E0209", "has no field `b`"),

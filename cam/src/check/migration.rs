@@ -360,7 +360,7 @@ impl Checker<'_> {
         let (Kind::Variant(variant), Some(to_variant)) = (from.kind(), to.as_variant()) else {
             let local = self.fresh();
             let value = Expr::new(ExprKind::Local(local), from.clone(), span.clone());
-            let problem = judge(from, to, edits, "value").problems.first().map(ToString::to_string);
+            let problem = judge(from, to, edits, "value").problems().next().map(ToString::to_string);
             let kind = ExprKind::Convert(Box::new(value), edits.clone());
             return vec![(Pat::Bind(local), Expr::new(kind, to.clone(), span.clone()), problem)];
         };
@@ -372,8 +372,8 @@ impl Checker<'_> {
                 Some(new) => {
                     let new_ty = &to_variant.cases[new].payload;
                     let problem = judge(&case.payload, new_ty, edits, &case.label)
-                        .problems
-                        .first()
+                        .problems()
+                        .next()
                         .map(ToString::to_string);
                     let payload = Expr::new(ExprKind::Local(local), case.payload.clone(), span.clone());
                     let kind = ExprKind::Convert(Box::new(payload), edits.clone());

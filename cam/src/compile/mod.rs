@@ -13,7 +13,7 @@ use crate::check::migration::CheckedMigration;
 use crate::check::{machine as check_machine, migration as check_migration};
 use crate::code::build::ModuleBuilder;
 use crate::code::{Answer, Channel, ChannelEdge, Edge, Entry, FuncIx, Machine, Module, Port};
-use crate::derive::{Edits, arrow, judge};
+use crate::derive::{Edits, Effect, Way, arrow, judge, judge_way};
 use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::hir::{Function, FunctionId};
 use crate::syntax::{ast, parse_file};
@@ -233,8 +233,8 @@ fn reasons_not_derivable(
     if written.up.is_none() {
         let verdict = judge(old, new, &written.edits, "State");
         if !verdict.is_lossless() {
-            let reasons = verdict.problems.iter().map(ToString::to_string);
-            let losses = verdict.losses.iter().map(|path| format!("{path} would be dropped"));
+            let reasons = verdict.problems().map(ToString::to_string);
+            let losses = verdict.losses().map(ToString::to_string);
             fault(
                 "E0401",
                 format!("the state of `{name}` does not carry over by itself"),
@@ -246,9 +246,13 @@ fn reasons_not_derivable(
     if written.down.is_none() {
         // What is merely new is forgotten on the way back, and a case that the old type lacks
         // fails its guard; a part that nothing can be made of has to be said by a person.
-        let verdict = judge(new, old, &written.edits.reversed(), "State");
-        let open: Vec<String> =
-            verdict.problems.iter().filter(|problem| problem.always).map(ToString::to_string).collect();
+        let verdict = judge_way(Way::Back, new, old, &written.edits.reversed(), "State");
+        let open: Vec<String> = verdict
+            .changes
+            .iter()
+            .filter(|change| change.effect == Effect::Open)
+            .map(ToString::to_string)
+            .collect();
         if !open.is_empty() {
             fault(
                 "E0402",
@@ -266,7 +270,7 @@ fn reasons_not_derivable(
             fault(
                 "E0403",
                 format!("queued inputs of `{name}` do not carry over by themselves"),
-                verdict.problems.iter().map(ToString::to_string).collect(),
+                verdict.problems().map(ToString::to_string).collect(),
                 "write what they become: `lift Old { x } => New { x }`, or keep the case".to_owned(),
             );
         }

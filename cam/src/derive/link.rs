@@ -36,7 +36,7 @@ pub fn link(
     let (Some(messages), Some(inputs)) = (message.as_variant(), input.as_variant()) else {
         return Err(vec!["the messages and the inputs are variants".to_owned()]);
     };
-    problems.extend(judge(&message, input, &none, "message").problems.iter().map(ToString::to_string));
+    problems.extend(judge(&message, input, &none, "message").problems().map(ToString::to_string));
     for case in &messages.cases {
         if inputs.index(&case.label).is_some_and(|index| receiver.case_is_internal(index)) {
             problems.push(format!("message.{}: the receiver takes this case from inside only", case.label));
@@ -47,7 +47,7 @@ pub fn link(
     if let Some(answer) = &answer {
         let narrowed = reached.as_ref().and_then(|cases| narrowed(output, cases));
         let verdict = judge(narrowed.as_ref().unwrap_or(output), answer, &none, "answer");
-        problems.extend(verdict.problems.iter().map(ToString::to_string));
+        problems.extend(verdict.problems().map(ToString::to_string));
     }
     if !problems.is_empty() {
         return Err(problems);
