@@ -2,6 +2,7 @@
 
 use camshaft_cam::code::op::OPS;
 use camshaft_cam::compile::{self, Modules};
+use camshaft_cam::derive::{RULES, RuleText, Strictness};
 use camshaft_cam::diagnostic::Source;
 use camshaft_cam::standard::{self, Items, On};
 use camshaft_cam::suite::Options;
@@ -147,4 +148,21 @@ fn check_part(path: &str, page: &str, mark: &str, expected: &str) {
         return;
     }
     assert_eq!(found, expected, "run with UPDATE_EXPECT=1 to write the table anew");
+}
+
+#[test]
+fn the_rules_of_compatibility_are_those_of_the_source() {
+    let mut rows =
+        "| rule | change | states up | states down | old inputs | answers to old clients | class |\n\
+                    |---|---|---|---|---|---|---|\n"
+            .to_owned();
+    for text in RULES {
+        let RuleText { rule, change, up, down, input, output, class, .. } = text;
+        rows += &format!("| {rule} | {change} | {up} | {down} | {input} | {output} | {class} |\n");
+    }
+    let page = include_str!("../../docs/compatibility.md");
+    check_part("docs/compatibility.md", page, "rules", &rows);
+    for class in Strictness::ALL {
+        assert!(page.contains(&format!("| `{class}` |")), "{class} is explained");
+    }
 }
