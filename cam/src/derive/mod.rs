@@ -5,12 +5,15 @@
 //! over is a problem with a path; in code it is a `FAIL` that says so. Nothing is ever dropped or
 //! defaulted in silence: what is left out is a loss, and the caller decides whether it may be.
 
+mod compare;
 mod convert;
 mod edits;
 mod judge;
 mod link;
 mod rules;
+mod same;
 
+pub use compare::{Arrow, Breach, Comparison, DownClass, InputChange, OutletChange, OutletWhat, compare};
 pub(crate) use convert::{convert, nests};
 pub use edits::Edits;
 pub(crate) use judge::keys_stay;
