@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::check::machine::CheckedMachine;
 use crate::code::EffectKind;
-use crate::derive::{Edits, keys_stay, nests};
+use crate::derive::{Edits, keys_stay, nests, nests_secretly};
 use crate::hir::{Decision, Each, Expr, ExprKind, Function, FunctionId, Local, Match, Step, Update};
 use crate::run::{Ctx, Effect, Trap};
 use crate::ty::{Kind, Ty};
@@ -416,6 +416,7 @@ pub fn convert(value: &Value, from: &Ty, to: &Ty, edits: &Edits) -> Result<Value
             Ok(Value::some(convert(inner, item, to, edits)?))
         }
         (Kind::Option(_), Kind::Option(_), none) => Ok(none.clone()),
+        (Kind::Secret(_), Kind::Option(item), _) if nests_secretly(from, item) => nowhere(),
         (_, Kind::Option(to), value) => Ok(Value::some(convert(value, from, to, edits)?)),
         (Kind::Option(item), _, Value::Sum(Value::SOME_INDEX, inner)) => convert(inner, item, to, edits),
         (Kind::Option(_), ..) => nowhere(),

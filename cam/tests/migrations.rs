@@ -155,7 +155,8 @@ fn edits_say_what_the_types_do_not() {
     // A dropped field has nothing to come back from, so the way back has to be written.
     let open = edge(&old, &new, edits).expect_err("`old` has no default");
     assert!(
-        open.starts_with("E0402") && open.contains("State.item.old: the field is new and has no default"),
+        open.starts_with("E0402")
+            && open.contains("State.item.old: the field is gone, and the old version has no default for it"),
         "{open}"
     );
 }
@@ -198,7 +199,7 @@ fn every_fault_of_a_migration_says_what_is_open() {
     let cases: &[(&str, &str, &str)] = &[
         ("", "E0401", "State.b: the field is new and has no default"),
         ("", "E0401", "State.gone: would be dropped"),
-        ("", "E0402", "State.gone: the field is new and has no default"),
+        ("", "E0402", "State.gone: the field is gone, and the old version has no default for it"),
         ("up (old) = { a: old.a, b: old.a }", "E0210", "expected Text, found Int"),
         ("up (old) = { a: old.b, b: \"\" }", "E0209", "has no field `b`"),
         ("up (old) = { a: 1 }", "E0211", "lacks `b`"),

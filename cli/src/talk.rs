@@ -144,7 +144,16 @@ impl Talk {
 
 /// Returns true when errors may be coloured: a terminal, and nobody asked for none.
 pub fn colour() -> bool {
+    std::io::stderr().is_terminal() && may_colour()
+}
+
+/// Returns true when results may be coloured, likewise.
+pub fn colour_out() -> bool {
+    std::io::stdout().is_terminal() && may_colour()
+}
+
+fn may_colour() -> bool {
     let asked_for_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    std::io::stderr().is_terminal() && !asked_for_none && !dumb
+    !asked_for_none && !dumb
 }

@@ -33,7 +33,12 @@ pub enum VersionError {
 }
 
 impl Version {
-    /// Returns the version's parts.
+    /// Returns major, minor and patch.
+    pub fn numbers(&self) -> [u64; 3] {
+        [self.0.major, self.0.minor, self.0.patch]
+    }
+
+    /// Returns the version for the crate that computes with versions.
     pub fn as_semver(&self) -> &semver::Version {
         &self.0
     }

@@ -17,6 +17,7 @@
 mod archive;
 pub mod bundle;
 pub mod check;
+pub mod diff;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzz;
 pub mod open;

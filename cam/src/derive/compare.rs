@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::link::narrowed;
 use super::same::SameCode;
 use super::{Change, Edits, Effect, Rule, Strictness, Verdict, Way, judge_way};
-use crate::code::{FuncIx, TypeIx};
+use crate::code::TypeIx;
 use crate::facts::Answers;
 use crate::verify::VerifiedMachine;
 
@@ -22,15 +22,17 @@ pub struct Comparison {
     /// The cases of the old input, in their order.
     pub inputs: Vec<InputChange>,
     /// The cases that the new input has beside them.
-    pub new_inputs: Vec<Arc<str>>,
+    pub new_inputs: Vec<InputChange>,
     /// The channels and ports of either version, by name.
     pub outlets: Vec<OutletChange>,
     /// The configuration.
     pub config: Verdict,
     /// True when instances begin in another state.
     pub init: bool,
-    /// The invariants that only the new version has, or that it has with other code.
+    /// The invariants that only the new version has.
     pub new_invariants: Vec<Arc<str>>,
+    /// The invariants that both have, of another state or with other code.
+    pub other_invariants: Vec<Arc<str>>,
     /// The invariants that only the old version has.
     pub old_invariants: Vec<Arc<str>>,
 }
@@ -152,16 +154,25 @@ pub struct Breach {
 pub fn compare(old: &VerifiedMachine, new: &VerifiedMachine, edits: &Edits) -> Comparison {
     let mut same = SameCode::new(old.module(), new.module());
     let back = edits.reversed();
+    let init = !same.functions(old.machine().init, new.machine().init);
     let up = judge_way(Way::Forth, old.state(), new.state(), edits, "State");
     let down = judge_way(Way::Back, new.state(), old.state(), &back, "State");
     let [inputs, new_inputs] = inputs(old, new, edits, &back, &mut same);
-    let mut kept = |text: &str, function: FuncIx| {
-        let other = old.machine().invariants.iter().find(|(other, _)| **other == *text);
-        other.is_some_and(|(_, other)| same.functions(*other, function))
+    // Where states stay as they are, so does what code sees of them.
+    let mut same = match up.is_zero_touch() {
+        true => SameCode::of_same_values(old.module(), new.module()),
+        false => same,
     };
-    let invariants = new.machine().invariants.iter();
-    let new_invariants =
-        invariants.filter(|(text, function)| !kept(text, *function)).map(|(text, _)| text.clone()).collect();
+    let before = |text: &str| old.machine().invariants.iter().find(|(other, _)| **other == *text);
+    let mut other_invariants = vec![];
+    let mut new_invariants = vec![];
+    for (text, function) in &new.machine().invariants {
+        match before(text) {
+            None => new_invariants.push(text.clone()),
+            Some((_, other)) if !same.functions(*other, *function) => other_invariants.push(text.clone()),
+            Some(_) => {}
+        }
+    }
     let gone = |text: &Arc<str>| !new.machine().invariants.iter().any(|(other, _)| other == text);
     let old_invariants =
         old.machine().invariants.iter().map(|(text, _)| text).filter(|text| gone(text)).cloned().collect();
@@ -169,11 +180,12 @@ pub fn compare(old: &VerifiedMachine, new: &VerifiedMachine, edits: &Edits) -> C
         up,
         down,
         inputs,
-        new_inputs: new_inputs.into_iter().map(|input| input.label).collect(),
+        new_inputs,
         outlets: outlets(old, new, edits, &back),
         config: judge_way(Way::Forth, old.config(), new.config(), edits, "config"),
-        init: !same.functions(old.machine().init, new.machine().init),
+        init,
         new_invariants,
+        other_invariants,
         old_invariants,
     }
 }
@@ -384,7 +396,7 @@ impl Comparison {
 
     /// Returns true when no instance has to be touched: old states, as they are, are new ones.
     pub fn is_zero_touch(&self) -> bool {
-        self.up.is_zero_touch() && self.new_invariants.is_empty()
+        self.up.is_zero_touch() && self.new_invariants.is_empty() && self.other_invariants.is_empty()
     }
 
     /// Returns true when the two versions do the same: only names for people may differ.
@@ -396,6 +408,7 @@ impl Comparison {
             && self.outlets.iter().all(|outlet| !outlet.is_change())
             && !self.init
             && self.new_invariants.is_empty()
+            && self.other_invariants.is_empty()
             && self.old_invariants.is_empty()
     }
 

@@ -56,6 +56,9 @@ fn write(
             let (some, _) = case(builder, (item, to_item), to, edits, Value::SOME_INDEX, level);
             ops.push(Op::Case { blocks: vec![none, some] });
         }
+        (Kind::Secret(_), Kind::Option(item)) if nests_secretly(from, item) => {
+            return fail(builder, &format!("{from} does not become {to} by itself"), ops);
+        }
         (_, Kind::Option(item)) => {
             write(builder, from, item, edits, level, ops)?;
             let ty = builder.ty(to);
@@ -102,7 +105,7 @@ fn write(
             let mut body =
                 vec![Op::Acc { level: count(level) }, Op::Push {}, Op::Acc { level: count(level + 1) }];
             let kept = write(builder, key, to_key, edits, level + 3, &mut body);
-            assert!(kept.is_ok(), "keys that stay as they are have counterparts");
+            assert!(kept.is_ok(), "some of such keys have counterparts");
             body.extend([Op::Push {}, Op::Acc { level: count(level + 2) }]);
             if write(builder, value, to_value, edits, level + 3, &mut body).is_err() {
                 return fail(builder, &format!("{from} does not become {to}"), ops);
@@ -191,6 +194,11 @@ fn write(
 /// Returns true for an Option, be it secret.
 pub(crate) fn nests(item: &Ty) -> bool {
     matches!(item.unsealed().kind(), Kind::Option(_))
+}
+
+/// Returns true for a secret Option that goes into an Option of such.
+pub(crate) fn nests_secretly(from: &Ty, item: &Ty) -> bool {
+    nests(from) && nests(item) && matches!(item.kind(), Kind::Secret(_))
 }
 
 /// Writes the end of an arrow where a value has no counterpart.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Edits;
-use super::convert::nests;
+use super::convert::{nests, nests_secretly};
 use super::rules::Rule;
 use crate::ty::{Field, Kind, Record, Ty, Variant};
 use crate::value::Value;
@@ -137,6 +137,9 @@ impl Judge<'_> {
                 self.note([Rule::TO_SECRET, Rule::FROM_SECRET], path, "is a secret now", Effect::Same);
                 self.types(from, to, path);
             }
+            (Kind::Secret(_), Kind::Option(item)) if nests_secretly(from, item) => {
+                self.nested(from, to, path);
+            }
             (Kind::Secret(_), Kind::Option(item)) => self.into_option(from, item, path),
             (Kind::Secret(_), _) => {
                 let what = format!("{from} does not become public by itself");
@@ -147,8 +150,7 @@ impl Judge<'_> {
                 if nests(item) == nests(to_item) {
                     self.types(item, to_item, path);
                 } else {
-                    let what = format!("{from} and {to} have more than one `None` between them");
-                    self.note([Rule::NESTED_OPTION; 2], path, what, Effect::Open);
+                    self.nested(from, to, path);
                 }
             }
             (_, Kind::Option(item)) => self.into_option(from, item, path),
@@ -197,6 +199,11 @@ impl Judge<'_> {
         }
     }
 
+    fn nested(&mut self, from: &Ty, to: &Ty, path: &str) {
+        let what = format!("{from} and {to} have more than one `None` between them");
+        self.note([Rule::NESTED_OPTION; 2], path, what, Effect::Open);
+    }
+
     fn into_option(&mut self, from: &Ty, item: &Ty, path: &str) {
         let rules = [Rule::INTO_OPTION, Rule::OUT_OF_OPTION];
         self.note(rules, path, "becomes `Some`", Effect::Made);
@@ -240,16 +247,12 @@ impl Judge<'_> {
         if key == to_key {
             return;
         }
-        let rules = [Rule::KEYS; 2];
-        match keys_stay(key, to_key) {
-            true => {
-                self.note(rules, path, format!("the keys are {to_key} now, and were {key}"), Effect::Made)
-            }
-            false => {
-                let what = format!("the keys changed from {key} to {to_key}");
-                self.note(rules, path, what, Effect::Open);
-            }
-        }
+        let (what, effect) = match (keys_stay(key, to_key), keys_fit(key, to_key)) {
+            (true, true) => (format!("the keys are {to_key} now, and were {key}"), Effect::Made),
+            (true, false) => (format!("the keys do not always fit {to_key}"), Effect::Partial),
+            (false, _) => (format!("the keys changed from {key} to {to_key}"), Effect::Open),
+        };
+        self.note([Rule::KEYS; 2], path, what, effect);
     }
 
     fn records(&mut self, (from, record): (&Ty, &Record), (to, to_record): (&Ty, &Record), path: &str) {
@@ -282,7 +285,13 @@ impl Judge<'_> {
                 let added = [Rule::FIELD_REMOVED, added_rule(field)];
                 match self.edits.dropped(from, &field.label) {
                     true => self.note(added, &path, "is dropped", Effect::Made),
-                    false => self.note(added, &path, "would be dropped", Effect::Lost),
+                    false => {
+                        let what = match self.way {
+                            Way::Forth => "would be dropped",
+                            Way::Back => "is left out, as the old version does not have it",
+                        };
+                        self.note(added, &path, what, Effect::Lost);
+                    }
                 }
             }
         }
@@ -300,7 +309,13 @@ impl Judge<'_> {
                 let what = format!("is new, and starts as {}", value.to_source(&field.ty));
                 self.note(rules, path, what, Effect::Made);
             }
-            None => self.note(rules, path, "the field is new and has no default", Effect::Open),
+            None => {
+                let what = match self.way {
+                    Way::Forth => "the field is new and has no default",
+                    Way::Back => "the field is gone, and the old version has no default for it",
+                };
+                self.note(rules, path, what, Effect::Open);
+            }
         }
     }
 
@@ -323,7 +338,11 @@ impl Judge<'_> {
             let path = format!("{path}.{}", case.label);
             let Some(at) = to_variant.index(self.edits.after(from, to, &case.label)) else {
                 let rules = [Rule::CASE_REMOVED, Rule::CASE_ADDED];
-                self.note(rules, &path, "the case has no counterpart", Effect::Partial);
+                let what = match self.way {
+                    Way::Forth => "the case has no counterpart",
+                    Way::Back => "the case is new, and the old version has no counterpart",
+                };
+                self.note(rules, &path, what, Effect::Partial);
                 gone = true;
                 continue;
             };
@@ -341,7 +360,8 @@ impl Judge<'_> {
         for case in &to_variant.cases {
             if variant.index(self.edits.before(from, to, &case.label)).is_none() {
                 let path = format!("{path}.{}", case.label);
-                self.note([Rule::CASE_ADDED, Rule::CASE_REMOVED], &path, "the case is new", effect);
+                let what = if self.way == Way::Forth { "the case is new" } else { "the case is gone" };
+                self.note([Rule::CASE_ADDED, Rule::CASE_REMOVED], &path, what, effect);
                 gone = true;
             }
         }
@@ -385,7 +405,8 @@ pub(super) fn missing_field(to: &Ty, field: &Field, edits: &Edits) -> Option<Val
     }
 }
 
-/// Returns true when each key is, as it is, one of the other type, and their order stays.
+/// Returns true when each key that has a counterpart has one of its own, and their order stays: they
+/// differ in limits alone, or in the last cases.
 pub(crate) fn keys_stay(key: &Ty, to: &Ty) -> bool {
     if key == to {
         return true;
@@ -393,20 +414,28 @@ pub(crate) fn keys_stay(key: &Ty, to: &Ty) -> bool {
     match (key.kind(), to.kind()) {
         (Kind::Int { .. }, Kind::Int { .. })
         | (Kind::Text { .. }, Kind::Text { .. })
-        | (Kind::Bytes { .. }, Kind::Bytes { .. }) => limits_fit(key, to),
+        | (Kind::Bytes { .. }, Kind::Bytes { .. }) => true,
         (Kind::Tuple(items), Kind::Tuple(to_items)) => {
             items.len() == to_items.len()
                 && items.iter().zip(to_items).all(|(item, to_item)| keys_stay(item, to_item))
         }
-        (Kind::Variant(variant), Kind::Variant(to_variant)) => {
-            variant
-                .cases
-                .iter()
-                .zip(&to_variant.cases)
-                .all(|(case, new)| case.label == new.label && case.ordinal == new.ordinal)
-                && variant.cases.len() <= to_variant.cases.len()
-        }
+        (Kind::Variant(variant), Kind::Variant(to_variant)) => variant
+            .cases
+            .iter()
+            .zip(&to_variant.cases)
+            .all(|(case, new)| case.label == new.label && case.ordinal == new.ordinal),
         _ => false,
+    }
+}
+
+/// Returns true when each of such keys has a counterpart.
+fn keys_fit(key: &Ty, to: &Ty) -> bool {
+    match (key.kind(), to.kind()) {
+        (Kind::Tuple(items), Kind::Tuple(to_items)) => {
+            items.iter().zip(to_items).all(|(item, to_item)| keys_fit(item, to_item))
+        }
+        (Kind::Variant(variant), Kind::Variant(to_variant)) => variant.cases.len() <= to_variant.cases.len(),
+        _ => limits_fit(key, to),
     }
 }
 

@@ -14,7 +14,7 @@ mod rules;
 mod same;
 
 pub use compare::{Arrow, Breach, Comparison, DownClass, InputChange, OutletChange, OutletWhat, compare};
-pub(crate) use convert::{convert, nests};
+pub(crate) use convert::{convert, nests, nests_secretly};
 pub use edits::Edits;
 pub(crate) use judge::keys_stay;
 pub use judge::{Change, Effect, Verdict, Way, judge, judge_way};

@@ -128,7 +128,7 @@ rules! {
     LIMIT = 11, Wire, "the limit of a Text, Bytes or List", "raised: stays as it is; lowered: to be written", "raised: D2",
         "lowered: refused above it", "raised: fails above the old one", "say what becomes of what is too long: `up`, `lift`, `lower`";
     MAP = 12, Wire, "a Map to another type", "value by value", "value by value", "value by value", "value by value", "";
-    KEYS = 13, Wire, "a Map's keys are of another type", "where each key has its own and their order stays; else to be written",
+    KEYS = 13, Wire, "a Map's keys are of another type", "where they differ in limits or last cases: key by key; else to be written",
         "likewise", "likewise", "likewise", "say which key becomes which, and what becomes of two that become one: `up` and `down`";
     TUPLE = 14, Wire, "a tuple of other types", "member by member", "member by member", "member by member", "member by member", "";
     ARITY = 15, Wire, "a tuple has more or fewer members, or becomes a record", "to be written", "to be written", "to be written",

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::code::operand::Operand;
-use crate::code::{Block, FuncIx, Module, Op};
+use crate::code::{Block, FuncIx, Module, Op, TypeIx};
 
 /// Compares the code of two modules.
 #[derive(Debug)]
 pub(super) struct SameCode<'m> {
     modules: [&'m Module; 2],
+    /// Whether functions have to take and give the same types.
+    signatures: bool,
     /// Pairs that were compared already. Functions call none that calls them, so that there is an
     /// answer for each.
     known: BTreeMap<(FuncIx, FuncIx), bool>,
@@ -16,7 +18,13 @@ pub(super) struct SameCode<'m> {
 
 impl<'m> SameCode<'m> {
     pub(super) fn new(old: &'m Module, new: &'m Module) -> SameCode<'m> {
-        SameCode { modules: [old, new], known: BTreeMap::new() }
+        SameCode { modules: [old, new], signatures: true, known: BTreeMap::new() }
+    }
+
+    /// Looks at instructions alone, not at the types that functions take and give: enough where the
+    /// values that they get are known to be the same.
+    pub(super) fn of_same_values(old: &'m Module, new: &'m Module) -> SameCode<'m> {
+        SameCode { signatures: false, ..SameCode::new(old, new) }
     }
 
     /// Returns true when both functions take and give the same types and consist of the same
@@ -26,9 +34,11 @@ impl<'m> SameCode<'m> {
             return *known;
         }
         let [left, right] = [self.modules[0].function(old), self.modules[1].function(new)];
-        let types = left.params.iter().zip(&right.params).chain([(&left.result, &right.result)]);
+        let mut types = left.params.iter().zip(&right.params).chain([(&left.result, &right.result)]);
+        let same_types =
+            |(old, new): (&TypeIx, &TypeIx)| self.modules[0].ty(*old) == self.modules[1].ty(*new);
         let same = left.params.len() == right.params.len()
-            && types.into_iter().all(|(old, new)| self.modules[0].ty(*old) == self.modules[1].ty(*new))
+            && (!self.signatures || types.all(same_types))
             && self.blocks(&left.body, &right.body);
         self.known.insert((old, new), same);
         same

@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod demo;
 mod dev;
+mod diff;
 mod explain;
 mod fmt;
 mod inspect;
@@ -54,6 +55,8 @@ enum Command {
     Dev(dev::Args),
     /// Try out expressions and machines, interactively or from a pipe
     Repl(repl::Args),
+    /// Show what changed between two releases, and whether that keeps what was promised
+    Diff(diff::Args),
     /// Show what a bundle holds, after checking everything in it
     Inspect(inspect::Args),
     /// Run a node
@@ -103,6 +106,7 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
         Command::Fmt(args) => fmt::run(args, talk),
         Command::Dev(args) => dev::run(args, talk),
         Command::Repl(args) => repl::run(args, talk),
+        Command::Diff(args) => diff::run(args, talk),
         Command::Inspect(args) => inspect::run(args, talk),
         Command::Agent(args) => agent::run(args, talk),
         Command::Demo(args) => demo::run(args, talk),

@@ -1,0 +1,359 @@
+//! `camshaft diff OLD [NEW]`: what changed between two releases, by types and code, and whether that
+//! keeps what was promised.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use camshaft_cam::derive::{
+    Change, Comparison, DownClass, Effect, InputChange, OutletWhat, Strictness, Verdict,
+};
+use camshaft_releases::OpenedRelease;
+use camshaft_releases::diff::{AppDiff, Bump, Diff, MachineChange, MachineDiff, diff};
+use camshaft_releases::project::Locking;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::project::{Project, default_out, open_bundle};
+use crate::render::counted;
+use crate::talk::{Talk, colour_out};
+
+/// Arguments of `diff`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The older release: a bundle
+    old: PathBuf,
+
+    /// The newer release: a bundle, or the folder of a project
+    #[arg(default_value = ".")]
+    new: PathBuf,
+
+    /// What has to hold between the two; exit 1 where it does not
+    #[arg(long, value_name = "CLASS", value_parser = strictness, default_value = "state")]
+    strict: Strictness,
+}
+
+fn strictness(word: &str) -> Result<Strictness, String> {
+    let found = Strictness::ALL.into_iter().find(|class| class.word() == word);
+    found.ok_or_else(|| {
+        let words: Vec<&str> = Strictness::ALL.into_iter().map(Strictness::word).collect();
+        format!("`{word}` is none of {}", words.join(", "))
+    })
+}
+
+/// Compares two releases.
+pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    let (_, old) = open_bundle(&args.old)?;
+    let new = newer(&args.new, talk)?;
+    let found = diff(&old, &new);
+    let report = Report { diff: &found, strict: args.strict, marks: Marks::new(colour_out() && !talk.json) };
+    let count = report.breaches();
+    if count == 0 || !talk.json {
+        talk.result(&report.to_json(), report.to_text());
+    }
+    if count == 0 {
+        return Ok(());
+    }
+    let message = format!("what class `{}` promises is broken in {}", args.strict, counted(count, "place"));
+    let hint = "mend them, set a rule aside under [[waive]] in appup.toml with its reason, or ask for less with --strict";
+    Err(Failure::refused(message, hint).details(&report.to_json()))
+}
+
+/// Opens the newer release: a bundle as it is, a project as it would be built.
+fn newer(path: &Path, talk: &mut Talk) -> Result<OpenedRelease, Failure> {
+    if !path.is_dir() {
+        return open_bundle(path).map(|(_, release)| release);
+    }
+    let out = default_out(path);
+    let built = talk.while_waiting("building", || {
+        Project::read(path, &out).and_then(|project| project.build(path, &out, Locking::Update))
+    })?;
+    Ok(built.release)
+}
+
+/// How lines are marked. The mark carries the meaning, the colour repeats it.
+struct Marks {
+    coloured: bool,
+}
+
+impl Marks {
+    fn new(coloured: bool) -> Marks {
+        Marks { coloured }
+    }
+
+    /// `+` new, `-` gone, `~` another, `!` breaks what was promised.
+    fn mark(&self, mark: char) -> String {
+        let code = match mark {
+            '+' => "32",
+            '-' => "31",
+            '!' => "1;31",
+            _ => "33",
+        };
+        if self.coloured { format!("\x1b[{code}m{mark}\x1b[0m") } else { mark.to_string() }
+    }
+}
+
+struct Report<'d> {
+    diff: &'d Diff,
+    strict: Strictness,
+    marks: Marks,
+}
+
+impl Report<'_> {
+    fn breaches(&self) -> usize {
+        self.diff.apps.iter().map(|app| app.breaches(self.strict).len()).sum()
+    }
+
+    fn to_text(&self) -> String {
+        let ((old, before), (new, after)) = (&self.diff.before, &self.diff.after);
+        let mut text = match old == new {
+            true => format!("{old} {before} -> {after}\n"),
+            false => format!("{old} {before} -> {new} {after}\n"),
+        };
+        for app in &self.diff.apps {
+            self.app(app, &mut text);
+        }
+        text
+    }
+
+    fn line(&self, text: &mut String, depth: usize, mark: char, what: &str) {
+        let _ = writeln!(text, "{:indent$}{} {what}", "", self.marks.mark(mark), indent = depth * 2);
+    }
+
+    fn app(&self, app: &AppDiff, text: &mut String) {
+        text.push('\n');
+        match (&app.before, &app.after) {
+            (None, Some(version)) => self.line(text, 0, '+', &format!("app {} {version}", app.name)),
+            (Some(version), None) => self.line(text, 0, '-', &format!("app {} {version}", app.name)),
+            (Some(before), Some(after)) => {
+                let needed = app.bump_needed();
+                let said = match app.bump_found() {
+                    Some(found) if found < needed => {
+                        format!("{before} -> {after}: {found}, and the changes ask for {needed}")
+                    }
+                    Some(Bump::None) => after.to_string(),
+                    Some(found) => format!("{before} -> {after}: {found}; the changes ask for {needed}"),
+                    None => after.to_string(),
+                };
+                let mark = if app.bump_found().is_some_and(|found| found < needed) { '!' } else { '~' };
+                let mark = if needed == Bump::None && before == after { ' ' } else { mark };
+                self.line(text, 0, mark, &format!("app {} {said}", app.name));
+            }
+            (None, None) => {}
+        }
+        for machine in &app.machines {
+            self.machine(app, machine, text);
+        }
+        for (rule, reason) in &app.waivers {
+            self.line(text, 1, ' ', &format!("{rule} is set aside: {reason}"));
+        }
+    }
+
+    fn machine(&self, app: &AppDiff, machine: &MachineDiff, text: &mut String) {
+        let name = &machine.address.machine;
+        let (comparison, edge, not_certified) = match &machine.what {
+            MachineChange::Added => return self.line(text, 1, '+', &format!("machine {name}")),
+            MachineChange::Removed => return self.line(text, 1, '-', &format!("machine {name}")),
+            MachineChange::Same => return self.line(text, 1, ' ', &format!("machine {name}: the same")),
+            MachineChange::Changed { comparison, edge, not_certified } => (comparison, edge, not_certified),
+        };
+        let states = match (comparison.up.changes.is_empty(), comparison.is_zero_touch()) {
+            (true, _) => "states as they were".to_owned(),
+            (false, true) => "states stay as they are (zero-touch)".to_owned(),
+            (false, false) => format!("states made anew, {}", down(comparison.down_class(), edge.is_some())),
+        };
+        self.line(text, 1, '~', &format!("machine {name}: {states}"));
+        let breaches = machine.breaches(self.strict);
+        let broken = |change: &Change| {
+            !app.waives(&change.rule.to_string()) && breaches.iter().any(|breach| breach.change == *change)
+        };
+        let verdict = |text: &mut String, depth: usize, verdict: &Verdict| {
+            for change in &verdict.changes {
+                let mark = match change.effect {
+                    _ if broken(change) => '!',
+                    Effect::Lost => '-',
+                    _ => '~',
+                };
+                self.line(text, depth, mark, &format!("{} {change}", change.rule));
+            }
+        };
+        verdict(text, 2, &comparison.up);
+        verdict(text, 2, &comparison.config);
+        if comparison.init {
+            self.line(text, 2, '~', "instances begin in another state");
+        }
+        for invariant in &comparison.new_invariants {
+            self.line(text, 2, '+', &format!("U032 invariant {invariant:?}"));
+        }
+        for invariant in &comparison.other_invariants {
+            self.line(
+                text,
+                2,
+                '~',
+                &format!("U032 invariant {invariant:?}: its code or the state is another"),
+            );
+        }
+        for invariant in &comparison.old_invariants {
+            self.line(text, 2, '-', &format!("invariant {invariant:?}"));
+        }
+        for input in comparison.inputs.iter().filter(|input| is_change(input)) {
+            let internal = if input.internal { "internal " } else { "" };
+            let acts = if input.acts_otherwise { ": answers, states or effects may differ" } else { "" };
+            self.line(text, 2, '~', &format!("on {internal}{}{acts}", input.label));
+            verdict(text, 3, &input.lift);
+            verdict(text, 3, &input.lower);
+        }
+        for input in &comparison.new_inputs {
+            let internal = if input.internal { "internal " } else { "" };
+            self.line(text, 2, '+', &format!("on {internal}{}", input.label));
+        }
+        for outlet in comparison.outlets.iter().filter(|outlet| outlet.is_change()) {
+            let word = if outlet.port { "port" } else { "channel" };
+            let mark = match &outlet.what {
+                OutletWhat::New => '+',
+                OutletWhat::Gone => '-',
+                OutletWhat::Kept { .. } => '~',
+            };
+            self.line(text, 2, mark, &format!("U031 {word} {}", outlet.name));
+            if let OutletWhat::Kept { up, answer, moved, .. } = &outlet.what {
+                verdict(text, 3, up);
+                verdict(text, 3, answer);
+                if *moved {
+                    self.line(text, 3, '~', "it leads elsewhere, or to other instances");
+                }
+            }
+        }
+        let edge = match (edge, not_certified) {
+            (None, _) => "no edge: the newer release does not name the older one in `from`".to_owned(),
+            (Some(_), None) => "edge: certified, it cannot fail".to_owned(),
+            (Some(_), Some(reason)) => {
+                format!("edge: tried on live states, not certified in advance: {reason}")
+            }
+        };
+        self.line(text, 2, ' ', &edge);
+    }
+
+    fn to_json(&self) -> Value {
+        let release = |(name, version): &(_, _)| {
+            let (name, version): (&camshaft_manifests::ReleaseName, &camshaft_manifests::Version) =
+                (name, version);
+            json!({ "name": name.to_string(), "version": version.to_string() })
+        };
+        json!({
+            "before": release(&self.diff.before),
+            "after": release(&self.diff.after),
+            "strict": self.strict.word(),
+            "breaches": self.breaches(),
+            "apps": self.diff.apps.iter().map(|app| self.app_to_json(app)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn app_to_json(&self, app: &AppDiff) -> Value {
+        let version = |version: &Option<_>| {
+            let version: Option<&camshaft_manifests::Version> = version.as_ref();
+            version.map(ToString::to_string)
+        };
+        let breaches = app.breaches(self.strict).into_iter().map(|(machine, breach)| {
+            json!({
+                "machine": machine.to_string(), "arrow": breach.arrow.word(), "class": breach.class.word(),
+                "change": change_to_json(&breach.change), "mend": breach.change.rule.text().mend,
+            })
+        });
+        json!({
+            "name": app.name.to_string(),
+            "before": version(&app.before), "after": version(&app.after),
+            "bump": { "needed": app.bump_needed().to_string(), "found": app.bump_found().map(|bump| bump.to_string()) },
+            "machines": app.machines.iter().map(machine_to_json).collect::<Vec<_>>(),
+            "breaches": breaches.collect::<Vec<_>>(),
+            "waivers": app.waivers.iter().map(|(rule, reason)| json!({ "rule": rule, "reason": reason })).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Says how states find their way down.
+fn down(class: DownClass, edge: bool) -> String {
+    match (class, edge) {
+        (DownClass::D3 | DownClass::D4, true) => {
+            "the way down is the one that the migration writes".to_owned()
+        }
+        (DownClass::D3, false) => "the way down needs what is dropped (D3)".to_owned(),
+        (DownClass::D4, false) => "no way down can be derived (D4)".to_owned(),
+        (class, _) => format!("the way down is {class}"),
+    }
+}
+
+/// Returns true when there is something to say about an input.
+fn is_change(input: &InputChange) -> bool {
+    input.acts_otherwise || !input.lift.changes.is_empty() || !input.lower.changes.is_empty()
+}
+
+fn change_to_json(change: &Change) -> Value {
+    let effect = match change.effect {
+        Effect::Same => "same",
+        Effect::Made => "made",
+        Effect::Lost => "lost",
+        Effect::Partial => "partial",
+        Effect::Open => "open",
+    };
+    json!({ "rule": change.rule.to_string(), "path": change.path, "what": change.what, "effect": effect })
+}
+
+fn verdict_to_json(verdict: &Verdict) -> Vec<Value> {
+    verdict.changes.iter().map(change_to_json).collect()
+}
+
+fn machine_to_json(machine: &MachineDiff) -> Value {
+    let name = machine.address.machine.to_string();
+    match &machine.what {
+        MachineChange::Added => json!({ "name": name, "what": "added" }),
+        MachineChange::Removed => json!({ "name": name, "what": "removed" }),
+        MachineChange::Same => json!({ "name": name, "what": "same" }),
+        MachineChange::Changed { comparison, edge, not_certified } => {
+            let mut document = comparison_to_json(comparison);
+            document["name"] = name.into();
+            document["what"] = "changed".into();
+            document["edge"] = json!(edge);
+            document["certified"] = json!(edge.is_some() && not_certified.is_none());
+            document["not_certified"] = json!(not_certified);
+            document
+        }
+    }
+}
+
+fn comparison_to_json(comparison: &Comparison) -> Value {
+    let input = |input: &InputChange| {
+        json!({
+            "case": &*input.label, "internal": input.internal, "acts_otherwise": input.acts_otherwise,
+            "lift": verdict_to_json(&input.lift), "lower": verdict_to_json(&input.lower),
+        })
+    };
+    let outlets = comparison.outlets.iter().filter(|outlet| outlet.is_change()).map(|outlet| {
+        let mut document =
+            json!({ "name": &*outlet.name, "kind": if outlet.port { "port" } else { "channel" } });
+        match &outlet.what {
+            OutletWhat::New => document["what"] = "added".into(),
+            OutletWhat::Gone => document["what"] = "removed".into(),
+            OutletWhat::Kept { up, down, answer, moved } => {
+                document["what"] = "changed".into();
+                document["up"] = verdict_to_json(up).into();
+                document["down"] = verdict_to_json(down).into();
+                document["answer"] = verdict_to_json(answer).into();
+                document["moved"] = (*moved).into();
+            }
+        }
+        document
+    });
+    json!({
+        "zero_touch": comparison.is_zero_touch(),
+        "down_class": comparison.down_class().to_string(),
+        "up": verdict_to_json(&comparison.up),
+        "down": verdict_to_json(&comparison.down),
+        "config": verdict_to_json(&comparison.config),
+        "init": comparison.init,
+        "inputs": comparison.inputs.iter().map(input).collect::<Vec<_>>(),
+        "new_inputs": comparison.new_inputs.iter().map(|input| json!({ "case": &*input.label, "internal": input.internal })).collect::<Vec<_>>(),
+        "outlets": outlets.collect::<Vec<_>>(),
+        "new_invariants": comparison.new_invariants.iter().map(|text| &**text).collect::<Vec<_>>(),
+        "other_invariants": comparison.other_invariants.iter().map(|text| &**text).collect::<Vec<_>>(),
+        "old_invariants": comparison.old_invariants.iter().map(|text| &**text).collect::<Vec<_>>(),
+    })
+}

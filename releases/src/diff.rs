@@ -1,0 +1,239 @@
+//! Two releases beside each other: what changed, and whether that keeps what was promised.
+//!
+//! Types and code are compared, not texts: a machine that was written anew and does the same is the
+//! same machine.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use camshaft_cam::derive::{Arrow, Breach, Comparison, Edits, Effect, Strictness, compare};
+use camshaft_cam::digest::Digest;
+use camshaft_manifests::resolved::ResolvedApp;
+use camshaft_manifests::{AppName, MachineAddress, MachineName, ReleaseName, Version};
+
+use crate::open::OpenedRelease;
+
+/// What stands between two releases.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diff {
+    /// The older release.
+    pub before: (ReleaseName, Version),
+    /// The newer one.
+    pub after: (ReleaseName, Version),
+    /// The applications of either, by name.
+    pub apps: Vec<AppDiff>,
+}
+
+/// What became of an application.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppDiff {
+    /// The name.
+    pub name: AppName,
+    /// The version in the older release, if it has it.
+    pub before: Option<Version>,
+    /// The version in the newer release, if it has it.
+    pub after: Option<Version>,
+    /// Its machines in either release, by name.
+    pub machines: Vec<MachineDiff>,
+    /// The rules that the newer release sets aside for it, with the reasons.
+    pub waivers: Vec<(String, String)>,
+}
+
+/// What became of a machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MachineDiff {
+    /// The machine.
+    pub address: MachineAddress,
+    /// What became of it.
+    pub what: MachineChange,
+}
+
+/// What became of a machine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MachineChange {
+    /// Only the newer release has it.
+    Added,
+    /// Only the older release has it.
+    Removed,
+    /// Both have the same code and types.
+    Same,
+    /// It is another one.
+    Changed {
+        /// The difference.
+        comparison: Box<Comparison>,
+        /// The digest of the edge that the newer release has between the two.
+        edge: Option<Digest>,
+        /// Why the edge is tried on live states instead of certified in advance.
+        not_certified: Option<String>,
+    },
+}
+
+/// How much a version has to grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bump {
+    /// Not at all.
+    None,
+    /// The last number: clients and states see nothing of it.
+    Patch,
+    /// The middle number: there is more than before, and everything that was there works.
+    Minor,
+    /// The first number: some client or state is left behind.
+    Major,
+}
+
+impl fmt::Display for Bump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Bump::None => "none",
+            Bump::Patch => "patch",
+            Bump::Minor => "minor",
+            Bump::Major => "major",
+        })
+    }
+}
+
+impl Bump {
+    /// Returns how much a version grew. Before 1.0.0 the numbers stand one place further to the
+    /// right, as cargo reads them.
+    pub fn between(before: &Version, after: &Version) -> Bump {
+        let (old, new) = (before.numbers(), after.numbers());
+        let place = (0..3).find(|place| old[*place] != new[*place]);
+        let first = old.iter().position(|number| *number != 0).unwrap_or(2);
+        match place {
+            None if before == after => Bump::None,
+            None => Bump::Patch,
+            Some(place) if place <= first => Bump::Major,
+            Some(place) if place == first + 1 => Bump::Minor,
+            Some(_) => Bump::Patch,
+        }
+    }
+}
+
+/// Compares two releases.
+pub fn diff(before: &OpenedRelease, after: &OpenedRelease) -> Diff {
+    let app = |release: &OpenedRelease, name: &AppName| {
+        release.resolved.apps.iter().find(|app| app.name == *name).cloned()
+    };
+    let names: BTreeSet<&AppName> =
+        before.resolved.apps.iter().chain(&after.resolved.apps).map(|app| &app.name).collect();
+    let apps = names.into_iter().map(|name| {
+        let (old, new) = (app(before, name), app(after, name));
+        AppDiff {
+            name: name.clone(),
+            before: old.as_ref().map(|app| app.version.clone()),
+            after: new.as_ref().map(|app| app.version.clone()),
+            machines: machines((before, old.as_ref()), (after, new.as_ref()), name),
+            waivers: new
+                .iter()
+                .flat_map(|app| &app.waivers)
+                .map(|one| (one.rule.clone(), one.reason.clone()))
+                .collect(),
+        }
+    });
+    let named = |release: &OpenedRelease| (release.resolved.name.clone(), release.resolved.version.clone());
+    Diff { before: named(before), after: named(after), apps: apps.collect() }
+}
+
+fn machines(
+    (before, old): (&OpenedRelease, Option<&ResolvedApp>),
+    (after, new): (&OpenedRelease, Option<&ResolvedApp>),
+    app: &AppName,
+) -> Vec<MachineDiff> {
+    let of = |app: Option<&ResolvedApp>| {
+        let machines = app.into_iter().flat_map(|app| &app.machines);
+        machines.map(|machine| (machine.name.clone(), machine.digest)).collect::<Vec<_>>()
+    };
+    let (old, new) = (of(old), of(new));
+    let names: BTreeSet<_> = old.iter().chain(&new).map(|(name, _)| name.clone()).collect();
+    let digest = |list: &[(MachineName, Digest)], name: &MachineName| {
+        list.iter().find(|(other, _)| other == name).map(|(_, digest)| *digest)
+    };
+    let machine = |name| {
+        let what = match (digest(&old, &name), digest(&new, &name)) {
+            (None, _) => MachineChange::Added,
+            (_, None) => MachineChange::Removed,
+            (Some(from), Some(to)) if from == to => MachineChange::Same,
+            (Some(from), Some(to)) => changed(before, after, from, to),
+        };
+        MachineDiff { address: MachineAddress { app: app.clone(), machine: name }, what }
+    };
+    names.into_iter().map(machine).collect()
+}
+
+fn changed(before: &OpenedRelease, after: &OpenedRelease, from: Digest, to: Digest) -> MachineChange {
+    let (old, new) = (&before.machines[&from], &after.machines[&to]);
+    let edge = after.resolved.edges.iter().find(|edge| edge.from == from && edge.to == to);
+    let edge = edge.and_then(|edge| after.edges.get(&edge.digest));
+    MachineChange::Changed {
+        comparison: Box::new(compare(old, new, &Edits::default())),
+        edge: edge.map(|edge| edge.digest()),
+        not_certified: edge.and_then(|edge| edge.reason_not_certified(old, new)),
+    }
+}
+
+impl AppDiff {
+    /// Returns how much its version has to grow by what changed: for clients, states and
+    /// configuration. An application that only one of the releases has needs nothing.
+    pub fn bump_needed(&self) -> Bump {
+        if self.before.is_none() || self.after.is_none() {
+            return Bump::None;
+        }
+        self.machines.iter().map(|machine| machine.bump()).max().unwrap_or(Bump::None)
+    }
+
+    /// Returns how much its version grew.
+    pub fn bump_found(&self) -> Option<Bump> {
+        Some(Bump::between(self.before.as_ref()?, self.after.as_ref()?))
+    }
+
+    /// Returns true when a rule is set aside.
+    pub fn waives(&self, rule: &str) -> bool {
+        self.waivers.iter().any(|(waived, _)| waived == rule)
+    }
+
+    /// Returns what breaks a class of strictness and was not set aside, by machine.
+    pub fn breaches(&self, class: Strictness) -> Vec<(&MachineAddress, Breach)> {
+        let of = |machine: &'_ MachineDiff| machine.breaches(class);
+        self.machines
+            .iter()
+            .flat_map(|machine| of(machine).into_iter().map(move |breach| (&machine.address, breach)))
+            .filter(|(_, breach)| !self.waives(&breach.change.rule.to_string()))
+            .collect()
+    }
+}
+
+impl MachineDiff {
+    /// Returns what breaks a class of strictness. Where the newer release has an edge, what it says
+    /// of states and inputs was written and checked, so that it breaks nothing.
+    pub fn breaches(&self, class: Strictness) -> Vec<Breach> {
+        let MachineChange::Changed { comparison, edge, .. } = &self.what else { return vec![] };
+        let answered = |breach: &Breach| {
+            let problem = breach.change.effect >= Effect::Lost;
+            edge.is_some() && problem && matches!(breach.arrow, Arrow::Up | Arrow::Lift | Arrow::Outlet)
+        };
+        comparison.breaches(class).into_iter().filter(|breach| !answered(breach)).collect()
+    }
+
+    fn bump(&self) -> Bump {
+        match &self.what {
+            MachineChange::Same => Bump::None,
+            MachineChange::Added => Bump::Minor,
+            MachineChange::Removed => Bump::Major,
+            MachineChange::Changed { comparison, .. } => bump_of(comparison),
+        }
+    }
+}
+
+/// Returns how much a machine's change asks for. Internal inputs are nobody's interface.
+fn bump_of(comparison: &Comparison) -> Bump {
+    let for_clients = || comparison.inputs.iter().filter(|input| !input.internal);
+    let left_behind = for_clients().any(|input| !input.lift.is_total() || !input.lower.is_total())
+        || !comparison.config.is_total();
+    if left_behind {
+        return Bump::Major;
+    }
+    let grown = comparison.new_inputs.iter().any(|input| !input.internal)
+        || !comparison.config.changes.is_empty()
+        || for_clients().any(|input| !input.lift.changes.is_empty() || !input.lower.changes.is_empty());
+    if grown { Bump::Minor } else { Bump::Patch }
+}
