@@ -237,3 +237,70 @@ fn bump_of(comparison: &Comparison) -> Bump {
         || for_clients().any(|input| !input.lift.changes.is_empty() || !input.lower.changes.is_empty());
     if grown { Bump::Minor } else { Bump::Patch }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_grows_as_cargo_reads_it() {
+        let between = |before: &str, after: &str| {
+            let version = |text: &str| text.parse().expect("the test's version is one");
+            Bump::between(&version(before), &version(after))
+        };
+        for (before, after, bump) in [
+            ("1.2.3", "1.2.3", Bump::None),
+            ("1.2.3", "1.2.4", Bump::Patch),
+            ("1.2.3", "1.3.0", Bump::Minor),
+            ("1.2.3", "2.0.0", Bump::Major),
+            ("1.2.3-rc.1", "1.2.3", Bump::Patch),
+            ("0.2.3", "0.2.4", Bump::Minor),
+            ("0.2.3", "0.3.0", Bump::Major),
+            ("0.2.3", "1.0.0", Bump::Major),
+            ("0.0.3", "0.0.4", Bump::Major),
+            ("2.0.0", "1.9.9", Bump::Major),
+        ] {
+            assert_eq!(between(before, after), bump, "{before} to {after}");
+        }
+        assert!(Bump::None < Bump::Patch && Bump::Patch < Bump::Minor && Bump::Minor < Bump::Major);
+    }
+
+    #[test]
+    fn a_rule_that_is_set_aside_breaks_nothing() {
+        let machine = |text: &str| {
+            let source = camshaft_cam::diagnostic::Source::new("m.cam", text);
+            let module = camshaft_cam::compile::machine(&source, None).expect("the test's machine compiles");
+            let verified = camshaft_cam::verify::verify(module).expect("it verifies");
+            verified.into_machine().expect("it is a machine")
+        };
+        let old = "machine m\ntype State = { a: Int, b: Int }\ntype Input = | Go\ninit = { a: 0, b: 0 }\non Go => (state, ())\n";
+        let new =
+            "machine m\ntype State = { a: Int }\ntype Input = | Go\ninit = { a: 0 }\non Go => (state, ())\n";
+        let comparison = Box::new(compare(&machine(old), &machine(new), &Edits::default()));
+        let address: MachineAddress = "a/m".parse().expect("an address");
+        let app = |edge, waivers| AppDiff {
+            name: "a".parse().expect("a name"),
+            before: "1.0.0".parse().ok(),
+            after: "1.0.1".parse().ok(),
+            machines: vec![MachineDiff {
+                address: address.clone(),
+                what: MachineChange::Changed { comparison: comparison.clone(), edge, not_certified: None },
+            }],
+            waivers,
+        };
+        let rules = |app: &AppDiff, class| {
+            app.breaches(class).iter().map(|(_, breach)| breach.change.rule.to_string()).collect::<Vec<_>>()
+        };
+        let plain = app(None, vec![]);
+        assert_eq!(rules(&plain, Strictness::Wire), Vec::<String>::new());
+        assert_eq!(rules(&plain, Strictness::State), ["U019"]);
+        let waived = app(None, vec![("U019".to_owned(), "nobody reads it".to_owned())]);
+        assert_eq!(rules(&waived, Strictness::State), Vec::<String>::new());
+        let other = app(None, vec![("U018".to_owned(), "another rule".to_owned())]);
+        assert_eq!(rules(&other, Strictness::State), ["U019"]);
+        // With an edge it was said what becomes of it.
+        let migrated = app(Some(Digest::of(b"edge")), vec![]);
+        assert_eq!(rules(&migrated, Strictness::State), Vec::<String>::new());
+        assert_eq!((plain.bump_found(), plain.bump_needed()), (Some(Bump::Patch), Bump::Patch));
+    }
+}

@@ -21,6 +21,8 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["build", "empty", "-o", "file"], "release.toml"),
     (&["check", "nowhere"], "cannot read nowhere"),
     (&["check", "file"], "file is no folder"),
+    (&["diff", "nowhere"], "cannot read nowhere"),
+    (&["diff", "file", "empty"], "gzip"),
     (&["inspect", "nowhere"], "cannot read nowhere"),
     (&["inspect", "empty"], "it is a folder"),
     (&["inspect", "/dev/null"], "it is no regular file"),

@@ -140,7 +140,7 @@ impl Judge<'_> {
             (Kind::Secret(_), Kind::Option(item)) if nests_secretly(from, item) => {
                 self.nested(from, to, path);
             }
-            (Kind::Secret(_), Kind::Option(item)) => self.into_option(from, item, path),
+            (Kind::Secret(_), Kind::Option(item)) => self.becomes_option(from, item, path),
             (Kind::Secret(_), _) => {
                 let what = format!("{from} does not become public by itself");
                 self.note([Rule::FROM_SECRET, Rule::TO_SECRET], path, what, Effect::Open);
@@ -153,7 +153,7 @@ impl Judge<'_> {
                     self.nested(from, to, path);
                 }
             }
-            (_, Kind::Option(item)) => self.into_option(from, item, path),
+            (_, Kind::Option(item)) => self.becomes_option(from, item, path),
             (Kind::Option(item), _) => {
                 let rules = [Rule::OUT_OF_OPTION, Rule::INTO_OPTION];
                 self.note(rules, path, "None has no counterpart", Effect::Partial);
@@ -204,7 +204,7 @@ impl Judge<'_> {
         self.note([Rule::NESTED_OPTION; 2], path, what, Effect::Open);
     }
 
-    fn into_option(&mut self, from: &Ty, item: &Ty, path: &str) {
+    fn becomes_option(&mut self, from: &Ty, item: &Ty, path: &str) {
         let rules = [Rule::INTO_OPTION, Rule::OUT_OF_OPTION];
         self.note(rules, path, "becomes `Some`", Effect::Made);
         self.types(from, item, path);

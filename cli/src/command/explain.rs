@@ -1,5 +1,6 @@
 //! `camshaft explain CODE`.
 
+use camshaft_cam::derive::{RULES, RuleText};
 use camshaft_cam::diagnostic::did_you_mean;
 use serde::Serialize;
 
@@ -61,7 +62,20 @@ fn explanations() -> Vec<Explanation> {
         title: (*meaning).into(),
         text: String::new(),
     }));
+    all.extend(RULES.iter().map(explain_rule));
     all
+}
+
+/// Explains a rule of compatibility.
+fn explain_rule(rule: &RuleText) -> Explanation {
+    let RuleText { rule, change, up, down, input, output, class, mend } = rule;
+    let mut text = format!(
+        "states up: {up}\nstates down: {down}\nold inputs: {input}\nanswers to old clients: {output}\nclass: {class}"
+    );
+    if !mend.is_empty() {
+        text += &format!("\n\n{mend}");
+    }
+    Explanation { code: rule.to_string(), title: (*change).into(), text }
 }
 
 #[cfg(test)]
@@ -73,7 +87,7 @@ mod tests {
     #[test]
     fn every_section_is_an_explanation_and_no_code_stands_twice() {
         let all = explanations();
-        let tables = camshaft_manifests::CODES.len() + camshaft_releases::project::CODES.len();
+        let tables = camshaft_manifests::CODES.len() + camshaft_releases::project::CODES.len() + RULES.len();
         assert_eq!(TEXT.matches("## ").count() + tables, all.len());
         let codes: BTreeSet<&str> = all.iter().map(|one| one.code.as_str()).collect();
         assert_eq!(codes.len(), all.len());
