@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::link::narrowed;
 use super::same::SameCode;
 use super::{Change, Edits, Effect, Rule, Strictness, Verdict, Way, judge_way};
 use crate::code::TypeIx;
@@ -267,11 +266,11 @@ fn answers(old: &VerifiedMachine, new: &VerifiedMachine, case: usize, back: &Edi
         Answers::Any => return judge_way(Way::Back, new.output(), old.output(), back, "Output"),
         Answers::Cases(cases) => cases.clone(),
     };
-    // The edits are about the whole type; a part of it is another.
+    // Judged as a whole, since edits are about the whole type, and then as far as it is reached.
     let whole = judge_way(Way::Back, new.output(), old.output(), back, "Output");
-    let Some(part) = narrowed(new.output(), &reached) else { return Verdict::default() };
-    let cases = part.as_variant().map(|variant| &variant.cases).into_iter().flatten();
-    let roots: Vec<String> = cases.map(|case| format!("Output.{}", case.label)).collect();
+    let cases = new.output().as_variant().map_or(&[][..], |variant| &variant.cases);
+    let reached = reached.iter().filter_map(|case| cases.get(*case as usize));
+    let roots: Vec<String> = reached.map(|case| format!("Output.{}", case.label)).collect();
     let of_part = |change: &Change| {
         roots.iter().any(|root| {
             change.path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))

@@ -84,7 +84,7 @@ fn reached(receiver: &VerifiedMachine, messages: &Variant, inputs: &Variant) -> 
 }
 
 /// Returns the output type with the reached cases only; `None` when none is reached.
-pub(super) fn narrowed(output: &Ty, reached: &BTreeSet<u32>) -> Option<Ty> {
+fn narrowed(output: &Ty, reached: &BTreeSet<u32>) -> Option<Ty> {
     let variant = output.as_variant()?;
     let cases = (0u32..).zip(&variant.cases).filter(|(index, _)| reached.contains(index));
     Ty::new(Kind::Variant(Variant { cases: cases.map(|(_, case)| case.clone()).collect() })).ok()
