@@ -1,5 +1,6 @@
 //! Migration files: written arrows between the released old types and the new ones.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::expr::inject;
@@ -34,6 +35,9 @@ pub struct CheckedMigration {
     pub raise: Option<Function>,
     /// What is declared for the arrows that are derived.
     pub edits: Arc<Edits>,
+    /// What a written arrow leaves to be derived: the arrow and the case, or no case where it takes
+    /// no variant.
+    pub derived: BTreeSet<(&'static str, Arc<str>)>,
 }
 
 /// Checks a migration file against the two machines.
@@ -87,6 +91,7 @@ impl Checker<'_> {
         let forth = edits.clone().map(Arc::new).unwrap_or_default();
         let back = Arc::new(forth.reversed());
         let (old, new) = (from.state(), to.state());
+        let derived = &mut BTreeSet::new();
         let up = self.whole(file, "up", old, new, |item| match item {
             MigrationItem::Up(pattern, body, span) => Some((pattern, body, span)),
             _ => None,
@@ -95,22 +100,25 @@ impl Checker<'_> {
             MigrationItem::Down(pattern, body, span) => Some((pattern, body, span)),
             _ => None,
         });
-        let lift = self.clauses(file, "lift", from.input(), to.input(), &forth, |item| match item {
+        let lift = self.clauses(file, "lift", from.input(), to.input(), &forth, derived, |item| match item {
             MigrationItem::Lift(pattern, body) => Some((pattern, body)),
             _ => None,
         });
-        let unlift = self.clauses(file, "unlift", to.input(), from.input(), &back, |item| match item {
-            MigrationItem::Unlift(pattern, body) => Some((pattern, body)),
-            _ => None,
-        });
-        let lower = self.clauses(file, "lower", to.output(), from.output(), &back, |item| match item {
-            MigrationItem::Lower(pattern, body) => Some((pattern, body)),
-            _ => None,
-        });
-        let raise = self.clauses(file, "raise", from.output(), to.output(), &forth, |item| match item {
-            MigrationItem::Raise(pattern, body) => Some((pattern, body)),
-            _ => None,
-        });
+        let unlift =
+            self.clauses(file, "unlift", to.input(), from.input(), &back, derived, |item| match item {
+                MigrationItem::Unlift(pattern, body) => Some((pattern, body)),
+                _ => None,
+            });
+        let lower =
+            self.clauses(file, "lower", to.output(), from.output(), &back, derived, |item| match item {
+                MigrationItem::Lower(pattern, body) => Some((pattern, body)),
+                _ => None,
+            });
+        let raise =
+            self.clauses(file, "raise", from.output(), to.output(), &forth, derived, |item| match item {
+                MigrationItem::Raise(pattern, body) => Some((pattern, body)),
+                _ => None,
+            });
         Ok(CheckedMigration {
             functions: std::mem::take(&mut self.shared_functions).into_iter().chain(functions?).collect(),
             up: up?,
@@ -120,6 +128,7 @@ impl Checker<'_> {
             lower: lower?,
             raise: raise?,
             edits: edits.map(Arc::new)?,
+            derived: std::mem::take(derived),
         })
     }
 
@@ -252,13 +261,15 @@ impl Checker<'_> {
     }
 
     /// Checks an arrow of which some cases are written, and derives the rest.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one arrow")]
     fn clauses<'f>(
         &mut self,
         file: &'f MigrationFile,
-        name: &str,
+        name: &'static str,
         from: &Ty,
         to: &Ty,
         edits: &Arc<Edits>,
+        derived: &mut BTreeSet<(&'static str, Arc<str>)>,
         pick: impl Fn(&'f MigrationItem) -> Option<Clause<'f>>,
     ) -> Checked<Option<Function>> {
         let clauses: Vec<Clause<'f>> = file.items.iter().filter_map(pick).collect();
@@ -305,6 +316,10 @@ impl Checker<'_> {
                 "those before it take everything",
             );
             faulty = true;
+        }
+        let cases = from.as_variant().map_or(&[][..], |variant| &variant.cases);
+        for index in (0..open.len()).filter(|index| !unused.contains(&(written + index))) {
+            derived.insert((name, cases.get(index).map(|case| case.label.clone()).unwrap_or_default()));
         }
         let needed = open.iter().enumerate().filter(|(index, _)| !unused.contains(&(written + index)));
         let problems: Vec<String> = needed.filter_map(|(_, problem)| problem.clone()).collect();

@@ -1,6 +1,7 @@
 //! From source text to bytecode: machines and edges.
 
 mod emit;
+mod said;
 pub mod session;
 mod suite;
 
@@ -166,6 +167,22 @@ pub fn edge_with(
     migration: Option<&Source>,
     modules: &Modules,
 ) -> Result<Module, Vec<Diagnostic>> {
+    edge_and_said(from, to, migration, modules).map(|(module, _)| module)
+}
+
+/// As [`edge_with`]; and what the migration says of answers, inputs and ways down that would break
+/// something if it were not said, each as [`Breach::id`](crate::derive::Breach::id) names it. Code
+/// does not show what a person wrote.
+///
+/// # Errors
+///
+/// As [`edge_with`].
+pub fn edge_and_said(
+    from: &VerifiedMachine,
+    to: &VerifiedMachine,
+    migration: Option<&Source>,
+    modules: &Modules,
+) -> Result<(Module, Vec<String>), Vec<Diagnostic>> {
     let name = to.module().debug.name.clone();
     let nowhere = Source::new(format!("(edge of {name})"), "");
     let source = migration.unwrap_or(&nowhere);
@@ -208,8 +225,10 @@ pub fn edge_with(
         let down = arrow(&mut builder, &format!("{name} down"), new, old, back);
         channels.push(ChannelEdge { name: name.clone(), up, down });
     }
+    let said = if migration.is_some() { said::said(from, to, &written) } else { vec![] };
     let (from, to) = (from.digest(), to.digest());
-    Ok(finish(builder, Entry::Edge(Edge { from, to, up, down, lift, unlift, lower, raise, channels })))
+    let edge = Edge { from, to, up, down, lift, unlift, lower, raise, channels };
+    Ok((finish(builder, Entry::Edge(edge)), said))
 }
 
 /// Returns a fault for each arrow that has to be written.

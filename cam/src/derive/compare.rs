@@ -149,6 +149,34 @@ pub struct Breach {
     pub class: Strictness,
 }
 
+impl Breach {
+    /// Names the breach among those of a comparison: `lower U019 Output.Stats.seen`.
+    pub fn id(&self) -> String {
+        format!("{} {} {}", self.arrow.word(), self.change.rule, self.change.path)
+    }
+
+    /// Returns true for what a migration can say: what becomes of values. What a name or a default
+    /// means to others is not for it to say.
+    pub fn is_answerable(&self) -> bool {
+        self.change.effect >= Effect::Lost
+    }
+
+    /// Returns true for what an edge has settled by being there: it is not compiled before states on
+    /// their way up and inputs have counterparts, and a way down where none can be made. What it
+    /// leaves out was named then. Messages that wait in channels and ports are no promise, and parked
+    /// where they have no counterpart; what the release configures fits its own type.
+    pub fn is_settled_by_any_edge(&self) -> bool {
+        match self.arrow {
+            Arrow::Up | Arrow::Outlet => self.change.effect >= Effect::Lost,
+            // That a case is internal now is no matter of types: no counterpart is missing.
+            Arrow::Lift => self.change.is_problem() && self.change.rule != Rule::DIRECTION,
+            Arrow::Down => self.change.effect == Effect::Open,
+            Arrow::Config => self.change.effect >= Effect::Lost,
+            Arrow::Lower | Arrow::Invariant => false,
+        }
+    }
+}
+
 /// Compares two versions of a machine. `edits` are what a migration says about their types.
 pub fn compare(old: &VerifiedMachine, new: &VerifiedMachine, edits: &Edits) -> Comparison {
     let mut same = SameCode::new(old.module(), new.module());
@@ -414,6 +442,12 @@ impl Comparison {
     /// Returns the changes that break a class of strictness, the class or a less strict one.
     pub fn breaches(&self, class: Strictness) -> Vec<Breach> {
         let mut found = vec![];
+        // That a new state has no way down is no fault of old ones; only frozen asks for it.
+        for change in self.down.changes.iter().filter(|_| class == Strictness::Frozen) {
+            if change.effect >= Effect::Lost {
+                found.push(Breach { arrow: Arrow::Down, change: change.clone(), class });
+            }
+        }
         let mut see = |arrow: Arrow, verdict: &Verdict, loses: Strictness| {
             for change in &verdict.changes {
                 let breaks = match change.effect {
@@ -429,13 +463,6 @@ impl Comparison {
             }
         };
         see(Arrow::Up, &self.up, Strictness::State);
-        // That a new state has no way down is no fault of old ones; only frozen asks for it.
-        for change in self.down.changes.iter().filter(|_| class == Strictness::Frozen) {
-            if change.effect >= Effect::Lost {
-                let verdict = Verdict { changes: vec![change.clone()] };
-                see(Arrow::Down, &verdict, Strictness::Frozen);
-            }
-        }
         for input in &self.inputs {
             see(Arrow::Lift, &input.lift, Strictness::Frozen);
             see(Arrow::Lower, &input.lower, Strictness::Frozen);

@@ -53,6 +53,11 @@ impl Strictness {
     pub const ALL: [Strictness; 4] =
         [Strictness::Wire, Strictness::State, Strictness::History, Strictness::Frozen];
 
+    /// Returns the class with this word.
+    pub fn of_word(word: &str) -> Option<Strictness> {
+        Strictness::ALL.into_iter().find(|class| class.word() == word)
+    }
+
     /// Returns the word for it in documents.
     pub fn word(self) -> &'static str {
         match self {
