@@ -73,10 +73,28 @@ impl Project {
     ///
     /// All faults of the first stage that has any.
     pub fn build(&self, root: &Path, out: &Path, locking: Locking) -> Result<Built, Failure> {
+        self.made(root, out, |files, find| project::build(files, find, locking))
+    }
+
+    /// Builds the project whatever it breaks of what it promises; nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// All faults of the first stage that has any.
+    pub fn build_unjudged(&self, root: &Path, out: &Path) -> Result<Built, Failure> {
+        self.made(root, out, |files, find| project::build_unjudged(files, find, Locking::Update))
+    }
+
+    fn made(
+        &self,
+        root: &Path,
+        out: &Path,
+        build: impl FnOnce(&Files, project::Find<'_>) -> Result<Built, Vec<Diagnostic>>,
+    ) -> Result<Built, Failure> {
         let find = |name: &ReleaseName, version: &Version| {
             self.predecessors.get(&(name.clone(), version.clone())).cloned()
         };
-        project::build(&self.files, &find, locking).map_err(|faults| {
+        build(&self.files, &find).map_err(|faults| {
             let mut failure = faulty(root, faults);
             if !self.missing.is_empty() {
                 let [missing, out, root] =

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use camshaft_cam::derive::Strictness;
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 
 use crate::duration::Millis;
@@ -23,6 +24,8 @@ pub struct AppManifest {
     pub machines: Vec<MachineName>,
     /// How the machines are looked after.
     pub supervision: Supervision,
+    /// How much of compatibility is asked for, where it is not what the release asks for.
+    pub strictness: Option<Strictness>,
 }
 
 /// How the machines of an application are looked after.
@@ -91,12 +94,17 @@ pub fn read(source: &Source) -> Result<AppManifest, Vec<Diagnostic>> {
             Some(field) => read_supervision(&field),
             None => Some(Supervision::default()),
         };
+        let strictness = match table.optional("strictness") {
+            Some(field) => field.strictness().map(Some),
+            None => Some(None),
+        };
         Some(AppManifest {
             name: name?,
             version: version?,
             depends: depends?,
             machines: machines?,
             supervision: supervision?,
+            strictness: strictness?,
         })
     })
 }
@@ -162,6 +170,7 @@ pub fn write(app: &AppManifest) -> String {
     writer.text("version", &app.version);
     write_depends(&mut writer, &app.depends);
     writer.texts("machines", &app.machines);
+    writer.text_if("strictness", app.strictness);
     if app.supervision != Supervision::default() {
         writer.table("supervision");
         for (key, value) in supervision_pairs(&app.supervision) {
@@ -183,6 +192,7 @@ mod tests {
              machines = [\"counter\", \"a\"]\n\n[supervision]\nstrategy = \"rest_for_one\"\n\
              intensity = { traps = 5, within = \"10s\" }\n",
             "name = \"stock\"\nversion = \"2.0.0\"\nmachines = [\"counter\"]\n",
+            "name = \"stock\"\nversion = \"2.0.0\"\nmachines = [\"counter\"]\nstrictness = \"state\"\n",
         ] {
             let app = read(&Source::new("app.toml", good)).expect("good");
             assert_eq!(write(&app), good);
@@ -205,6 +215,11 @@ mod tests {
             "depends = { b = 'many' }",
             "M0107 `'many'` `many` is no range of versions such as ^1.0: unexpected character 'm' while \
              parsing major version number",
+        );
+        refused(
+            "strictness = 'wires'",
+            "M0111 `'wires'` `strictness` is one of `wire`, `state`, `history`, `frozen`, found `wires`\n\
+             help: did you mean `wire`?",
         );
         refused(
             "supervision.strategy = 'one_for_al'",

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::derive::{RULES, Rule};
+use camshaft_cam::diagnostic::{Diagnostic, Source, did_you_mean};
 
 use crate::name::MachineName;
 use crate::path::RelativePath;
@@ -37,6 +38,26 @@ pub struct Waiver {
     pub rule: String,
     /// Why it may be broken here.
     pub reason: String,
+    /// The machine that it is about; all of the application when there is none.
+    pub machine: Option<MachineName>,
+    /// The version of the application that the upgrade comes from; all when there is none.
+    pub from: Option<Version>,
+}
+
+impl Waiver {
+    /// Returns true when it sets aside what a rule says of a machine that comes from a version.
+    pub fn covers(&self, rule: Rule, machine: &MachineName, from: &Version) -> bool {
+        self.rule == rule.to_string()
+            && self.machine.as_ref().is_none_or(|only| only == machine)
+            && self.from.as_ref().is_none_or(|only| only == from)
+    }
+
+    /// Says what it is about, without the reason: `U019 for machine counter, from 1.0.0`.
+    pub fn subject(&self) -> String {
+        let machine = self.machine.iter().map(|machine| format!(" for machine {machine}"));
+        let from = self.from.iter().map(|from| format!(", from {from}"));
+        [self.rule.clone()].into_iter().chain(machine).chain(from).collect()
+    }
 }
 
 /// Reads an `appup.toml`.
@@ -57,8 +78,13 @@ pub fn read(source: &Source) -> Result<Appup, Vec<Diagnostic>> {
                 let read: Vec<Option<Waiver>> = items
                     .iter()
                     .map(|item| {
-                        let waiver = item.table_with(read_waiver)?;
-                        seen.note(item, waiver.rule.clone(), &format!("the rule {}", waiver.rule));
+                        let waiver = item.table_with(|table| {
+                            let waiver = read_waiver(table);
+                            refuse_unknown_rule(table);
+                            waiver
+                        })?;
+                        let subject = waiver.subject();
+                        seen.note(item, subject.clone(), &format!("the rule {subject}"));
                         Some(waiver)
                     })
                     .collect();
@@ -73,7 +99,40 @@ pub fn read(source: &Source) -> Result<Appup, Vec<Diagnostic>> {
 pub(crate) fn read_waiver(table: &Table<'_, '_>) -> Option<Waiver> {
     let rule = table.required("rule").and_then(|field| field.prose(64));
     let reason = table.required("reason").and_then(|field| field.prose(REASON_BYTES_MAX));
-    Some(Waiver { rule: rule?, reason: reason? })
+    let machine = match table.optional("machine") {
+        Some(field) => field.word().map(Some),
+        None => Some(None),
+    };
+    let from = match table.optional("from") {
+        Some(field) => field.word().map(Some),
+        None => Some(None),
+    };
+    Some(Waiver { rule: rule?, reason: reason?, machine: machine?, from: from? })
+}
+
+/// Refuses a waiver of a rule that there is not: its author believes that something is set aside.
+/// Not asked of a bundle, which an older or newer version may have written.
+fn refuse_unknown_rule(table: &Table<'_, '_>) {
+    let Some(field) = table.optional("rule") else { return };
+    let Some(rule) = field.text().filter(|text| !text.trim().is_empty()) else { return };
+    if Rule::of_id(rule).is_some() {
+        return;
+    }
+    let message = format!("there is no rule `{rule}`");
+    let fault = table.reader.diagnostic("M0126", field.span.clone(), message, "");
+    let ids: Vec<String> = RULES.iter().map(|text| text.rule.to_string()).collect();
+    let more = "docs/compatibility.md lists the rules, and camshaft explain tells about one";
+    table.reader.fault(fault.help(match did_you_mean(rule, ids.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`? {more}"),
+        None => more.to_owned(),
+    }));
+}
+
+pub(crate) fn write_waiver(writer: &mut Writer, waiver: &Waiver) {
+    writer.text("rule", &waiver.rule);
+    writer.text("reason", &waiver.reason);
+    writer.text_if("machine", waiver.machine.as_ref());
+    writer.text_if("from", waiver.from.as_ref());
 }
 
 fn read_from(field: &Field<'_, '_>) -> Option<BTreeMap<Version, AppupFrom>> {
@@ -123,8 +182,7 @@ pub fn write(appup: &Appup) -> String {
     }
     for waiver in &appup.waivers {
         writer.item("waive");
-        writer.text("rule", &waiver.rule);
-        writer.text("reason", &waiver.reason);
+        write_waiver(&mut writer, waiver);
     }
     writer.end()
 }
@@ -138,7 +196,9 @@ mod tests {
     fn an_appup_reads_back_what_it_writes() {
         let good = "[[from]]\nversion = \"1.0.0\"\n\n[from.machines.counter]\n\
                     migration = \"migrations/counter-2.0.0-from-1.0.0.cam\"\n\n[[from]]\nversion = \"1.1.0\"\n\n\
-                    [[waive]]\nrule = \"T07\"\nreason = \"nobody used it\"\n";
+                    [[waive]]\nrule = \"U019\"\nreason = \"nobody used it\"\n\n\
+                    [[waive]]\nrule = \"U024\"\nreason = \"a new client only\"\nmachine = \"counter\"\n\
+                    from = \"1.0.0\"\n";
         let appup = read(&Source::new("appup.toml", good)).expect("good");
         assert_eq!(write(&appup), good);
         assert_eq!(read(&Source::new("appup.toml", "")), Ok(Appup::default()));
@@ -162,10 +222,31 @@ mod tests {
             "M0103 `[from.machines.a]` `[from.machines.a]` needs the key `migration`\n\
              M0102 `migratoin` `[from.machines.a]` has no key `migratoin`\nhelp: did you mean `migration`?",
         );
-        refused("[[waive]]\nrule = 'T1'\nreason = ' '", "M0115 `' '` `waive.reason` may not be empty");
+        refused("[[waive]]\nrule = 'U019'", "M0103 `[[waive]]` `[waive]` needs the key `reason`");
+        refused("[[waive]]\nrule = 'U019'\nreason = ' '", "M0115 `' '` `waive.reason` may not be empty");
         refused(
-            "[[waive]]\nrule = 'T1'\nreason = 'a'\n[[waive]]\nrule = 'T1'\nreason = 'b'",
-            "M0112 `[[waive]]` the rule T1 stands twice in `waive`",
+            "[[waive]]\nrule = 'U019'\nreason = 'a'\n[[waive]]\nrule = 'U019'\nreason = 'b'",
+            "M0112 `[[waive]]` the rule U019 stands twice in `waive`",
+        );
+        refused(
+            "[[waive]]\nrule = 'U019'\nreason = 'a'\nmachine = 'm'\nfrom = '1.0.0'\n\
+             [[waive]]\nrule = 'U019'\nreason = 'b'\nmachine = 'm'\nfrom = '1.0.0'",
+            "M0112 `[[waive]]` the rule U019 for machine m, from 1.0.0 stands twice in `waive`",
+        );
+        let more = "docs/compatibility.md lists the rules, and camshaft explain tells about one";
+        refused(
+            "[[waive]]\nrule = 'u019'\nreason = 'a'",
+            &format!("M0126 `'u019'` there is no rule `u019`\nhelp: did you mean `U019`? {more}"),
+        );
+        refused(
+            "[[waive]]\nrule = 'everything'\nreason = 'a'",
+            &format!("M0126 `'everything'` there is no rule `everything`\nhelp: {more}"),
+        );
+        refused(
+            "[[waive]]\nrule = 'U019'\nreason = 'a'\nfrom = 'old'\nmachine = 'M'",
+            "M0106 `'old'` `old` is no semantic version such as 1.2.0: unexpected character 'o' while parsing major \
+             version number\n\
+             M0105 `'M'` `M` is no name: a name is a lower-case letter, then lower-case letters, digits and `_`",
         );
     }
 }

@@ -57,4 +57,5 @@ pub const CODES: &[(&str, &str)] = &[
     ("M0123", "applications out of dependency order, or one whose dependencies are not met"),
     ("M0124", "a name that stands for nothing in the release"),
     ("M0125", "a text that is no address of a machine"),
+    ("M0126", "a rule of compatibility that there is not"),
 ];

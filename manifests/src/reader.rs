@@ -12,6 +12,7 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::str::FromStr;
 
+use camshaft_cam::derive::Strictness;
 use camshaft_cam::diagnostic::{Diagnostic, Source, did_you_mean};
 use camshaft_cam::digest::Digest;
 use toml::Spanned;
@@ -291,6 +292,11 @@ impl<'r, 'i> Field<'r, 'i> {
             });
         }
         found
+    }
+
+    /// Reads a class of strictness.
+    pub(crate) fn strictness(&self) -> Option<Strictness> {
+        self.one_of(&Strictness::ALL.map(|class| (class.word(), class)))
     }
 
     /// Reads a whole number within limits, both included.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use camshaft_cam::derive::Strictness;
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 
 use crate::name::{AppName, MachineName, ReleaseName};
@@ -26,6 +27,8 @@ pub struct ReleaseManifest {
     pub config: BTreeMap<AppName, BTreeMap<MachineName, Settings>>,
     /// The version that a client speaks when it does not say.
     pub api_default: Option<Version>,
+    /// How much of compatibility with the releases in `from` is asked for.
+    pub strictness: Strictness,
 }
 
 /// Where an application comes from.
@@ -51,6 +54,10 @@ pub fn read(source: &Source) -> Result<ReleaseManifest, Vec<Diagnostic>> {
         let from = match &from_field {
             Some(field) => field.words::<Version>(),
             None => Some(Vec::new()),
+        };
+        let strictness = match table.optional("strictness") {
+            Some(field) => field.strictness(),
+            None => Some(Strictness::default()),
         };
         let apps_field = table.required("apps");
         let apps = apps_field.as_ref().and_then(|field| field.table()).and_then(|table| read_apps(&table));
@@ -87,6 +94,7 @@ pub fn read(source: &Source) -> Result<ReleaseManifest, Vec<Diagnostic>> {
             apps: apps?,
             config: config?,
             api_default: api_default?,
+            strictness: strictness?,
         })
     })
 }
@@ -154,6 +162,9 @@ pub fn write(release: &ReleaseManifest) -> String {
     if !release.from.is_empty() {
         writer.texts("from", &release.from);
     }
+    if release.strictness != Strictness::default() {
+        writer.text("strictness", release.strictness);
+    }
     writer.table("apps");
     for (name, origin) in &release.apps {
         writer.raw(
@@ -187,6 +198,7 @@ mod tests {
     const GOOD: &str = r#"name = "shop"
 version = "2.0.0"
 from = ["1.0.0", "1.1.0"]
+strictness = "history"
 
 [apps]
 payments = { version = "=1.4.0" }
@@ -271,6 +283,10 @@ default = "1.0.0"
             &apps("from = ['1.0.0']"),
             "M0114 `['1.0.0']` release 1.0.0 does not come from itself\n\
              help: raise `version`, or take it out of `from`",
+        );
+        refused(
+            &apps("strictness = 'strict'"),
+            "M0111 `'strict'` `strictness` is one of `wire`, `state`, `history`, `frozen`, found `strict`",
         );
         refused(&apps("from = ['0.1.0', '0.1.0']"), "M0112 `'0.1.0'` `0.1.0` stands twice in `from`");
         refused(

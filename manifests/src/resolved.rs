@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use camshaft_cam::derive::Strictness;
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
 
 use crate::address::MachineAddress;
 use crate::app::{self, Supervision};
-use crate::appup::{Waiver, read_waiver};
+use crate::appup::{Waiver, read_waiver, write_waiver};
 use crate::bundle::read_format;
 use crate::name::{AppName, ChannelName, MachineName, ReleaseName};
 use crate::reader::{Field, Reader, Seen, Table, check_canonical};
@@ -27,6 +28,9 @@ const ENTRIES_MAX: usize = 2048;
 /// The greatest length of one machine's configuration in bytes of JSON.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
 
+/// The greatest length of what an edge's migration said about one change, in bytes.
+const SAID_BYTES_MAX: usize = 4096;
+
 /// A release with everything found, compiled and pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedRelease {
@@ -36,6 +40,8 @@ pub struct ResolvedRelease {
     pub version: Version,
     /// The version that a client speaks when it does not say.
     pub api_default: Option<Version>,
+    /// How much of compatibility with its predecessors it was held to.
+    pub strictness: Strictness,
     /// The applications, in dependency order.
     pub apps: Vec<ResolvedApp>,
     /// The links of all channels, sorted by sender and channel.
@@ -61,6 +67,8 @@ pub struct ResolvedApp {
     pub machines: Vec<ResolvedMachine>,
     /// Rules of compatibility that a person set aside.
     pub waivers: Vec<Waiver>,
+    /// How much of compatibility it was held to, where that is not what the release says.
+    pub strictness: Option<Strictness>,
 }
 
 /// A machine of a resolved release.
@@ -100,6 +108,9 @@ pub struct ResolvedEdge {
     pub to: Digest,
     /// The digest of the edge; the code is in `edges/HEX.cam2`.
     pub digest: Digest,
+    /// The changes of answers, inputs and ways down that its migration wrote or named, each as
+    /// `ARROW RULE PATH`. Code does not show what a person said.
+    pub said: Vec<String>,
 }
 
 /// A release that nodes may come from.
@@ -156,6 +167,12 @@ pub struct ComposedMachine {
 }
 
 impl ResolvedRelease {
+    /// Returns how much of compatibility an application is held to.
+    pub fn strictness_of(&self, app: &AppName) -> Strictness {
+        let own = self.apps.iter().find(|other| other.name == *app).and_then(|app| app.strictness);
+        own.unwrap_or(self.strictness)
+    }
+
     /// Returns what the release is made of.
     pub fn composition(&self) -> Composition {
         let app = |app: &ResolvedApp| ComposedApp {
@@ -234,6 +251,10 @@ pub fn read(source: &Source) -> Result<ResolvedRelease, Vec<Diagnostic>> {
             Some(field) => field.word().map(Some),
             None => Some(None),
         };
+        let strictness = match table.optional("strictness") {
+            Some(field) => field.strictness(),
+            None => Some(Strictness::default()),
+        };
         let apps = table.required("app").and_then(|field| read_list(Some(field), read_app));
         let links = read_list(table.optional("link"), read_link);
         let edges = read_list(table.optional("edge"), read_edge);
@@ -243,6 +264,7 @@ pub fn read(source: &Source) -> Result<ResolvedRelease, Vec<Diagnostic>> {
             name: name?,
             version: version?,
             api_default: api_default?,
+            strictness: strictness?,
             apps: apps?,
             links: links?,
             edges: edges?,
@@ -311,6 +333,10 @@ fn read_app(table: &Table<'_, '_>) -> Option<ResolvedApp> {
             Some(ResolvedMachine { name: name?, keyed: keyed?, digest: digest?, config: config? })
         },
     );
+    let strictness = match table.optional("strictness") {
+        Some(field) => field.strictness().map(Some),
+        None => Some(None),
+    };
     let waivers = read_list(table.optional("waive"), read_waiver);
     Some(ResolvedApp {
         name: name?,
@@ -319,6 +345,7 @@ fn read_app(table: &Table<'_, '_>) -> Option<ResolvedApp> {
         supervision: supervision?,
         machines: machines?,
         waivers: waivers?,
+        strictness: strictness?,
     })
 }
 
@@ -335,7 +362,13 @@ fn read_edge(table: &Table<'_, '_>) -> Option<ResolvedEdge> {
     let from = table.required("from").and_then(|field| field.word());
     let to = table.required("to").and_then(|field| field.word());
     let digest = table.required("digest").and_then(|field| field.word());
-    Some(ResolvedEdge { machine: machine?, from: from?, to: to?, digest: digest? })
+    let said = match table.optional("said") {
+        Some(field) => items(&field).and_then(|items| {
+            items.iter().map(|item| item.prose(SAID_BYTES_MAX)).collect::<Option<Vec<_>>>()
+        }),
+        None => Some(Vec::new()),
+    };
+    Some(ResolvedEdge { machine: machine?, from: from?, to: to?, digest: digest?, said: said? })
 }
 
 fn read_predecessor(table: &Table<'_, '_>) -> Option<Predecessor> {
@@ -469,11 +502,16 @@ pub fn write(release: &ResolvedRelease) -> String {
     writer.text("name", &release.name);
     writer.text("version", &release.version);
     writer.text_if("api_default", release.api_default.as_ref());
+    // Left out where it says nothing: releases keep the bytes that they had before there was any.
+    if release.strictness != Strictness::default() {
+        writer.text("strictness", release.strictness);
+    }
     for app in &release.apps {
         writer.item("app");
         writer.text("name", &app.name);
         writer.text("version", &app.version);
         app::write_depends(&mut writer, &app.depends);
+        writer.text_if("strictness", app.strictness);
         let supervision: Vec<String> = app::supervision_pairs(&app.supervision)
             .into_iter()
             .map(|(key, value)| format!("{key} = {value}"))
@@ -488,8 +526,7 @@ pub fn write(release: &ResolvedRelease) -> String {
         }
         for waiver in &app.waivers {
             writer.item("app.waive");
-            writer.text("rule", &waiver.rule);
-            writer.text("reason", &waiver.reason);
+            write_waiver(&mut writer, waiver);
         }
     }
     for link in &release.links {
@@ -505,6 +542,9 @@ pub fn write(release: &ResolvedRelease) -> String {
         writer.text("from", edge.from);
         writer.text("to", edge.to);
         writer.text("digest", edge.digest);
+        if !edge.said.is_empty() {
+            writer.texts("said", &edge.said);
+        }
     }
     for predecessor in &release.predecessors {
         writer.item("predecessor");
@@ -551,7 +591,13 @@ mod tests {
                 digest: Digest::of(name.as_bytes()),
                 config: "{\"hold\":1}".to_owned(),
             }],
-            waivers: vec![Waiver { rule: "T1".to_owned(), reason: "a \"reason\"".to_owned() }],
+            waivers: vec![Waiver {
+                rule: "T1".to_owned(),
+                reason: "a \"reason\"".to_owned(),
+                machine: None,
+                from: "1.0.0".parse().ok(),
+            }],
+            strictness: (name == "b").then_some(Strictness::Wire),
         }
     }
 
@@ -561,6 +607,7 @@ mod tests {
             name: "shop".parse().expect("a name"),
             version: "2.0.0".parse().expect("a version"),
             api_default: Some("1.0.0".parse().expect("a version")),
+            strictness: Strictness::History,
             apps: vec![app("a", &[]), app("b", &[("a", "^1.0")])],
             links: vec![ResolvedLink {
                 sender: address("b/m"),
@@ -573,6 +620,7 @@ mod tests {
                 from: Digest::of(b"old"),
                 to: Digest::of(b"a"),
                 digest: Digest::of(b"edge"),
+                said: vec!["lower U024 Output.New".to_owned()],
             }],
             predecessors: vec![],
         };
@@ -588,6 +636,18 @@ mod tests {
     fn a_resolved_release_reads_back_what_it_writes() {
         let text = write(&example());
         assert_eq!(read(&Source::new("release.toml", text)), Ok(example()));
+    }
+
+    #[test]
+    fn what_is_left_out_is_the_default() {
+        let mut release = example();
+        release.strictness = Strictness::default();
+        release.edges[0].said.clear();
+        let text = write(&release);
+        assert!(!text.contains("said") && text.matches("strictness").count() == 1, "{text}");
+        assert_eq!(read(&Source::new("release.toml", text)), Ok(release));
+        let names: [AppName; 2] = ["a", "b"].map(|name| name.parse().expect("a name"));
+        assert_eq!(names.map(|name| example().strictness_of(&name)), [Strictness::History, Strictness::Wire]);
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl Version {
         [self.0.major, self.0.minor, self.0.patch]
     }
 
+    /// Returns the version with these three numbers and nothing behind them.
+    pub fn of_numbers([major, minor, patch]: [u64; 3]) -> Version {
+        Version(semver::Version::new(major, minor, patch))
+    }
+
     /// Returns the version for the crate that computes with versions.
     pub fn as_semver(&self) -> &semver::Version {
         &self.0

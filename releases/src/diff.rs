@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use camshaft_cam::derive::{Arrow, Breach, Comparison, Edits, Effect, Strictness, compare};
+use camshaft_cam::derive::{Arrow, Breach, Change, Comparison, Edits, Strictness, compare};
 use camshaft_cam::digest::Digest;
+use camshaft_manifests::appup::Waiver;
 use camshaft_manifests::resolved::ResolvedApp;
 use camshaft_manifests::{AppName, MachineAddress, MachineName, ReleaseName, Version};
 
@@ -35,8 +36,10 @@ pub struct AppDiff {
     pub after: Option<Version>,
     /// Its machines in either release, by name.
     pub machines: Vec<MachineDiff>,
-    /// The rules that the newer release sets aside for it, with the reasons.
-    pub waivers: Vec<(String, String)>,
+    /// The rules that the newer release sets aside for it.
+    pub waivers: Vec<Waiver>,
+    /// What the newer release holds it to.
+    pub strictness: Strictness,
 }
 
 /// What became of a machine.
@@ -63,6 +66,8 @@ pub enum MachineChange {
         comparison: Box<Comparison>,
         /// The digest of the edge that the newer release has between the two.
         edge: Option<Digest>,
+        /// What the edge's migration says of changes that would break something: [`Breach::id`].
+        said: Vec<String>,
         /// Why the edge is tried on live states instead of certified in advance.
         not_certified: Option<String>,
     },
@@ -93,6 +98,23 @@ impl fmt::Display for Bump {
 }
 
 impl Bump {
+    /// Returns the smallest version that is so much greater.
+    pub fn after(self, before: &Version) -> Version {
+        let [major, minor, patch] = before.numbers();
+        let released = before.as_semver().pre.is_empty();
+        let numbers = match (self, major, minor) {
+            (Bump::None, ..) => return before.clone(),
+            // The release that a pre-release leads to.
+            (Bump::Patch, ..) if !released => [major, minor, patch],
+            (Bump::Major, 0, 0) | (Bump::Minor, 0, _) | (Bump::Patch, ..) => {
+                [major, minor, patch.saturating_add(1)]
+            }
+            (Bump::Major, 0, _) | (Bump::Minor, ..) => [major, minor.saturating_add(1), 0],
+            (Bump::Major, ..) => [major.saturating_add(1), 0, 0],
+        };
+        Version::of_numbers(numbers)
+    }
+
     /// Returns how much a version grew. Before 1.0.0 the numbers stand one place further to the
     /// right, as cargo reads them.
     pub fn between(before: &Version, after: &Version) -> Bump {
@@ -123,11 +145,8 @@ pub fn diff(before: &OpenedRelease, after: &OpenedRelease) -> Diff {
             before: old.as_ref().map(|app| app.version.clone()),
             after: new.as_ref().map(|app| app.version.clone()),
             machines: machines((before, old.as_ref()), (after, new.as_ref()), name),
-            waivers: new
-                .iter()
-                .flat_map(|app| &app.waivers)
-                .map(|one| (one.rule.clone(), one.reason.clone()))
-                .collect(),
+            waivers: new.iter().flat_map(|app| app.waivers.clone()).collect(),
+            strictness: after.resolved.strictness_of(name),
         }
     });
     let named = |release: &OpenedRelease| (release.resolved.name.clone(), release.resolved.version.clone());
@@ -162,23 +181,36 @@ fn machines(
 
 fn changed(before: &OpenedRelease, after: &OpenedRelease, from: Digest, to: Digest) -> MachineChange {
     let (old, new) = (&before.machines[&from], &after.machines[&to]);
-    let edge = after.resolved.edges.iter().find(|edge| edge.from == from && edge.to == to);
-    let edge = edge.and_then(|edge| after.edges.get(&edge.digest));
+    let resolved = after.resolved.edges.iter().find(|edge| edge.from == from && edge.to == to);
+    let edge = resolved.and_then(|edge| after.edges.get(&edge.digest));
     MachineChange::Changed {
         comparison: Box::new(compare(old, new, &Edits::default())),
         edge: edge.map(|edge| edge.digest()),
+        said: resolved.map(|edge| edge.said.clone()).unwrap_or_default(),
         not_certified: edge.and_then(|edge| edge.reason_not_certified(old, new)),
     }
 }
 
 impl AppDiff {
     /// Returns how much its version has to grow by what changed: for clients, states and
-    /// configuration. An application that only one of the releases has needs nothing.
+    /// configuration. An application that only one of the releases has needs nothing. What a
+    /// migration answers counts as a change all the same: clients see it.
     pub fn bump_needed(&self) -> Bump {
-        if self.before.is_none() || self.after.is_none() {
-            return Bump::None;
-        }
-        self.machines.iter().map(|machine| machine.bump()).max().unwrap_or(Bump::None)
+        self.bump_asked().map_or(Bump::None, |(bump, _)| bump)
+    }
+
+    /// Returns how much its version has to grow, and the first change that asks for it. From a
+    /// pre-release it is never more than the last number: that promised nothing yet.
+    pub fn bump_asked(&self) -> Option<(Bump, String)> {
+        let (before, _) = (self.before.as_ref()?, self.after.as_ref()?);
+        let asked = self.machines.iter().filter_map(|machine| {
+            let (bump, why) = machine.bump()?;
+            Some((bump, format!("machine {}: {why}", machine.address.machine)))
+        });
+        // Of equals the first.
+        let (bump, why) = asked.reduce(|most, other| if other.0 > most.0 { other } else { most })?;
+        let bump = if before.as_semver().pre.is_empty() { bump } else { bump.min(Bump::Patch) };
+        Some((bump, why))
     }
 
     /// Returns how much its version grew.
@@ -186,56 +218,84 @@ impl AppDiff {
         Some(Bump::between(self.before.as_ref()?, self.after.as_ref()?))
     }
 
-    /// Returns true when a rule is set aside.
-    pub fn waives(&self, rule: &str) -> bool {
-        self.waivers.iter().any(|(waived, _)| waived == rule)
+    /// Returns true when a waiver sets a breach of a machine aside.
+    pub fn waives(&self, waiver: &Waiver, machine: &MachineAddress, breach: &Breach) -> bool {
+        let before = self.before.as_ref();
+        before.is_some_and(|before| waiver.covers(breach.change.rule, &machine.machine, before))
     }
 
-    /// Returns what breaks a class of strictness and was not set aside, by machine.
-    pub fn breaches(&self, class: Strictness) -> Vec<(&MachineAddress, Breach)> {
+    /// Returns what breaks a class of strictness, set aside or not, by machine.
+    pub fn all_breaches(&self, class: Strictness) -> Vec<(&MachineAddress, Breach)> {
         let of = |machine: &'_ MachineDiff| machine.breaches(class);
         self.machines
             .iter()
             .flat_map(|machine| of(machine).into_iter().map(move |breach| (&machine.address, breach)))
-            .filter(|(_, breach)| !self.waives(&breach.change.rule.to_string()))
             .collect()
+    }
+
+    /// Returns what breaks a class of strictness and was not set aside, by machine.
+    pub fn breaches(&self, class: Strictness) -> Vec<(&MachineAddress, Breach)> {
+        let mut found = self.all_breaches(class);
+        found.retain(|(machine, breach)| {
+            !self.waivers.iter().any(|waiver| self.waives(waiver, machine, breach))
+        });
+        found
     }
 }
 
 impl MachineDiff {
-    /// Returns what breaks a class of strictness. Where the newer release has an edge, what it says
-    /// of states and inputs was written and checked, so that it breaks nothing.
+    /// Returns what breaks a class of strictness. Where the newer release has an edge, what its
+    /// migration says was written and checked, so that it breaks nothing.
     pub fn breaches(&self, class: Strictness) -> Vec<Breach> {
-        let MachineChange::Changed { comparison, edge, .. } = &self.what else { return vec![] };
+        let MachineChange::Changed { comparison, edge, said, .. } = &self.what else { return vec![] };
         let answered = |breach: &Breach| {
-            let problem = breach.change.effect >= Effect::Lost;
-            edge.is_some() && problem && matches!(breach.arrow, Arrow::Up | Arrow::Lift | Arrow::Outlet)
+            // Said is said of losses and of what has no counterpart; what a name or a default means is
+            // not for a migration to say.
+            edge.is_some()
+                && (breach.is_settled_by_any_edge() || breach.is_answerable() && said.contains(&breach.id()))
         };
         comparison.breaches(class).into_iter().filter(|breach| !answered(breach)).collect()
     }
 
-    fn bump(&self) -> Bump {
+    /// Returns how much the change asks for, and what of it; nothing for the same machine.
+    fn bump(&self) -> Option<(Bump, String)> {
         match &self.what {
-            MachineChange::Same => Bump::None,
-            MachineChange::Added => Bump::Minor,
-            MachineChange::Removed => Bump::Major,
-            MachineChange::Changed { comparison, .. } => bump_of(comparison),
+            MachineChange::Same => None,
+            MachineChange::Added => Some((Bump::Minor, "it is new".to_owned())),
+            MachineChange::Removed => Some((Bump::Major, "it is gone".to_owned())),
+            MachineChange::Changed { comparison, .. } => Some(bump_of(comparison)),
         }
     }
 }
 
 /// Returns how much a machine's change asks for. Internal inputs are nobody's interface.
-fn bump_of(comparison: &Comparison) -> Bump {
+fn bump_of(comparison: &Comparison) -> (Bump, String) {
     let for_clients = || comparison.inputs.iter().filter(|input| !input.internal);
-    let left_behind = for_clients().any(|input| !input.lift.is_total() || !input.lower.is_total())
-        || !comparison.config.is_total();
-    if left_behind {
-        return Bump::Major;
+    let parts = || {
+        let of_inputs =
+            for_clients().flat_map(|input| [(Arrow::Lift, &input.lift), (Arrow::Lower, &input.lower)]);
+        of_inputs.chain([(Arrow::Config, &comparison.config)])
+    };
+    let left_behind = parts().find_map(|(arrow, verdict)| Some(why(arrow, verdict.problems().next()?)));
+    if let Some(why) = left_behind {
+        return (Bump::Major, why);
     }
-    let grown = comparison.new_inputs.iter().any(|input| !input.internal)
-        || !comparison.config.changes.is_empty()
-        || for_clients().any(|input| !input.lift.changes.is_empty() || !input.lower.changes.is_empty());
-    if grown { Bump::Minor } else { Bump::Patch }
+    let added = comparison.new_inputs.iter().find(|input| !input.internal);
+    let grown = added.map(|input| format!("the input {} is new", input.label));
+    match grown.or_else(|| parts().find_map(|(arrow, verdict)| Some(why(arrow, verdict.changes.first()?)))) {
+        Some(why) => (Bump::Minor, why),
+        None => (Bump::Patch, "its code or its states are others".to_owned()),
+    }
+}
+
+/// Says what a change is about, and what it is.
+fn why(arrow: Arrow, change: &Change) -> String {
+    let subject = match arrow {
+        Arrow::Lift => "inputs of old clients, ",
+        Arrow::Lower => "answers to old clients, ",
+        Arrow::Up | Arrow::Down | Arrow::Outlet | Arrow::Config | Arrow::Invariant => "",
+    };
+    format!("{subject}{} {change}", change.rule)
 }
 
 #[cfg(test)]
@@ -266,6 +326,30 @@ mod tests {
     }
 
     #[test]
+    fn the_smallest_version_that_would_do_is_one_that_does() {
+        for before in ["1.2.3", "0.2.3", "0.0.3", "0.0.0", "1.0.0", "1.2.3-rc.1"] {
+            let before: Version = before.parse().expect("a version");
+            for bump in [Bump::Patch, Bump::Minor, Bump::Major] {
+                let after = bump.after(&before);
+                assert!(
+                    after > before && Bump::between(&before, &after) >= bump.min(Bump::Patch),
+                    "{before} {after}"
+                );
+                if before.as_semver().pre.is_empty() {
+                    assert!(Bump::between(&before, &after) >= bump, "{before} to {after} is no {bump}");
+                }
+            }
+            assert_eq!(Bump::None.after(&before), before);
+        }
+        let after = |bump: Bump, before: &str| bump.after(&before.parse().expect("a version")).to_string();
+        let all = |before| [Bump::Patch, Bump::Minor, Bump::Major].map(|bump| after(bump, before));
+        assert_eq!(all("1.2.3"), ["1.2.4", "1.3.0", "2.0.0"]);
+        assert_eq!(all("0.2.3"), ["0.2.4", "0.2.4", "0.3.0"]);
+        assert_eq!(all("0.0.3"), ["0.0.4", "0.0.4", "0.0.4"]);
+        assert_eq!(after(Bump::Patch, "1.2.3-rc.1"), "1.2.3");
+    }
+
+    #[test]
     fn a_rule_that_is_set_aside_breaks_nothing() {
         let machine = |text: &str| {
             let source = camshaft_cam::diagnostic::Source::new("m.cam", text);
@@ -284,9 +368,15 @@ mod tests {
             after: "1.0.1".parse().ok(),
             machines: vec![MachineDiff {
                 address: address.clone(),
-                what: MachineChange::Changed { comparison: comparison.clone(), edge, not_certified: None },
+                what: MachineChange::Changed {
+                    comparison: comparison.clone(),
+                    edge,
+                    said: vec![],
+                    not_certified: None,
+                },
             }],
             waivers,
+            strictness: Strictness::State,
         };
         let rules = |app: &AppDiff, class| {
             app.breaches(class).iter().map(|(_, breach)| breach.change.rule.to_string()).collect::<Vec<_>>()
@@ -294,10 +384,25 @@ mod tests {
         let plain = app(None, vec![]);
         assert_eq!(rules(&plain, Strictness::Wire), Vec::<String>::new());
         assert_eq!(rules(&plain, Strictness::State), ["U019"]);
-        let waived = app(None, vec![("U019".to_owned(), "nobody reads it".to_owned())]);
-        assert_eq!(rules(&waived, Strictness::State), Vec::<String>::new());
-        let other = app(None, vec![("U018".to_owned(), "another rule".to_owned())]);
-        assert_eq!(rules(&other, Strictness::State), ["U019"]);
+        let waiver = |rule: &str, machine: Option<&str>, from: Option<&str>| {
+            let (rule, reason) = (rule.to_owned(), "nobody reads it".to_owned());
+            let machine = machine.map(|machine| machine.parse().expect("a name"));
+            Waiver { rule, reason, machine, from: from.map(|from| from.parse().expect("a version")) }
+        };
+        for waiver in [
+            waiver("U019", None, None),
+            waiver("U019", Some("m"), None),
+            waiver("U019", Some("m"), Some("1.0.0")),
+        ] {
+            assert_eq!(rules(&app(None, vec![waiver]), Strictness::State), Vec::<String>::new());
+        }
+        for waiver in [
+            waiver("U018", None, None),
+            waiver("U019", Some("other"), None),
+            waiver("U019", Some("m"), Some("1.0.1")),
+        ] {
+            assert_eq!(rules(&app(None, vec![waiver]), Strictness::State), ["U019"]);
+        }
         // With an edge it was said what becomes of it.
         let migrated = app(Some(Digest::of(b"edge")), vec![]);
         assert_eq!(rules(&migrated, Strictness::State), Vec::<String>::new());

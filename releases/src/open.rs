@@ -303,6 +303,13 @@ impl<'b> Opener<'b> {
                 let subject = format!("an edge of {}", resolved.machine);
                 return Err(OpenError::Unfit { subject, reason });
             }
+            let mut known =
+                release.predecessors.iter().filter_map(|one| one.composition.machine(&resolved.machine));
+            if !known.any(|machine| machine.digest == resolved.from) {
+                let subject = format!("an edge of {}", resolved.machine);
+                let reason = format!("it begins at {}, which no predecessor has", resolved.from);
+                return Err(OpenError::Unfit { subject, reason });
+            }
             edges.insert(resolved.digest, edge);
         }
         Ok(edges)

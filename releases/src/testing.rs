@@ -53,6 +53,7 @@ pub(crate) fn release(
                 supervision: Supervision::default(),
                 machines: vec![machine],
                 waivers: vec![],
+                strictness: None,
             }),
         }
     }
@@ -72,12 +73,14 @@ pub(crate) fn release(
             from: digest(words[1]),
             to: digest(words[2]),
             digest: digest(words[3]),
+            said: vec![],
         }
     };
     ResolvedRelease {
         name: "shop".parse().expect("a name"),
         version: version.parse().expect("a version"),
         api_default: None,
+        strictness: Default::default(),
         apps,
         links: links.iter().map(link).collect(),
         edges: edges.iter().map(edge).collect(),

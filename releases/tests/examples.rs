@@ -130,6 +130,9 @@ fn every_fault_of_a_project_says_what_and_where() {
     let ping = example("pingpong/v1");
     let base = good("counter/wrong-base/base", &[]);
     let found: &[&Built] = &[&one];
+    let ping_one = good("pingpong/v1", &[]);
+    let pings: &[&Built] = &[&good("pingpong/v2", &[&ping_one])];
+    let three = example("pingpong/v3");
     let mut extra = two.clone();
     extra.insert(
         "apps/counter/migrations/stray.cam".to_owned(),
@@ -272,6 +275,26 @@ fn every_fault_of_a_project_says_what_and_where() {
             "move it to apps/counter/types/shared.cam, or give it the name of the file",
         ),
         (
+            "R0119",
+            with(&three, "apps/pong/migrations/server-3.0.0-from-2.0.0.cam", "lower Stats", "// Stats"),
+            pings,
+            "U019 Output.Stats.seen: the field is gone, and the old version has no default for it (answers to older clients, \
+             from pong 2.0.0) | breaks class `wire`, which `state` asks for too | say so: `drop Type.field`; or keep it\n\
+             or set the rule aside in apps/pong/appup.toml:",
+        ),
+        (
+            "R0120",
+            with(&three, "apps/pong/app.toml", "version = \"3.0.0\"", "version = \"2.1.0\""),
+            pings,
+            "pong grew from 2.0.0 to 2.1.0 (minor), and what changed asks for major",
+        ),
+        (
+            "R0121",
+            with(&three, "release.toml", "version = \"3.0.0\"", "version = \"2.1.0\""),
+            pings,
+            "the release grew from 2.0.0 to 2.1.0 (minor), and what its applications do asks for major",
+        ),
+        (
             "E0201",
             in_types("shared", "types shared\ntype A = B\n"),
             found,
@@ -299,7 +322,7 @@ fn every_fault_of_a_project_says_what_and_where() {
         assert!(right, "no {code} with `{words}` in\n{faults}");
     }
     let seen: BTreeMap<&str, ()> = cases.iter().map(|(code, ..)| (*code, ())).collect();
-    let elsewhere = ["R0104", "R0116", "R0117"];
+    let elsewhere = ["R0104", "R0116", "R0117", "R0122"];
     for (code, _) in project::CODES {
         assert!(seen.contains_key(code) || elsewhere.contains(code), "no case for {code}");
     }

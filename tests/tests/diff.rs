@@ -35,21 +35,33 @@ fn what_changed_is_told_by_types_and_code() {
 #[test]
 fn what_breaks_the_class_asked_for_is_refused() {
     let world = world();
-    for version in ["pingpong/v1", "pingpong/v2"] {
-        world.build(version);
-    }
-    let v2 = world.build("pingpong/v2").to_string_lossy().into_owned();
-    let v3 = world.build("pingpong/v3").to_string_lossy().into_owned();
-    let refused = world.run(&["diff", &v2, &v3]);
-    refused.refused("what class `state` promises is broken in 1 place");
-    let json = world.run(&["diff", &v2, &v3, "--json"]).expect(1).json();
+    let [v1, v2, v3] = ["v1", "v2", "v3"]
+        .map(|version| world.build(&format!("pingpong/{version}")).to_string_lossy().into_owned());
+    // Version 3 comes from version 2, whose clients its migration answers, and says nothing to those of version 1.
+    let json = world.run(&["diff", &v2, &v3, "--strict", "state", "--json"]).expect(0).json();
+    assert_eq!((&json["breaches"], &json["strict"]), (&0.into(), &"state".into()));
+    let said = json["apps"][1]["machines"][0]["said"].as_array().expect("what its migration says");
+    assert!(said.contains(&"lower U019 Output.Stats.seen".into()), "{said:?}");
+    let refused = world.run(&["diff", &v3, &v2, "--strict", "state"]);
+    refused.refused("what class `state` promises is broken in ");
+    let json = world.run(&["diff", &v3, &v2, "--json"]).expect(0).json();
+    assert_eq!(json["strict"], serde_json::Value::Null);
+    assert!(
+        world
+            .run(&["diff", &v1, &v3])
+            .expect(0)
+            .stderr
+            .contains("note: what the newer release asks for is broken")
+    );
+    let json = world.run(&["diff", &v3, &v2, "--strict", "state", "--json"]).expect(1).json();
     let details = &json["error"]["details"];
-    assert_eq!((&details["breaches"], &details["strict"]), (&1.into(), &"state".into()));
+    assert_eq!(details["strict"], "state");
+    // Back from version 3, without an edge: the state loses what version 2 has no field for.
     let pong = &details["apps"][1];
     assert_eq!(pong["bump"]["needed"], "major");
     let breach = &pong["breaches"][0];
-    assert_eq!((&breach["arrow"], &breach["change"]["rule"]), (&"lower".into(), &"U019".into()));
-    assert_eq!(breach["change"]["path"], "Output.Stats.seen");
+    assert_eq!((&breach["arrow"], &breach["change"]["rule"]), (&"up".into(), &"U019".into()));
+    assert_eq!(breach["change"]["path"], "State.even");
     assert!(breach["mend"].as_str().is_some_and(|mend| !mend.is_empty()));
     world
         .run(&["diff", &v2, &v3, "--strict", "loose"])

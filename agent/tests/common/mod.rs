@@ -81,6 +81,7 @@ pub fn make(
                 supervision: Supervision { strategy: Strategy::OneForOne, intensity: None },
                 machines: vec![resolved],
                 waivers: vec![],
+                strictness: None,
             }),
         }
         modules.insert(address, (module, machine));
@@ -109,7 +110,7 @@ pub fn make(
                 let digest = encode::digest(&module);
                 edge_code.insert(digest, verified(&module).into_edge().expect("an edge"));
                 let (machine, from, to) = (address.clone(), old.digest(), to.digest());
-                edges.push(ResolvedEdge { machine, from, to, digest });
+                edges.push(ResolvedEdge { machine, from, to, digest, said: vec![] });
                 digest
             });
             let from = old.map(VerifiedMachine::digest);
@@ -136,6 +137,7 @@ pub fn make(
         name: "test".parse().expect("a name"),
         version: version.parse().expect("a version"),
         api_default: None,
+        strictness: Default::default(),
         apps,
         links,
         edges,

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use camshaft_cam::digest::Digest;
 use camshaft_releases::project::{Built, LOCK_PATH, Locking};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::files;
 use crate::project::{Project, default_out};
+use crate::render::to_json;
 use crate::talk::Talk;
 
 /// Arguments of `build`.
@@ -39,6 +41,11 @@ pub struct Written {
     predecessors: Vec<String>,
     /// Why upgrades to it are not certified in advance.
     checked: Vec<String>,
+    /// What is no fault and worth looking at.
+    warnings: Vec<Value>,
+    /// The same, a line each.
+    #[serde(skip)]
+    pub warned: Vec<String>,
     /// True when the lock was written anew.
     pub lock_changed: bool,
 }
@@ -50,6 +57,9 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let written = talk.while_waiting("building", || build(&args.path, &out, locking))?;
     for reason in &written.checked {
         talk.note(format!("note: tried on the live state, not certified in advance: {reason}"));
+    }
+    for warning in &written.warned {
+        talk.note(warning);
     }
     if written.lock_changed {
         talk.note(format!("note: {LOCK_PATH} was brought up to date; commit it"));
@@ -83,6 +93,8 @@ pub fn write(built: &Built, project: &Project, root: &Path, out: &Path) -> Resul
         bytes: built.packed.bytes.len(),
         predecessors: resolved.predecessors.iter().map(|one| one.version.to_string()).collect(),
         checked: built.checked.clone(),
+        warnings: built.warnings.iter().map(to_json).collect(),
+        warned: super::check::warnings(built),
         lock_changed,
     })
 }

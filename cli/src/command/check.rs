@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use camshaft_releases::project::Locking;
+use camshaft_cam::diagnostic::Diagnostic;
+use camshaft_releases::project::{Built, Locking};
 
 use crate::failure::Failure;
 use crate::project::{Project, default_out};
-use crate::render::counted;
+use crate::render::{counted, to_json};
 use crate::talk::Talk;
 
 /// Arguments of `check`.
@@ -36,6 +37,9 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     for reason in &built.checked {
         talk.note(format!("note: tried on the live state, not certified in advance: {reason}"));
     }
+    for warning in warnings(&built) {
+        talk.note(warning);
+    }
     let machines = resolved.machines().count();
     let document = serde_json::json!({
         "name": resolved.name.to_string(),
@@ -43,6 +47,7 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         "machines": machines,
         "predecessors": resolved.predecessors.iter().map(|one| one.version.to_string()).collect::<Vec<_>>(),
         "checked": built.checked,
+        "warnings": built.warnings.iter().map(to_json).collect::<Vec<_>>(),
     });
     let line = format!(
         "{} {}: {}, {}, no faults",
@@ -53,4 +58,13 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     );
     talk.result(&document, line);
     Ok(())
+}
+
+/// Returns what is no fault and worth looking at, a line each.
+pub fn warnings(built: &Built) -> Vec<String> {
+    let line = |warning: &Diagnostic| {
+        let help = warning.help.iter().map(|help| format!("; {help}"));
+        [format!("warning: {}", warning.one_line())].into_iter().chain(help).collect()
+    };
+    built.warnings.iter().map(line).collect()
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use camshaft_cam::derive::{
     Change, Comparison, DownClass, Effect, InputChange, OutletWhat, Strictness, Verdict,
 };
+use camshaft_manifests::appup::Waiver;
 use camshaft_releases::OpenedRelease;
 use camshaft_releases::diff::{AppDiff, Bump, Diff, MachineChange, MachineDiff, diff};
-use camshaft_releases::project::Locking;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -27,14 +27,14 @@ pub struct Args {
     #[arg(default_value = ".")]
     new: PathBuf,
 
-    /// What has to hold between the two; exit 1 where it does not
-    #[arg(long, value_name = "CLASS", value_parser = strictness, default_value = "state")]
-    strict: Strictness,
+    /// What has to hold between the two; exit 1 where it does not [default: what the newer release
+    /// asks for, and exit 0 whatever holds]
+    #[arg(long, value_name = "CLASS", value_parser = strictness)]
+    strict: Option<Strictness>,
 }
 
 fn strictness(word: &str) -> Result<Strictness, String> {
-    let found = Strictness::ALL.into_iter().find(|class| class.word() == word);
-    found.ok_or_else(|| {
+    Strictness::of_word(word).ok_or_else(|| {
         let words: Vec<&str> = Strictness::ALL.into_iter().map(Strictness::word).collect();
         format!("`{word}` is none of {}", words.join(", "))
     })
@@ -47,13 +47,20 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let found = diff(&old, &new);
     let report = Report { diff: &found, strict: args.strict, marks: Marks::new(colour_out() && !talk.json) };
     let count = report.breaches();
-    if count == 0 || !talk.json {
+    let asked = args.strict.filter(|_| count > 0);
+    if asked.is_none() || !talk.json {
         talk.result(&report.to_json(), report.to_text());
     }
-    if count == 0 {
+    let Some(class) = asked else {
+        if count > 0 {
+            talk.note(format!(
+                "note: what the newer release asks for is broken in {}",
+                counted(count, "place")
+            ));
+        }
         return Ok(());
-    }
-    let message = format!("what class `{}` promises is broken in {}", args.strict, counted(count, "place"));
+    };
+    let message = format!("what class `{class}` promises is broken in {}", counted(count, "place"));
     let hint = "mend them, set a rule aside under [[waive]] in appup.toml with its reason, or ask for less with --strict";
     Err(Failure::refused(message, hint).details(&report.to_json()))
 }
@@ -65,7 +72,7 @@ fn newer(path: &Path, talk: &mut Talk) -> Result<OpenedRelease, Failure> {
     }
     let out = default_out(path);
     let built = talk.while_waiting("building", || {
-        Project::read(path, &out).and_then(|project| project.build(path, &out, Locking::Update))
+        Project::read(path, &out).and_then(|project| project.build_unjudged(path, &out))
     })?;
     Ok(built.release)
 }
@@ -94,13 +101,18 @@ impl Marks {
 
 struct Report<'d> {
     diff: &'d Diff,
-    strict: Strictness,
+    /// The class that was asked for; each application's own when none was.
+    strict: Option<Strictness>,
     marks: Marks,
 }
 
 impl Report<'_> {
+    fn strict(&self, app: &AppDiff) -> Strictness {
+        self.strict.unwrap_or(app.strictness)
+    }
+
     fn breaches(&self) -> usize {
-        self.diff.apps.iter().map(|app| app.breaches(self.strict).len()).sum()
+        self.diff.apps.iter().map(|app| app.breaches(self.strict(app)).len()).sum()
     }
 
     fn to_text(&self) -> String {
@@ -143,8 +155,8 @@ impl Report<'_> {
         for machine in &app.machines {
             self.machine(app, machine, text);
         }
-        for (rule, reason) in &app.waivers {
-            self.line(text, 1, ' ', &format!("{rule} is set aside: {reason}"));
+        for waiver in &app.waivers {
+            self.line(text, 1, ' ', &format!("{} is set aside: {}", waiver.subject(), waiver.reason));
         }
     }
 
@@ -154,7 +166,9 @@ impl Report<'_> {
             MachineChange::Added => return self.line(text, 1, '+', &format!("machine {name}")),
             MachineChange::Removed => return self.line(text, 1, '-', &format!("machine {name}")),
             MachineChange::Same => return self.line(text, 1, ' ', &format!("machine {name}: the same")),
-            MachineChange::Changed { comparison, edge, not_certified } => (comparison, edge, not_certified),
+            MachineChange::Changed { comparison, edge, not_certified, .. } => {
+                (comparison, edge, not_certified)
+            }
         };
         let states = match (comparison.up.changes.is_empty(), comparison.is_zero_touch()) {
             (true, _) => "states as they were".to_owned(),
@@ -162,9 +176,9 @@ impl Report<'_> {
             (false, false) => format!("states made anew, {}", down(comparison.down_class(), edge.is_some())),
         };
         self.line(text, 1, '~', &format!("machine {name}: {states}"));
-        let breaches = machine.breaches(self.strict);
+        let breaches = app.breaches(self.strict(app));
         let broken = |change: &Change| {
-            !app.waives(&change.rule.to_string()) && breaches.iter().any(|breach| breach.change == *change)
+            breaches.iter().any(|(of, breach)| **of == machine.address && breach.change == *change)
         };
         let verdict = |text: &mut String, depth: usize, verdict: &Verdict| {
             for change in &verdict.changes {
@@ -241,7 +255,7 @@ impl Report<'_> {
         json!({
             "before": release(&self.diff.before),
             "after": release(&self.diff.after),
-            "strict": self.strict.word(),
+            "strict": self.strict.map(Strictness::word),
             "breaches": self.breaches(),
             "apps": self.diff.apps.iter().map(|app| self.app_to_json(app)).collect::<Vec<_>>(),
         })
@@ -252,21 +266,29 @@ impl Report<'_> {
             let version: Option<&camshaft_manifests::Version> = version.as_ref();
             version.map(ToString::to_string)
         };
-        let breaches = app.breaches(self.strict).into_iter().map(|(machine, breach)| {
+        let breaches = app.breaches(self.strict(app)).into_iter().map(|(machine, breach)| {
             json!({
                 "machine": machine.to_string(), "arrow": breach.arrow.word(), "class": breach.class.word(),
                 "change": change_to_json(&breach.change), "mend": breach.change.rule.text().mend,
             })
         });
         json!({
-            "name": app.name.to_string(),
+            "name": app.name.to_string(), "strictness": app.strictness.word(),
             "before": version(&app.before), "after": version(&app.after),
             "bump": { "needed": app.bump_needed().to_string(), "found": app.bump_found().map(|bump| bump.to_string()) },
             "machines": app.machines.iter().map(machine_to_json).collect::<Vec<_>>(),
             "breaches": breaches.collect::<Vec<_>>(),
-            "waivers": app.waivers.iter().map(|(rule, reason)| json!({ "rule": rule, "reason": reason })).collect::<Vec<_>>(),
+            "waivers": app.waivers.iter().map(waiver_to_json).collect::<Vec<_>>(),
         })
     }
+}
+
+fn waiver_to_json(waiver: &Waiver) -> Value {
+    let (machine, from) = (waiver.machine.as_ref(), waiver.from.as_ref());
+    json!({
+        "rule": waiver.rule, "reason": waiver.reason,
+        "machine": machine.map(ToString::to_string), "from": from.map(ToString::to_string),
+    })
 }
 
 /// Says how states find their way down.
@@ -307,11 +329,12 @@ fn machine_to_json(machine: &MachineDiff) -> Value {
         MachineChange::Added => json!({ "name": name, "what": "added" }),
         MachineChange::Removed => json!({ "name": name, "what": "removed" }),
         MachineChange::Same => json!({ "name": name, "what": "same" }),
-        MachineChange::Changed { comparison, edge, not_certified } => {
+        MachineChange::Changed { comparison, edge, said, not_certified } => {
             let mut document = comparison_to_json(comparison);
             document["name"] = name.into();
             document["what"] = "changed".into();
             document["edge"] = json!(edge);
+            document["said"] = json!(said);
             document["certified"] = json!(edge.is_some() && not_certified.is_none());
             document["not_certified"] = json!(not_certified);
             document

@@ -337,6 +337,21 @@ fn an_edge_that_does_not_fit() {
     let built = second();
     let error = refused(&built, |parts| parts.release.edges[0].from = Digest::of(b"?"));
     assert_eq!(unfit(error), "an edge of stock/stock: it does not lead where the release says");
+    // An edge that is one in itself, from a machine that was never released.
+    let stranger = Digest::of(b"never released");
+    let error = refused(&built, |parts| {
+        let named = parts.release.edges[0].clone();
+        let mut module = decode(&parts.take(&edge_path(named.digest))).expect("it was built");
+        let Entry::Edge(edge) = &mut module.entry else { unreachable!("it is an edge") };
+        edge.from = stranger;
+        let digest = verify(module.clone()).expect("well typed in itself").digest();
+        parts.put(&edge_path(digest), encode(&module));
+        parts.release.edges[0] = resolved::ResolvedEdge { from: stranger, digest, ..named };
+    });
+    assert_eq!(
+        unfit(error),
+        format!("an edge of stock/stock: it begins at {stranger}, which no predecessor has")
+    );
     // The edge of another machine that only says that it leads here.
     let error = refused(&built, |parts| {
         let named = parts.release.edges[0].clone();

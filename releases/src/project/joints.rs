@@ -163,8 +163,8 @@ fn edge(
             fault.help("give the machine another name; the old one is removed with its instances kept"),
         ]);
     }
-    let edge = compile::edge_with(old, &new.verified, migration, modules);
-    let module = edge.map_err(|faults| match migration {
+    let edge = compile::edge_and_said(old, &new.verified, migration, modules);
+    let (module, said) = edge.map_err(|faults| match migration {
         Some(_) => faults,
         // Without a migration there is no text to point at: the new machine has to do.
         None => faults.into_iter().map(|fault| relocated(fault, new, address, version)).collect(),
@@ -181,6 +181,7 @@ fn edge(
                 from: old.digest(),
                 to: new.verified.digest(),
                 digest: edge.digest(),
+                said,
             };
             let checked = reason.map(|reason| format!("{address} from {version}: {reason}"));
             Ok(EdgeOf { resolved, module: edge.module().clone(), checked })

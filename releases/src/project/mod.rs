@@ -4,11 +4,13 @@
 //! reported at once; a later stage begins only when the ones before it found none.
 //!
 //! The stages: documents ([`documents`]), dependency order ([`order`]), type modules ([`modules`]), machines ([`machines`]),
-//! links and edges ([`joints`]), configuration, the resolved release, relups, the bundle. What
+//! links and edges ([`joints`]), configuration, the resolved release, relups, the bundle, the judgement
+//! beside the predecessors ([`judge`]). What
 //! was built is opened again as a stranger would, so that no bundle leaves that a node refuses.
 
 mod documents;
 mod joints;
+mod judge;
 mod machines;
 mod modules;
 mod order;
@@ -59,6 +61,13 @@ pub const CODES: &[(&str, &str)] = &[
     ("R0116", "a release that is too large for a bundle"),
     ("R0117", "a predecessor of another name or version than was asked for"),
     ("R0118", "a type module in a file that has not its name, or not directly in `types/`"),
+    (
+        "R0119",
+        "a change that breaks the class of strictness that the release asks for, and that nobody set aside",
+    ),
+    ("R0120", "an application whose version grew less than what changed in it asks for"),
+    ("R0121", "a release whose version grew less than what changed in its applications asks for"),
+    ("R0122", "a waiver that sets nothing aside; a warning"),
 ];
 
 /// The files of a project, by their paths from its root with `/` between the parts.
@@ -88,6 +97,18 @@ pub struct Built {
     /// Why upgrades to it are not certified in advance: machine, version, reason. Empty when
     /// none can fail.
     pub checked: Vec<String>,
+    /// What is no fault, and worth looking at.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What was made on the way to a bundle, for those who judge it.
+struct Made {
+    source: Source,
+    manifest: ReleaseManifest,
+    apps: Vec<App>,
+    compiled: BTreeMap<(AppName, MachineName), Compiled>,
+    found: Vec<OpenedRelease>,
+    built: Built,
 }
 
 impl Built {
@@ -116,12 +137,28 @@ pub fn check(files: &Files, find: Find<'_>, locking: Locking) -> Result<(), Vec<
     build(files, find, locking).map(|_| ())
 }
 
-/// Builds a project.
+/// Builds a project, and holds it against what it promises to its predecessors' states and clients.
 ///
 /// # Errors
 ///
 /// All faults of the first stage that has any.
 pub fn build(files: &Files, find: Find<'_>, locking: Locking) -> Result<Built, Vec<Diagnostic>> {
+    let made = make(files, find, locking)?;
+    let warnings = judge::judge(&made)?;
+    Ok(Built { warnings, ..made.built })
+}
+
+/// Builds a project, and asks neither whether it keeps its promises nor how much its versions grew:
+/// for those who tell what it breaks.
+///
+/// # Errors
+///
+/// All faults of the first stage that has any.
+pub fn build_unjudged(files: &Files, find: Find<'_>, locking: Locking) -> Result<Built, Vec<Diagnostic>> {
+    make(files, find, locking).map(|made| made.built)
+}
+
+fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Diagnostic>> {
     let (source, manifest) = documents::release(files)?;
     let apps = order::sorted(&source, documents::apps(files, &source, &manifest)?)?;
     let (found, lock) = locked(files, &source, &manifest, find, locking)?;
@@ -152,6 +189,7 @@ pub fn build(files: &Files, find: Find<'_>, locking: Locking) -> Result<Built, V
             })
             .collect(),
         waivers: app.appup.as_ref().map(|appup| appup.waivers.clone()).unwrap_or_default(),
+        strictness: app.manifest.strictness,
     };
     let mut predecessors: Vec<Predecessor> = found
         .iter()
@@ -166,6 +204,7 @@ pub fn build(files: &Files, find: Find<'_>, locking: Locking) -> Result<Built, V
         name: manifest.name.clone(),
         version: manifest.version.clone(),
         api_default: manifest.api_default.clone(),
+        strictness: manifest.strictness,
         apps: apps.iter().map(resolved_app).collect(),
         links: links.iter().map(|link| link.resolved.clone()).collect(),
         edges: edges.iter().map(|edge| edge.resolved.clone()).collect(),
@@ -193,7 +232,8 @@ pub fn build(files: &Files, find: Find<'_>, locking: Locking) -> Result<Built, V
         vec![at(&source, "R0116", "name", format!("the bundle that was built cannot be opened: {error}"), "")]
     })?;
     let checked = edges.into_iter().filter_map(|edge| edge.checked).collect();
-    Ok(Built { release, packed, lock: lock::write(&lock), checked })
+    let built = Built { release, packed, lock: lock::write(&lock), checked, warnings: vec![] };
+    Ok(Made { source, manifest, apps, compiled, found, built })
 }
 
 fn pack(

@@ -115,6 +115,7 @@ impl Place {
             machines,
             tests: tests.count,
             checked: built.checked,
+            warnings: written.warned,
             lock: written.lock_changed.then_some(built.lock),
         })
     }

@@ -89,6 +89,8 @@ pub struct Clean {
     pub tests: usize,
     /// Why upgrades to it are not certified in advance.
     pub checked: Vec<String>,
+    /// What is no fault and worth looking at.
+    pub warnings: Vec<String>,
     /// The lock, when it was written anew.
     pub lock: Option<String>,
 }
@@ -161,6 +163,9 @@ impl Round {
         for reason in &clean.checked {
             let _ = writeln!(text, "  tried on the live state, not certified in advance: {reason}");
         }
+        for warning in &clean.warnings {
+            let _ = writeln!(text, "  {warning}");
+        }
         if clean.lock.is_some() {
             text.push_str("  camshaft.lock was brought up to date; commit it\n");
         }
@@ -190,6 +195,7 @@ impl Round {
                 object["digest"] = json!(clean.digest);
                 object["tests_passed"] = json!(clean.tests);
                 object["checked"] = json!(clean.checked);
+                object["warnings"] = json!(clean.warnings);
                 object["lock_changed"] = json!(clean.lock.is_some());
                 let changes = clean.changes.as_ref();
                 object["machines"] =
