@@ -416,7 +416,7 @@ pub fn convert(value: &Value, from: &Ty, to: &Ty, edits: &Edits) -> Result<Value
             Ok(Value::some(convert(inner, item, to, edits)?))
         }
         (Kind::Option(_), Kind::Option(_), none) => Ok(none.clone()),
-        (Kind::Secret(_), Kind::Option(item), _) if nests_secretly(from, item) => nowhere(),
+        (Kind::Secret(_), Kind::Option(_), _) if nests_secretly(from) => nowhere(),
         (_, Kind::Option(to), value) => Ok(Value::some(convert(value, from, to, edits)?)),
         (Kind::Option(item), _, Value::Sum(Value::SOME_INDEX, inner)) => convert(inner, item, to, edits),
         (Kind::Option(_), ..) => nowhere(),

@@ -202,9 +202,9 @@ fn is_test_word(before: &[Atom], atom: &Atom) -> bool {
 
 /// Words after which a bracket is an expression of its own.
 fn is_word(atom: &Atom) -> bool {
-    const WORDS: [&str; 23] = [
+    const WORDS: [&str; 24] = [
         "if", "else", "match", "in", "fail", "log", "send", "timer", "after", "cancel", "call", "on", "up",
-        "down", "lift", "unlift", "lower", "raise", "let", "for", "keyed", "secret", "internal",
+        "down", "keep", "lift", "unlift", "lower", "raise", "let", "for", "keyed", "secret", "internal",
     ];
     atom.kind == Kind::Ident && WORDS.contains(&atom.text.as_str())
 }

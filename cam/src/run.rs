@@ -194,7 +194,7 @@ pub enum Effect {
 pub enum EdgeArrow {
     /// `State -> State'`.
     Up,
-    /// `State' -> State`.
+    /// `State' -> State`, or from that and what was kept aside.
     Down,
     /// `Input -> Input'`.
     Lift,
@@ -309,7 +309,38 @@ fn check_invariant(
     }
 }
 
-/// Takes a value along one of the six arrows of an edge.
+/// Returns what is kept aside of an old state on the way up; `None` where the edge keeps nothing.
+///
+/// # Errors
+///
+/// When the arrow traps.
+pub fn edge_keep(edge: &VerifiedEdge, state: &Value, limits: Limits) -> Result<Option<Value>, Trap> {
+    edge.edge().keep.map(|keep| arrow(&edge.0, keep, vec![state.clone()], limits)).transpose()
+}
+
+/// Takes a new state down, with what was kept aside of the old one it came from, if anything.
+///
+/// # Errors
+///
+/// When the arrow traps; a partial one that is not defined for the state traps `guard` or `fail`.
+pub fn edge_down(
+    edge: &VerifiedEdge,
+    state: &Value,
+    kept: Option<&Value>,
+    limits: Limits,
+) -> Result<Value, Trap> {
+    let state = match edge.edge().keep {
+        None => state.clone(),
+        Some(_) => {
+            let kept = kept.map_or_else(Value::none, |kept| Value::some(kept.clone()));
+            Value::product(vec![state.clone(), kept])
+        }
+    };
+    arrow(&edge.0, edge.edge().down, vec![state], limits)
+}
+
+/// Takes a value along one of the six arrows of an edge. Where the edge keeps something aside, `down`
+/// takes the state with an Option of that: see [`edge_down`].
 ///
 /// # Errors
 ///

@@ -21,7 +21,7 @@
 //! | V14 | the body of a function leaves the type that the function promises |
 //! | V15 | EMIT and CTX stand in step functions only, those that `Machine.step` names |
 //! | V16 | a step function is not called, and no other entry point |
-//! | V17 | entry points have the types of the machine; the arrows of an edge agree among themselves |
+//! | V17 | entry points have the types of the machine; the arrows of an edge agree among themselves, and `down` takes what `keep` keeps |
 //! | V18 | the input of a machine is a variant; `internal` and `step` have one item per case |
 //! | V19 | channels and ports have different names, those of an edge too |
 //! | V20 | answers come back as an internal case with the fields `answer: Option(T)` and at most `from: Text` |
@@ -64,6 +64,7 @@ use block::Pass;
 use cost::{Remembered, UNBOUNDED};
 
 pub use ends::{ChannelSide, EdgeEndsError, LinkEndsError};
+pub(crate) use entry::taken_by_down;
 pub use fault::{Fault, Place, RULES, VerifyError};
 pub(crate) use verified::is_invariant_of_steps;
 pub use verified::{Verified, VerifiedEdge, VerifiedLink, VerifiedMachine, VerifiedModule};

@@ -65,6 +65,21 @@ fn down(
     go(edge, EdgeArrow::Down, (to.state(), from.state()), json)
 }
 
+/// Takes a state down with what was kept aside of an old one.
+fn down_with(
+    edge: &VerifiedEdge,
+    from: &VerifiedMachine,
+    to: &VerifiedMachine,
+    json: &str,
+    before: Option<&str>,
+) -> Result<String, Trap> {
+    let state = Value::from_json(json, to.state()).expect("a new state");
+    let before = before.map(|before| Value::from_json(before, from.state()).expect("an old state"));
+    let kept = before.map(|before| run::edge_keep(edge, &before, Limits::MIGRATION).expect("it is kept"));
+    let down = run::edge_down(edge, &state, kept.flatten().as_ref(), Limits::MIGRATION)?;
+    Ok(down.to_json(from.state()))
+}
+
 fn fail(why: &str) -> Result<String, Trap> {
     Err(Trap::Fail(why.into()))
 }
@@ -152,13 +167,89 @@ fn edits_say_what_the_types_do_not() {
         up(&there, &old, &new, r#"{"item":{"qty":4,"old":true},"mood":"Fine"}"#),
         r#"{"item":{"count":4,"unit":"piece"},"mood":"Good"}"#
     );
-    // A dropped field has nothing to come back from, so the way back has to be written.
-    let open = edge(&old, &new, edits).expect_err("`old` has no default");
+    // A dropped field comes back from where it was kept aside.
+    let kept = edge(&old, &new, edits).unwrap_or_else(|errors| panic!("{errors}"));
+    let before = r#"{"item":{"qty":4,"old":true},"mood":"Fine"}"#;
+    let after = up(&kept, &old, &new, before);
+    assert_eq!(down_with(&kept, &old, &new, &after, Some(before)).as_deref(), Ok(before));
+    let later = after.replace('4', "9");
+    let back = before.replace('4', "9");
+    assert_eq!(
+        down_with(&kept, &old, &new, &later, Some(before)).as_deref(),
+        Ok(&*back),
+        "with later writes"
+    );
+    let nothing = fail("nothing was kept aside for the field old, and it has no default");
+    assert_eq!(down_with(&kept, &old, &new, &after, None), nothing, "born later");
+    let other = edits.replace("drop Item.old", "drop Item.old else false");
+    let other = edge(&old, &new, &other).unwrap_or_else(|errors| panic!("{errors}"));
+    let born = down_with(&other, &old, &new, &after, None);
+    assert_eq!(born.as_deref(), Ok(&*before.replace("true", "false")));
+}
+
+#[test]
+fn a_part_of_the_state_is_kept_aside_by_hand() {
+    let old = machine("type State = { text: Text, n: Int }", "{ text: \"\", n: 0 }", None);
+    let new = machine("type State = { n: Int(0..=9) }", "{ n: 0 }", Some(&old));
+    let written = "up (old) = { n: if old.n < 0 { 0 } else if old.n > 9 { 9 } else { old.n } }\n\
+                   keep (old) = (old.text, old.n)\n\
+                   down (new, kept) = match kept { Some((text, n)) => { text, n: if new.n == 9 && n > 9 { n } else { new.n } }, \
+                   None => { text: \"\", n: new.n } }";
+    let edge = edge(&old, &new, written).unwrap_or_else(|errors| panic!("{errors}"));
+    let before = r#"{"text":"a","n":70}"#;
+    let after = up(&edge, &old, &new, before);
+    assert_eq!(after, r#"{"n":9}"#);
+    assert_eq!(down_with(&edge, &old, &new, &after, Some(before)).as_deref(), Ok(before));
+    let later = down_with(&edge, &old, &new, r#"{"n":3}"#, Some(before));
+    assert_eq!(later.as_deref(), Ok(r#"{"text":"a","n":3}"#));
+    assert_eq!(down_with(&edge, &old, &new, r#"{"n":3}"#, None).as_deref(), Ok(r#"{"text":"","n":3}"#));
+}
+
+#[test]
+fn a_written_down_may_take_what_a_derived_up_keeps() {
+    let old = machine("type State = { a: Int, gone: Int }", "{ a: 1, gone: 2 }", None);
+    let new = machine("type State = { a: Int }", "{ a: 1 }", Some(&old));
+    let written = "drop State.gone\ndown (new, kept) = { a: new.a, gone: match kept { Some(k) => k.gone, None => new.a } }";
+    let edge = edge(&old, &new, written).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(
+        down_with(&edge, &old, &new, r#"{"a":5}"#, Some(r#"{"a":1,"gone":7}"#)).as_deref(),
+        Ok(r#"{"a":5,"gone":7}"#)
+    );
+    assert_eq!(down_with(&edge, &old, &new, r#"{"a":5}"#, None).as_deref(), Ok(r#"{"a":5,"gone":5}"#));
+}
+
+#[test]
+fn a_part_that_becomes_another_by_itself_need_not_be_written() {
+    let old = machine(
+        "type Item = { n: Int }\ntype State = { items: Map(Text, Item), total: Text }",
+        "{ items: [:], total: \"\" }",
+        None,
+    );
+    let new = machine(
+        "type Item = { n: Int, note: Option(Text) = None }\ntype State = { items: Map(Text, Item), total: Int }",
+        "{ items: [:], total: 0 }",
+        Some(&old),
+    );
+    let written = "up (old) = { items: derived(old.items), total: old.total.parse().or(0) }\n\
+                   down (new) = { total: new.total.show(), items: new.items.map((_, item) -> { n: item.n }) }";
+    let edge = edge(&old, &new, written).unwrap_or_else(|errors| panic!("{errors}"));
+    let after = up(&edge, &old, &new, r#"{"items":{"a":{"n":1}},"total":"12"}"#);
+    assert_eq!(after, r#"{"items":{"a":{"n":1,"note":null}},"total":12}"#);
+}
+
+#[test]
+fn below_a_list_a_dropped_field_has_to_be_made_up() {
+    let old = machine("type Item = { n: Int, note: Text }\ntype State = List(Item)", "[]", None);
+    let new = machine("type Item = { n: Int }\ntype State = List(Item)", "[]", Some(&old));
+    let open = edge(&old, &new, "drop Item.note").expect_err("nothing is kept below a list");
     assert!(
         open.starts_with("E0402")
-            && open.contains("State.item.old: the field is gone, and the old version has no default for it"),
+            && open.contains("State[..].note: was dropped where nothing can be kept aside"),
         "{open}"
     );
+    let edge = edge(&old, &new, "drop Item.note else \"-\"").unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(edge.edge().keep, None);
+    assert_eq!(down(&edge, &old, &new, r#"[{"n":1}]"#).as_deref(), Ok(r#"[{"n":1,"note":"-"}]"#));
 }
 
 #[test]
@@ -212,6 +303,27 @@ fn every_fault_of_a_migration_says_what_is_open() {
         ("lift Goo => Go", "E0208", "did you mean `Go`?"),
         ("add Input.Go = 1", "E0405", "`add` is for fields of records"),
         ("drop State", "E0405", "an edit names a type and a member of it"),
+        ("drop Input.Go", "E0405", "`drop` is for fields of records"),
+        ("drop State.gone else \"\"", "E0210", "expected Int, found Text"),
+        ("drop State.gone else ?", "E0407", "a hole is open: here belongs an Int"),
+        ("add State.b = ?", "E0407", "a hole is open: here belongs a Text"),
+        ("up (old) = ?", "E0407", "a hole is open: here belongs a State"),
+        ("lift Go => ?", "E0407", "a hole is open: here belongs an Input"),
+        ("fn f(n: Int) -> Int { let x = ?; n }", "E0407", "a hole is open: here belongs a value"),
+        ("keep (old) = 1", "E0409", "what is kept aside is taken by no `down`"),
+        ("keep (old) = 1\ndown (new) = { a: 1, gone: 1 }", "E0409", "write `down (new, kept) = ...`"),
+        (
+            "keep (old) = 1\nkeep (old) = 1\ndown (new, kept) = { a: 1, gone: 1 }",
+            "E0406",
+            "`keep` stands twice",
+        ),
+        ("up (old) = { a: 1, b: derived(old.a) }", "E0408", "an Int does not become a Text by itself"),
+        (
+            "up (old) { let x = derived(old.a); { a: x, b: \"\" } }",
+            "E0408",
+            "it is not known what is to be derived here",
+        ),
+        ("up (old) = { a: derived(), b: \"\" }", "E0214", "`derived` takes 1 argument, here are 0"),
         ("add State.b = 1", "E0210", "expected Text, found Int"),
         ("add State.c = 1", "E0209", "of the new version has no member `c`"),
         ("up (old) = fn", "E0112", "cannot be a name"),
@@ -236,7 +348,12 @@ fn every_fault_of_a_migration_says_what_is_open() {
 #[test]
 fn every_code_of_migrations_stands_in_a_test() {
     let here = include_str!("migrations.rs");
-    let sources = [include_str!("../src/check/migration.rs"), include_str!("../src/compile/mod.rs")];
+    let sources = [
+        include_str!("../src/check/migration.rs"),
+        include_str!("../src/check/expr.rs"),
+        include_str!("../src/check/call.rs"),
+        include_str!("../src/compile/mod.rs"),
+    ];
     let mut codes = std::collections::BTreeSet::new();
     for part in sources.iter().flat_map(|source| source.split("\"E04").skip(1)) {
         codes.insert(format!("E04{}", &part[..2]));

@@ -2,7 +2,10 @@
 //!
 //! `x.f(a)` is `f(x, a)`. A function of the file comes before a standard one of the same name.
 
+use std::sync::Arc;
+
 use super::{Checked, Checker, Reported, article};
+use crate::derive::{Edits, judge};
 use crate::diagnostic::Span;
 use crate::hir::{Expr, ExprKind, Local};
 use crate::standard::{self, On};
@@ -21,6 +24,9 @@ impl Checker<'_> {
         let all: Vec<&ast::Expr> = receiver.into_iter().chain(args).collect();
         if self.is_given(&name.text) {
             return self.given(name, args, expected);
+        }
+        if let (Some(edits), None, "derived") = (self.deriving.clone(), receiver, &*name.text) {
+            return self.derived(edits, name, args, span, expected);
         }
         // A definition of a standard function is made of standard functions alone.
         if !self.within_definition() {
@@ -42,6 +48,36 @@ impl Checker<'_> {
             return Err(self.no_function(name, Some(&subject.ty)));
         }
         self.standard(name, subject, rest, span, expected)
+    }
+
+    /// Checks `derived(x)` in an arrow of a migration: what becomes of a part of the old version by itself.
+    fn derived(
+        &mut self,
+        edits: Arc<Edits>,
+        name: &Name,
+        args: &[ast::Expr],
+        span: &Span,
+        expected: Option<&Ty>,
+    ) -> Checked<Expr> {
+        self.count(name, args.len(), 1, span)?;
+        let value = self.expr(&args[0], None)?;
+        let Some(to) = expected else {
+            let diagnostic = self
+                .diagnostic("E0408", span, "it is not known what is to be derived here", "of which type?")
+                .help("`derived(x)` stands where the type is known: as a field of a record, or an argument");
+            return Err(self.fault(diagnostic));
+        };
+        let verdict = judge(&value.ty, to, &edits, "value");
+        let open: Vec<String> = verdict.problems().chain(verdict.losses()).map(ToString::to_string).collect();
+        if !open.is_empty() {
+            let (from, to) = (self.types.name(&value.ty), self.types.name(to));
+            let message = format!("{} does not become {} by itself", article(&from), article(&to));
+            let diagnostic = self.diagnostic("E0408", span, message, &open[0]).help(open.join("\n"));
+            return Err(self.fault(diagnostic));
+        }
+        let diverges = value.diverges;
+        let kind = ExprKind::Convert(Box::new(value), edits);
+        Ok(Expr { kind, ty: to.clone(), span: span.clone(), diverges })
     }
 
     /// Refuses the name of a function that does not exist, or not on a value of this type.

@@ -194,7 +194,7 @@ fn place(expr: &mut ast::Expr, span: &Span) {
     expr.span = span.clone();
     let all = |exprs: &mut [ast::Expr]| exprs.iter_mut().for_each(|expr| place(expr, span));
     match &mut expr.kind {
-        Ast::Int(_) | Ast::Duration(_) | Ast::Bool(_) | Ast::Var(_) => {}
+        Ast::Int(_) | Ast::Duration(_) | Ast::Bool(_) | Ast::Var(_) | Ast::Hole => {}
         Ast::Text(pieces) => {
             for piece in pieces {
                 if let TextPiece::Expr(expr) = piece {

@@ -52,12 +52,25 @@ impl Checker<'_> {
             Ast::Block(statements, value) => {
                 self.scoped(|checker| checker.block(statements, value.as_deref(), span, expected))
             }
+            Ast::Hole => Err(self.hole(span, expected)),
             Ast::Fail(why) => {
                 let why = self.expr(why, Some(&Ty::text()))?;
                 let ty = expected.cloned().unwrap_or_else(Ty::unit);
                 Ok(Expr { kind: ExprKind::Fail(Box::new(why)), ty, span: span.clone(), diverges: true })
             }
         }
+    }
+
+    /// Refuses a hole, with what belongs into it.
+    fn hole(&mut self, span: &Span, expected: Option<&Ty>) -> Reported {
+        let message = match expected {
+            Some(ty) => format!("a hole is open: here belongs {}", article(&self.types.name(ty))),
+            None => "a hole is open: here belongs a value".to_owned(),
+        };
+        let mut diagnostic = self.diagnostic("E0407", span, message, "to be written");
+        diagnostic.help =
+            expected.filter(|ty| ty.to_string() != self.types.name(ty)).map(|ty| format!("its type is {ty}"));
+        self.fault(diagnostic)
     }
 
     fn text(&mut self, pieces: &[TextPiece], span: &Span) -> Checked<Expr> {

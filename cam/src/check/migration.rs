@@ -8,13 +8,13 @@ use super::machine::types_of;
 use super::modules::{Items, Modules};
 use super::pattern::Pat;
 use super::{Checked, Checker, Reported, listed};
-use crate::derive::{Edits, judge};
+use crate::derive::{Edits, judge, kept};
 use crate::diagnostic::{Diagnostic, Source, Span, did_you_mean};
 use crate::hir::{Decision, Expr, ExprKind, Function, FunctionId, Match};
 use crate::syntax::ast::{self, MigrationFile, MigrationItem};
 use crate::ty::{Kind, Ty};
 use crate::value::Value;
-use crate::verify::VerifiedMachine;
+use crate::verify::{VerifiedMachine, taken_by_down};
 
 /// The arrows that a migration file writes; the others are derived.
 #[derive(Debug, Default)]
@@ -23,8 +23,12 @@ pub struct CheckedMigration {
     pub functions: Vec<(FunctionId, Function)>,
     /// `State -> State'`
     pub up: Option<Function>,
-    /// `State' -> State`
+    /// `State' -> State`; where it takes what was kept aside, `(State', Option(Kept)) -> State`
     pub down: Option<Function>,
+    /// True when `down` takes what was kept aside.
+    pub down_takes_kept: bool,
+    /// `State -> Kept`
+    pub keep: Option<Function>,
     /// `Input -> Input'`
     pub lift: Option<Function>,
     /// `Input' -> Input`
@@ -74,6 +78,16 @@ pub fn check(
     }
 }
 
+/// Returns whether the written `down` names two things, the new state and what was kept aside.
+fn written_down(file: &MigrationFile) -> Option<bool> {
+    file.items.iter().find_map(|item| match item {
+        MigrationItem::Down(pattern, ..) => {
+            Some(matches!(&pattern.kind, ast::PatternKind::Tuple(items) if items.len() == 2))
+        }
+        _ => None,
+    })
+}
+
 type Clause<'f> = (&'f ast::Pattern, &'f ast::Expr);
 
 impl Checker<'_> {
@@ -92,11 +106,16 @@ impl Checker<'_> {
         let back = Arc::new(forth.reversed());
         let (old, new) = (from.state(), to.state());
         let derived = &mut BTreeSet::new();
+        self.deriving = Some(forth.clone());
         let up = self.whole(file, "up", old, new, |item| match item {
             MigrationItem::Up(pattern, body, span) => Some((pattern, body, span)),
             _ => None,
         });
-        let down = self.whole(file, "down", new, old, |item| match item {
+        let keep = self.kept_by(file, old, &forth);
+        let put_aside = kept(old, new, &forth).filter(|_| !matches!(up, Ok(Some(_)))).map(|kept| kept.ty);
+        let (takes, down_takes_kept) = self.taken_by_down(file, new, &keep, put_aside);
+        self.deriving = Some(back.clone());
+        let down = self.whole(file, "down", &takes, old, |item| match item {
             MigrationItem::Down(pattern, body, span) => Some((pattern, body, span)),
             _ => None,
         });
@@ -123,6 +142,8 @@ impl Checker<'_> {
             functions: std::mem::take(&mut self.shared_functions).into_iter().chain(functions?).collect(),
             up: up?,
             down: down?,
+            down_takes_kept,
+            keep: keep?,
             lift: lift?,
             unlift: unlift?,
             lower: lower?,
@@ -144,10 +165,8 @@ impl Checker<'_> {
         for item in &file.items {
             let result = match item {
                 MigrationItem::Rename(path, new, span) => self.rename(path, new, span, from, to, &mut edits),
-                MigrationItem::Drop(path, span) => {
-                    self.member_of(path, span, from, "the old").map(|(ty, label)| {
-                        edits.drops.push((ty, label));
-                    })
+                MigrationItem::Drop(path, other, span) => {
+                    self.dropped(path, other.as_ref(), span, from, &mut edits)
                 }
                 MigrationItem::Add(path, value, span) => self.add(path, value, span, to, &mut edits),
                 _ => Ok(()),
@@ -171,6 +190,74 @@ impl Checker<'_> {
         let (new_ty, after) = self.member_of(&after, span, to, "the new")?;
         edits.renames.push((old_ty, new_ty, before, after));
         Ok(())
+    }
+
+    fn dropped(
+        &mut self,
+        path: &[ast::Name],
+        other: Option<&ast::Expr>,
+        span: &Span,
+        from: &VerifiedMachine,
+        edits: &mut Edits,
+    ) -> Checked<()> {
+        let (ty, label) = self.member_of(path, span, from, "the old")?;
+        let field = ty.as_record().and_then(|record| Some(record.fields[record.index(&label)?].ty.clone()));
+        let Some(field) = field else {
+            let diagnostic = self
+                .diagnostic("E0405", span, "`drop` is for fields of records", "not a field")
+                .help("say what becomes of a case: `up (old) = ...` of a state, `lift Case(x) => ...` of an input");
+            return Err(self.fault(diagnostic));
+        };
+        let other = other.map(|other| self.constant(other, &field)).transpose()?;
+        edits.drops.push((ty, label, other));
+        Ok(())
+    }
+
+    /// Checks what is kept aside. A part of the old state, of any type.
+    fn kept_by(&mut self, file: &MigrationFile, old: &Ty, forth: &Arc<Edits>) -> Checked<Option<Function>> {
+        let mut found = file.items.iter().filter_map(|item| match item {
+            MigrationItem::Keep(pattern, body, span) => Some((pattern, body, span)),
+            _ => None,
+        });
+        let Some((pattern, body, first)) = found.next() else { return Ok(None) };
+        if let Some((_, _, again)) = found.next() {
+            return Err(self.twice("keep", first, again));
+        }
+        if written_down(file) != Some(true) {
+            let diagnostic = self
+                .diagnostic("E0409", first, "what is kept aside is taken by no `down`", "kept for nothing")
+                .help("write `down (new, kept) = ...`; `kept` is an Option, `None` for instances that were born later");
+            return Err(self.fault(diagnostic));
+        }
+        self.deriving = Some(forth.clone());
+        self.scoped(|checker| {
+            let local = checker.fresh();
+            let body = checker.destructure(pattern, local, old, |checker| checker.expr(body, None))?;
+            let result = body.ty.clone();
+            Ok(Some(Function { name: "keep".into(), params: vec![(local, old.clone())], result, body }))
+        })
+    }
+
+    /// Returns what `down` takes: the new state, or that and what was kept aside.
+    fn taken_by_down(
+        &mut self,
+        file: &MigrationFile,
+        new: &Ty,
+        keep: &Checked<Option<Function>>,
+        derived: Option<Ty>,
+    ) -> (Ty, bool) {
+        let kept = match (keep, derived) {
+            (Ok(Some(keep)), _) => Some(keep.result.clone()),
+            // A state that is a pair itself is taken apart.
+            (Ok(None), Some(derived)) if !matches!(new.kind(), Kind::Tuple(_)) => Some(derived),
+            _ => None,
+        };
+        let takes =
+            kept.filter(|_| written_down(file) == Some(true)).and_then(|kept| taken_by_down(new, &kept).ok());
+        match takes {
+            Some(takes) => (takes, true),
+            None => (new.clone(), false),
+        }
     }
 
     fn add(
@@ -247,10 +334,7 @@ impl Checker<'_> {
         let mut found = file.items.iter().filter_map(pick);
         let Some((pattern, body, first)) = found.next() else { return Ok(None) };
         if let Some((_, _, again)) = found.next() {
-            let diagnostic = self
-                .diagnostic("E0406", again, format!("`{name}` stands twice"), "here again")
-                .related(first.clone(), "first here");
-            return Err(self.fault(diagnostic));
+            return Err(self.twice(name, first, again));
         }
         self.scoped(|checker| {
             let local = checker.fresh();
@@ -258,6 +342,13 @@ impl Checker<'_> {
             let params = vec![(local, from.clone())];
             Ok(Some(Function { name: name.into(), params, result: to.clone(), body }))
         })
+    }
+
+    fn twice(&mut self, name: &str, first: &Span, again: &Span) -> Reported {
+        let diagnostic = self
+            .diagnostic("E0406", again, format!("`{name}` stands twice"), "here again")
+            .related(first.clone(), "first here");
+        self.fault(diagnostic)
     }
 
     /// Checks an arrow of which some cases are written, and derives the rest.
@@ -273,6 +364,7 @@ impl Checker<'_> {
         pick: impl Fn(&'f MigrationItem) -> Option<Clause<'f>>,
     ) -> Checked<Option<Function>> {
         let clauses: Vec<Clause<'f>> = file.items.iter().filter_map(pick).collect();
+        self.deriving = Some(edits.clone());
         let Some((first, _)) = clauses.first() else { return Ok(None) };
         let span = first.span.clone();
         let local = self.fresh();

@@ -32,6 +32,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::derive::Edits;
 use crate::diagnostic::{Diagnostic, Source, Span, did_you_mean};
 use crate::hir::{Expr, ExprKind, Function, FunctionId, Local, Unary};
 use crate::syntax::ast;
@@ -94,6 +95,8 @@ pub(crate) struct Checker<'a> {
     definitions: definition::Definitions,
     /// How many such definitions stand within each other here.
     expanded: usize,
+    /// The edits of the arrow that is being checked, for `derived`.
+    deriving: Option<Arc<Edits>>,
     /// The test that is being checked.
     test: Option<Box<test::Testing>>,
     /// The type modules that were checked.
@@ -126,6 +129,7 @@ impl<'a> Checker<'a> {
             definition: None,
             definitions: definition::Definitions::default(),
             expanded: 0,
+            deriving: None,
             test: None,
             modules: BTreeMap::new(),
             shared_types: Vec::new(),

@@ -102,6 +102,7 @@ pub(crate) fn entry_functions(entry: &Entry) -> Vec<FuncIx> {
         Entry::Edge(edge) => [edge.up, edge.down, edge.lift, edge.unlift, edge.lower, edge.raise]
             .into_iter()
             .chain(edge.channels.iter().flat_map(|channel| [channel.up, channel.down]))
+            .chain(edge.keep)
             .collect(),
         Entry::Link(link) => std::iter::once(link.message).chain(link.answer).collect(),
     }
@@ -236,7 +237,7 @@ impl Renumber<'_> {
                     &mut edge.lower,
                     &mut edge.raise,
                 ];
-                for function in arrows.into_iter().chain(channels) {
+                for function in arrows.into_iter().chain(channels).chain(&mut edge.keep) {
                     *function = self.func(*function)?;
                 }
             }

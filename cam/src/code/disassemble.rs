@@ -129,6 +129,7 @@ impl<'m> Listing<'m> {
                     ("lower".to_owned(), edge.lower),
                     ("raise".to_owned(), edge.raise),
                 ];
+                arrows.extend(edge.keep.map(|keep| ("keep".to_owned(), keep)));
                 for channel in &edge.channels {
                     arrows.push((format!("channel {} up", channel.name), channel.up));
                     arrows.push((format!("channel {} down", channel.name), channel.down));

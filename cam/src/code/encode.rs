@@ -320,6 +320,11 @@ fn entry(out: &mut Vec<u8>, entry: &Entry) {
                 index(out, channel.up.0);
                 index(out, channel.down.0);
             }
+            // Left out where nothing is kept aside: such an edge keeps the bytes it had before there
+            // was anything of the kind.
+            if let Some(keep) = edge.keep {
+                index(out, keep.0);
+            }
         }
         Entry::Link(link) => {
             out.push(3);

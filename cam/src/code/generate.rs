@@ -134,6 +134,7 @@ fn module(constants: &[(Ty, Value)], choices: &[u8], names: &[String], kind: u8)
             lower: f(4),
             raise: f(5),
             channels: vec![ChannelEdge { name, up: f(1), down: f(2) }],
+            keep: choices.len().is_multiple_of(3).then_some(f(4)),
         }),
         _ => Entry::Link(Link {
             sender: digest,

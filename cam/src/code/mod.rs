@@ -154,7 +154,7 @@ pub struct Edge {
     pub to: crate::digest::Digest,
     /// `State -> State'`.
     pub up: FuncIx,
-    /// `State' -> State`.
+    /// `State' -> State`; with `keep`, `(State', Option(Kept)) -> State`.
     pub down: FuncIx,
     /// `Input -> Input'`: queued messages and timers on the way up.
     pub lift: FuncIx,
@@ -167,6 +167,9 @@ pub struct Edge {
     /// The channels and ports that both machines have, by name: messages on their way move by
     /// `Message -> Message'` and back.
     pub channels: Vec<ChannelEdge>,
+    /// `State -> Kept`: what `up` leaves out of a state, kept aside for `down`. An instance that was born
+    /// after the upgrade has nothing kept aside, and `down` sees `None`.
+    pub keep: Option<FuncIx>,
 }
 
 /// The arrows of one channel or port of an edge.

@@ -14,12 +14,12 @@ use crate::check::migration::CheckedMigration;
 use crate::check::{machine as check_machine, migration as check_migration};
 use crate::code::build::ModuleBuilder;
 use crate::code::{Answer, Channel, ChannelEdge, Edge, Entry, FuncIx, Machine, Module, Port};
-use crate::derive::{Edits, Effect, Way, arrow, judge, judge_way};
+use crate::derive::{Effect, Way, arrow, down_arrow, judge, judge_state, judge_way, keep_arrow, kept};
 use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::hir::{Function, FunctionId};
 use crate::syntax::{ast, parse_file};
 use crate::ty::Ty;
-use crate::verify::VerifiedMachine;
+use crate::verify::{VerifiedMachine, taken_by_down};
 
 pub use suite::{suite, suite_with};
 
@@ -201,17 +201,36 @@ pub fn edge_and_said(
     let mut builder = ModuleBuilder::new(&name);
     let known = emit_functions(&mut builder, &written.functions);
     let (forth, back) = (&*written.edits, &written.edits.reversed());
-    let mut arrow_of =
-        |name: &str, written: &Option<Function>, from: &Ty, to: &Ty, edits: &Edits| match written {
-            Some(function) => emit::function(&mut builder, &known, function),
-            None => arrow(&mut builder, name, from, to, edits),
+    // What a derived `up` leaves out, a derived `down` puts back.
+    let kept = kept(from.state(), to.state(), forth).filter(|_| written.up.is_none());
+    let kept = kept.and_then(|kept| {
+        let takes = taken_by_down(to.state(), &kept.ty).ok()?;
+        Some((kept, takes))
+    });
+    type Ends<'t> = (&'t Ty, &'t Ty);
+    let arrow_of =
+        |builder: &mut ModuleBuilder, name: &str, written: &Option<Function>, ends: Ends<'_>, edits| {
+            match written {
+                Some(function) => emit::function(builder, &known, function),
+                None => arrow(builder, name, ends.0, ends.1, edits),
+            }
         };
-    let up = arrow_of("up", &written.up, from.state(), to.state(), forth);
-    let down = arrow_of("down", &written.down, to.state(), from.state(), back);
-    let lift = arrow_of("lift", &written.lift, from.input(), to.input(), forth);
-    let unlift = arrow_of("unlift", &written.unlift, to.input(), from.input(), back);
-    let lower = arrow_of("lower", &written.lower, to.output(), from.output(), back);
-    let raise = arrow_of("raise", &written.raise, from.output(), to.output(), forth);
+    let up = arrow_of(&mut builder, "up", &written.up, (from.state(), to.state()), forth);
+    let down = match kept.as_ref().filter(|_| written.down.is_none()) {
+        None => arrow_of(&mut builder, "down", &written.down, (to.state(), from.state()), back),
+        Some((kept, takes)) => down_arrow(&mut builder, to.state(), from.state(), kept, takes, back),
+    };
+    let lift = arrow_of(&mut builder, "lift", &written.lift, (from.input(), to.input()), forth);
+    let unlift = arrow_of(&mut builder, "unlift", &written.unlift, (to.input(), from.input()), back);
+    let lower = arrow_of(&mut builder, "lower", &written.lower, (to.output(), from.output()), back);
+    let raise = arrow_of(&mut builder, "raise", &written.raise, (from.output(), to.output()), forth);
+    let keep = match (&written.keep, &kept) {
+        (Some(keep), _) => Some(emit::function(&mut builder, &known, keep)),
+        (None, Some((kept, _))) if written.down.is_none() || written.down_takes_kept => {
+            Some(keep_arrow(&mut builder, from.state(), kept))
+        }
+        _ => None,
+    };
     let mut channels = Vec::new();
     let kept = from
         .channels()
@@ -227,7 +246,7 @@ pub fn edge_and_said(
     }
     let said = if migration.is_some() { said::said(from, to, &written) } else { vec![] };
     let (from, to) = (from.digest(), to.digest());
-    let edge = Edge { from, to, up, down, lift, unlift, lower, raise, channels };
+    let edge = Edge { from, to, up, down, lift, unlift, lower, raise, channels, keep };
     Ok((finish(builder, Entry::Edge(edge)), said))
 }
 
@@ -250,7 +269,7 @@ fn reasons_not_derivable(
     };
     let (old, new) = (from.state(), to.state());
     if written.up.is_none() {
-        let verdict = judge(old, new, &written.edits, "State");
+        let verdict = judge_state(Way::Forth, old, new, &written.edits);
         if !verdict.is_lossless() {
             let reasons = verdict.problems().map(ToString::to_string);
             let losses = verdict.losses().map(ToString::to_string);
@@ -265,7 +284,12 @@ fn reasons_not_derivable(
     if written.down.is_none() {
         // What is merely new is forgotten on the way back, and a case that the old type lacks
         // fails its guard; a part that nothing can be made of has to be said by a person.
-        let verdict = judge_way(Way::Back, new, old, &written.edits.reversed(), "State");
+        let back = written.edits.reversed();
+        // A written `up` keeps nothing aside.
+        let verdict = match written.up {
+            None => judge_state(Way::Back, new, old, &back),
+            Some(_) => judge_way(Way::Back, new, old, &back, "State"),
+        };
         let open: Vec<String> = verdict
             .changes
             .iter()

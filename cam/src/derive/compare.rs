@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::same::SameCode;
-use super::{Change, Edits, Effect, Rule, Strictness, Verdict, Way, judge_way};
+use super::{Change, Edits, Effect, Rule, Strictness, Verdict, Way, judge_state, judge_way};
 use crate::code::TypeIx;
 use crate::facts::Answers;
 use crate::verify::VerifiedMachine;
@@ -182,8 +182,8 @@ pub fn compare(old: &VerifiedMachine, new: &VerifiedMachine, edits: &Edits) -> C
     let mut same = SameCode::new(old.module(), new.module());
     let back = edits.reversed();
     let init = !same.functions(old.machine().init, new.machine().init);
-    let up = judge_way(Way::Forth, old.state(), new.state(), edits, "State");
-    let down = judge_way(Way::Back, new.state(), old.state(), &back, "State");
+    let up = judge_state(Way::Forth, old.state(), new.state(), edits);
+    let down = judge_state(Way::Back, new.state(), old.state(), &back);
     let [inputs, new_inputs] = inputs(old, new, edits, &back, &mut same);
     // Where states stay as they are, so does what code sees of them.
     let mut same = match up.is_zero_touch() {
@@ -238,7 +238,7 @@ fn inputs(
         let Some(at) = after.index(edits.after(old.input(), new.input(), &case.label)) else {
             let what = "the case has no counterpart".to_owned();
             let change = Change { rule: Rule::CASE_REMOVED, path: root, what, effect: Effect::Partial };
-            let lift = Verdict { changes: vec![change] };
+            let lift = Verdict { changes: vec![change], ..Verdict::default() };
             found.push(InputChange {
                 label,
                 internal,
@@ -304,7 +304,7 @@ fn answers(old: &VerifiedMachine, new: &VerifiedMachine, case: usize, back: &Edi
             change.path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         })
     };
-    Verdict { changes: whole.changes.into_iter().filter(of_part).collect() }
+    Verdict { changes: whole.changes.into_iter().filter(of_part).collect(), ..Verdict::default() }
 }
 
 fn outlets(old: &VerifiedMachine, new: &VerifiedMachine, edits: &Edits, back: &Edits) -> Vec<OutletChange> {
@@ -399,12 +399,21 @@ impl Comparison {
     pub fn down_class(&self) -> DownClass {
         let open = |change: &&Change| change.effect == Effect::Open;
         if self.down.changes.iter().any(|change| open(&change)) {
-            // A field that `up` left out is put back; nothing else can be.
-            let left_out = |change: &Change| self.up.losses().any(|lost| lost.path == change.path);
+            // A field that `up` would leave out can be kept aside and put back; nothing else can be.
+            let left_out = |change: &Change| {
+                let lost = self.up.losses().any(|lost| lost.path == change.path);
+                lost && !self.up.unkept.contains(&change.path)
+            };
             let back = self.down.changes.iter().filter(open).all(left_out);
             return if back { DownClass::D3 } else { DownClass::D4 };
         }
+        // What was lost where nothing can be kept aside does not come back.
+        let lost = |change: &Change| change.rule == Rule::FIELD_REMOVED && change.effect == Effect::Lost;
+        if self.down.changes.iter().any(lost) || !self.up.unkept.is_empty() {
+            return DownClass::D4;
+        }
         match self.down.worst() {
+            _ if self.down.changes.iter().any(|change| change.effect == Effect::Kept) => DownClass::D3,
             Some(Effect::Partial) => DownClass::D2,
             _ if self.up.losses().next().is_some() => DownClass::D3,
             Some(Effect::Lost) => DownClass::D1,
@@ -453,7 +462,7 @@ impl Comparison {
                 let breaks = match change.effect {
                     Effect::Partial | Effect::Open => Some(Strictness::Wire),
                     Effect::Lost => Some(loses),
-                    Effect::Same | Effect::Made => None,
+                    Effect::Same | Effect::Made | Effect::Kept => None,
                 };
                 let history =
                     (change.rule.text().class == Strictness::History).then_some(Strictness::History);

@@ -10,15 +10,18 @@ use crate::value::Value;
 pub struct Edits {
     /// Old type, new type, old label, new label; of a field or a case.
     pub(crate) renames: Vec<(Ty, Ty, Arc<str>, Arc<str>)>,
-    /// Old type and the label of a field that may be left out.
-    pub(crate) drops: Vec<(Ty, Arc<str>)>,
+    /// Old type and the label of a field that may be left out, and what stands in for it on the way
+    /// back where nothing was kept aside.
+    pub(crate) drops: Vec<(Ty, Arc<str>, Option<Value>)>,
     /// New type, the label of a field, and its value where the old type has none.
     pub(crate) adds: Vec<(Ty, Arc<str>, Value)>,
+    /// On the way back, the old type and the label of a field that was left out.
+    pub(crate) returns: Vec<(Ty, Arc<str>)>,
 }
 
 impl Edits {
-    /// Returns the same edits for the way back. What was dropped stays lost, and what was added
-    /// may be left out again.
+    /// Returns the same edits for the way back. What was dropped comes back, as far as it was kept
+    /// aside or something stands in for it, and what was added may be left out again.
     pub fn reversed(&self) -> Edits {
         Edits {
             renames: self
@@ -26,8 +29,13 @@ impl Edits {
                 .iter()
                 .map(|(old, new, before, after)| (new.clone(), old.clone(), after.clone(), before.clone()))
                 .collect(),
-            drops: self.adds.iter().map(|(ty, label, _)| (ty.clone(), label.clone())).collect(),
-            adds: Vec::new(),
+            drops: self.adds.iter().map(|(ty, label, _)| (ty.clone(), label.clone(), None)).collect(),
+            adds: self
+                .drops
+                .iter()
+                .filter_map(|(ty, label, other)| Some((ty.clone(), label.clone(), other.clone()?)))
+                .collect(),
+            returns: self.drops.iter().map(|(ty, label, _)| (ty.clone(), label.clone())).collect(),
         }
     }
 
@@ -47,7 +55,12 @@ impl Edits {
 
     /// Returns true when a field of the old type may be left out.
     pub(crate) fn dropped(&self, from: &Ty, label: &str) -> bool {
-        self.drops.iter().any(|(ty, dropped)| ty == from && &**dropped == label)
+        self.drops.iter().any(|(ty, dropped, _)| ty == from && &**dropped == label)
+    }
+
+    /// Returns true when a field of the old type was left out, on the way back.
+    pub(crate) fn returns(&self, to: &Ty, label: &str) -> bool {
+        self.returns.iter().any(|(ty, returned)| ty == to && &**returned == label)
     }
 
     /// Returns the value of a field that only the new type has.

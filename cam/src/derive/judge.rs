@@ -13,6 +13,8 @@ use crate::value::Value;
 pub struct Verdict {
     /// All that is different, in the order of the types. Empty: they are the same.
     pub changes: Vec<Change>,
+    /// The paths of lost parts that stand where nothing can be kept aside.
+    pub(crate) unkept: Vec<String>,
 }
 
 /// One difference between two types.
@@ -35,6 +37,8 @@ pub enum Effect {
     Same,
     /// Each is made anew, and becomes one of its own.
     Made,
+    /// A part of them is kept aside, or put back from there.
+    Kept,
     /// A part of them is left out.
     Lost,
     /// Some have no counterpart.
@@ -107,14 +111,33 @@ pub fn judge(from: &Ty, to: &Ty, edits: &Edits, root: &str) -> Verdict {
 /// [forth](Way::Forth), `to` on the way [back](Way::Back). Rules are about what changed from old to
 /// new, whichever way values go. `edits` are those of the way.
 pub fn judge_way(way: Way, from: &Ty, to: &Ty, edits: &Edits, root: &str) -> Verdict {
-    let mut judge = Judge { way, edits, verdict: Verdict::default() };
+    let mut judge = Judge { way, edits, keeping: Keeping::Not, verdict: Verdict::default() };
     judge.types(from, to, root);
     judge.verdict
+}
+
+/// Judges the conversion of states, which keeps aside what the migration drops on the way forth, and puts
+/// it back on the way back.
+pub fn judge_state(way: Way, from: &Ty, to: &Ty, edits: &Edits) -> Verdict {
+    let mut judge = Judge { way, edits, keeping: Keeping::Here, verdict: Verdict::default() };
+    judge.types(from, to, "State");
+    judge.verdict
+}
+
+/// Whether what is dropped is kept aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeping {
+    /// These values have nothing that could be kept: inputs, answers, messages.
+    Not,
+    Here,
+    /// There is no name by which it could be found again.
+    NotBelow,
 }
 
 struct Judge<'e> {
     way: Way,
     edits: &'e Edits,
+    keeping: Keeping,
     verdict: Verdict,
 }
 
@@ -122,6 +145,16 @@ impl Judge<'_> {
     fn note(&mut self, rules: [Rule; 2], path: &str, what: impl Into<String>, effect: Effect) {
         let rule = rules[usize::from(self.way == Way::Back)];
         self.verdict.changes.push(Change { rule, path: path.to_owned(), what: what.into(), effect });
+    }
+
+    /// Judges two types below which nothing can be kept aside.
+    fn unnamed(&mut self, from: &Ty, to: &Ty, path: &str) {
+        let keeping = self.keeping;
+        if keeping == Keeping::Here {
+            self.keeping = Keeping::NotBelow;
+        }
+        self.types(from, to, path);
+        self.keeping = keeping;
     }
 
     /// Judges two types. Rules stand in pairs: what the change is when values go forth, and when they
@@ -135,9 +168,9 @@ impl Judge<'_> {
             // What is public may become secret; the other way is for a person to say.
             (_, Kind::Secret(to)) => {
                 self.note([Rule::TO_SECRET, Rule::FROM_SECRET], path, "is a secret now", Effect::Same);
-                self.types(from, to, path);
+                self.unnamed(from, to, path);
             }
-            (Kind::Secret(_), Kind::Option(item)) if nests_secretly(from, item) => {
+            (Kind::Secret(_), Kind::Option(_)) if nests_secretly(from) => {
                 self.nested(from, to, path);
             }
             (Kind::Secret(_), Kind::Option(item)) => self.becomes_option(from, item, path),
@@ -157,15 +190,22 @@ impl Judge<'_> {
             (Kind::Option(item), _) => {
                 let rules = [Rule::OUT_OF_OPTION, Rule::INTO_OPTION];
                 self.note(rules, path, "None has no counterpart", Effect::Partial);
-                self.types(item, to, path);
+                match self.way {
+                    Way::Forth => self.unnamed(item, to, path),
+                    Way::Back => self.types(item, to, path),
+                }
             }
             (Kind::List { item, .. }, Kind::List { item: to_item, .. }) => {
                 self.limit(from, to, path);
-                self.types(item, to_item, &format!("{path}[..]"));
+                self.unnamed(item, to_item, &format!("{path}[..]"));
             }
             (Kind::Map { key, value }, Kind::Map { key: to_key, value: to_value }) => {
                 self.keys(key, to_key, path);
-                self.types(value, to_value, &format!("{path}[..]"));
+                let path = format!("{path}[..]");
+                match key == to_key {
+                    true => self.types(value, to_value, &path),
+                    false => self.unnamed(value, to_value, &path),
+                }
             }
             (Kind::Tuple(items), Kind::Tuple(to_items)) if items.len() == to_items.len() => {
                 for (index, (item, to_item)) in items.iter().zip(to_items).enumerate() {
@@ -207,7 +247,10 @@ impl Judge<'_> {
     fn becomes_option(&mut self, from: &Ty, item: &Ty, path: &str) {
         let rules = [Rule::INTO_OPTION, Rule::OUT_OF_OPTION];
         self.note(rules, path, "becomes `Some`", Effect::Made);
-        self.types(from, item, path);
+        match self.way {
+            Way::Forth => self.types(from, item, path),
+            Way::Back => self.unnamed(from, item, path),
+        }
     }
 
     fn ranges(&mut self, from: &Ty, to: &Ty, path: &str) {
@@ -283,16 +326,18 @@ impl Judge<'_> {
             if to_record.index(self.edits.after(from, to, &field.label)).is_none() {
                 let path = format!("{path}.{}", field.label);
                 let added = [Rule::FIELD_REMOVED, added_rule(field)];
-                match self.edits.dropped(from, &field.label) {
-                    true => self.note(added, &path, "is dropped", Effect::Made),
-                    false => {
-                        let what = match self.way {
-                            Way::Forth => "would be dropped",
-                            Way::Back => "is left out, as the old version does not have it",
-                        };
-                        self.note(added, &path, what, Effect::Lost);
+                let (what, effect) = match (self.edits.dropped(from, &field.label), self.way, self.keeping) {
+                    (true, Way::Forth, Keeping::Here) => ("is dropped, and kept aside", Effect::Kept),
+                    (true, ..) => ("is dropped", Effect::Made),
+                    (false, Way::Forth, _) => ("would be dropped", Effect::Lost),
+                    (false, Way::Back, _) => {
+                        ("is left out, as the old version does not have it", Effect::Lost)
                     }
+                };
+                if self.keeping == Keeping::NotBelow && self.way == Way::Forth {
+                    self.verdict.unkept.push(path.clone());
                 }
+                self.note(added, &path, what, effect);
             }
         }
         let same_members = record.fields.len() == to_record.fields.len() && !renamed;
@@ -304,7 +349,11 @@ impl Judge<'_> {
 
     fn new_field(&mut self, to: &Ty, field: &Field, path: &str) {
         let rules = [added_rule(field), Rule::FIELD_REMOVED];
-        match missing_field(to, field, self.edits) {
+        let missing = missing_field(to, field, self.edits);
+        if self.edits.returns(to, &field.label) && self.keeping != Keeping::Not {
+            return self.returned(field, path, missing, self.edits.added(to, &field.label));
+        }
+        match missing {
             Some(value) => {
                 let what = format!("is new, and starts as {}", value.to_source(&field.ty));
                 self.note(rules, path, what, Effect::Made);
@@ -314,6 +363,30 @@ impl Judge<'_> {
                     Way::Forth => "the field is new and has no default",
                     Way::Back => "the field is gone, and the old version has no default for it",
                 };
+                self.note(rules, path, what, Effect::Open);
+            }
+        }
+    }
+
+    /// Judges a field that was left out on the way forth, on the way back.
+    fn returned(&mut self, field: &Field, path: &str, missing: Option<Value>, said: Option<&Value>) {
+        let rules = [Rule::FIELD_REMOVED; 2];
+        if self.keeping == Keeping::Here {
+            let later = match missing {
+                Some(value) => format!("{} where nothing was", value.to_source(&field.ty)),
+                None => "an instance that was born later has no way back".to_owned(),
+            };
+            let what = format!("is put back from what was kept aside; {later}");
+            return self.note(rules, path, what, Effect::Kept);
+        }
+        match said {
+            Some(value) => {
+                let value = value.to_source(&field.ty);
+                let what = format!("is {value} again, whatever it was: nothing can be kept aside here");
+                self.note(rules, path, what, Effect::Lost);
+            }
+            None => {
+                let what = "was dropped where nothing can be kept aside";
                 self.note(rules, path, what, Effect::Open);
             }
         }

@@ -9,6 +9,7 @@ mod compare;
 mod convert;
 mod edits;
 mod judge;
+mod keep;
 mod link;
 mod rules;
 mod same;
@@ -17,7 +18,8 @@ pub use compare::{Arrow, Breach, Comparison, DownClass, InputChange, OutletChang
 pub(crate) use convert::{convert, nests, nests_secretly};
 pub use edits::Edits;
 pub(crate) use judge::keys_stay;
-pub use judge::{Change, Effect, Verdict, Way, judge, judge_way};
+pub use judge::{Change, Effect, Verdict, Way, judge, judge_state, judge_way};
+pub(crate) use keep::{down_arrow, keep_arrow, kept};
 pub(crate) use link::arrow;
 pub use link::link;
 pub use rules::{RULES, Rule, RuleText, Strictness};

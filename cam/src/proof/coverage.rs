@@ -365,7 +365,11 @@ impl Coverage {
             self.call(expr);
         }
         match &expr.kind {
-            ExprKind::Int(_) | ExprKind::Duration(_) | ExprKind::Bool(_) | ExprKind::Var(_) => {}
+            ExprKind::Int(_)
+            | ExprKind::Duration(_)
+            | ExprKind::Bool(_)
+            | ExprKind::Var(_)
+            | ExprKind::Hole => {}
             ExprKind::Text(pieces) => {
                 for piece in pieces {
                     if let TextPiece::Expr(expr) = piece {
@@ -520,7 +524,8 @@ fn forms(expr: &Expr) -> Vec<&'static str> {
         }
         ExprKind::Block(..) => "block",
         ExprKind::Fail(_) => "fail",
-        ExprKind::Call(..) | ExprKind::Method(..) | ExprKind::Lambda(..) => return vec![],
+        // A hole is in no program that runs.
+        ExprKind::Call(..) | ExprKind::Method(..) | ExprKind::Lambda(..) | ExprKind::Hole => return vec![],
     };
     vec![one]
 }

@@ -244,14 +244,16 @@ pub struct MigrationFile {
 pub enum MigrationItem {
     /// `rename Item.qty to count`
     Rename(Vec<Name>, Name, Span),
-    /// `drop State.legacy`
-    Drop(Vec<Name>, Span),
+    /// `drop State.legacy`, `drop Item.note else expr`
+    Drop(Vec<Name>, Option<Expr>, Span),
     /// `add State.holds = expr`
     Add(Vec<Name>, Expr, Span),
     /// `up (old) = expr`
     Up(Pattern, Expr, Span),
-    /// `down (new) = expr`
+    /// `down (new) = expr`, `down (new, kept) = expr`
     Down(Pattern, Expr, Span),
+    /// `keep (old) = expr`
+    Keep(Pattern, Expr, Span),
     /// `lift Pattern => expr`
     Lift(Pattern, Expr),
     /// `unlift Pattern => expr`
@@ -327,6 +329,8 @@ pub enum ExprKind {
     Block(Vec<Stmt>, Option<Box<Expr>>),
     /// `fail "why"`
     Fail(Box<Expr>),
+    /// `?`: what a person has yet to write.
+    Hole,
 }
 
 /// A piece of a text.

@@ -87,6 +87,8 @@ pub enum Kind {
     Percent,
     #[token("!")]
     Bang,
+    #[token("?")]
+    Question,
     #[token("\"")]
     Quote,
     /// Letters of a text, between its quotes and braces.
@@ -175,6 +177,7 @@ const fn kinds() -> [Kind; Kind::ErrorNode as usize + 1] {
         Slash,
         Percent,
         Bang,
+        Question,
         Quote,
         TextPart,
         Unknown,

@@ -6,7 +6,7 @@ use super::cost::{Cost, UNBOUNDED, Weights};
 use super::fault::{Fault, Place, VerifyError, short};
 use super::{FunctionFacts, TrapKind};
 use crate::code::{Answer, Edge, Entry, FuncIx, Link, Machine, Module, TypeIx};
-use crate::ty::{Kind, Ty};
+use crate::ty::{Kind, Ty, TyError};
 
 fn refuse(fault: Fault) -> VerifyError {
     VerifyError { place: Place::Entry, fault }
@@ -103,8 +103,19 @@ fn reason_unanswerable(module: &Module, machine: &Machine, answer: Option<Answer
 
 /// The arrows of an edge come in pairs of opposite direction.
 fn check_edge(module: &Module, edge: &Edge) -> Result<(), VerifyError> {
+    let (old, new) = arrow(module, "up", edge.up)?;
+    match edge.keep {
+        None => check_signature(module, "down", edge.down, &[new], old)?,
+        Some(keep) => {
+            let (from, kept) = arrow(module, "keep", keep)?;
+            check_signature(module, "keep", keep, &[old], kept)?;
+            debug_assert_eq!(from, old, "the signature was checked");
+            let takes = taken_by_down(new, kept)
+                .map_err(|error| refuse(Fault::Made { op: "down".to_owned(), error }))?;
+            check_signature(module, "down", edge.down, &[&takes], old)?;
+        }
+    }
     let mut pairs = vec![
-        ("up".to_owned(), edge.up, "down".to_owned(), edge.down),
         ("lift".to_owned(), edge.lift, "unlift".to_owned(), edge.unlift),
         ("raise".to_owned(), edge.raise, "lower".to_owned(), edge.lower),
     ];
@@ -121,6 +132,15 @@ fn check_edge(module: &Module, edge: &Edge) -> Result<(), VerifyError> {
         check_signature(module, &back_name, back, &[to], from)?;
     }
     Ok(())
+}
+
+/// Returns what `down` takes where something is kept aside: the new state, and what was kept, if anything.
+///
+/// # Errors
+///
+/// When the type would be too large.
+pub(crate) fn taken_by_down(new: &Ty, kept: &Ty) -> Result<Ty, TyError> {
+    Ty::new(Kind::Tuple(vec![new.clone(), Ty::option(kept.clone())?]))
 }
 
 fn check_link(module: &Module, link: &Link) -> Result<(), VerifyError> {

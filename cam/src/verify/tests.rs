@@ -468,6 +468,26 @@ fn refused() -> Vec<(Module, Fault)> {
                 found: "0 of them".into(),
             },
         ),
+        // A way down from the state alone, where something is kept aside; and what is kept of another state.
+        (
+            edge(&Ty::int(), &Ty::bool(), |edge, builder| {
+                let failing = Block(fail(builder));
+                edge.keep = Some(builder.function("keep", &[Ty::int()], &Ty::text(), failing));
+            }),
+            Fault::Signature {
+                what: "down".into(),
+                expected: "((Bool, Option(Text))) -> Int".into(),
+                found: "(Bool) -> Int".into(),
+            },
+        ),
+        (
+            edge(&Ty::int(), &Ty::bool(), |edge, _| edge.keep = Some(edge.down)),
+            Fault::Signature {
+                what: "keep".into(),
+                expected: "(Int) -> Int".into(),
+                found: "(Bool) -> Int".into(),
+            },
+        ),
         // V18
         (machine(|machine, _| machine.input = machine.state), Fault::PerCase { what: "function" }),
         (machine(|machine, _| machine.internal.push(true)), Fault::PerCase { what: "flag" }),
@@ -574,6 +594,7 @@ fn edge(from: &Ty, to: &Ty, change: impl FnOnce(&mut Edge, &mut ModuleBuilder)) 
         lower: same_output,
         raise: same_output,
         channels: vec![],
+        keep: None,
     };
     change(&mut edge, &mut builder);
     builder.finish(Entry::Edge(edge)).expect("the test uses what the builder gave out")

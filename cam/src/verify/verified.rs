@@ -303,6 +303,13 @@ impl VerifiedEdge {
     }
 }
 
+impl VerifiedEdge {
+    /// Returns the type of what is kept aside of a state on its way up, if anything is.
+    pub fn kept(&self) -> Option<&Ty> {
+        self.edge().keep.map(|keep| self.module().ty(self.module().function(keep).result))
+    }
+}
+
 impl VerifiedLink {
     /// Returns the arrows.
     pub fn link(&self) -> &Link {

@@ -312,6 +312,7 @@ fn change_to_json(change: &Change) -> Value {
     let effect = match change.effect {
         Effect::Same => "same",
         Effect::Made => "made",
+        Effect::Kept => "kept",
         Effect::Lost => "lost",
         Effect::Partial => "partial",
         Effect::Open => "open",

@@ -251,7 +251,11 @@ impl Parts {
             })
         });
         let channels = channels.collect::<Result<_, DecodeError>>()?;
-        Ok(Edge { from, to, up, down, lift, unlift, lower, raise, channels })
+        let keep = match reader.left() {
+            0 => None,
+            _ => Some(self.function_index(reader)?),
+        };
+        Ok(Edge { from, to, up, down, lift, unlift, lower, raise, channels, keep })
     }
 
     /// Reads names. Types that only names use stand here, after those of the code.

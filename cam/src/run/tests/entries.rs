@@ -197,6 +197,7 @@ fn edge() -> VerifiedEdge {
         lower: plus(5),
         raise: plus(6),
         channels: vec![ChannelEdge { name: "billing".into(), up: plus(7), down: plus(8) }],
+        keep: None,
     };
     let module = b.finish(Entry::Edge(edge)).expect("the test names what the builder gave out");
     verified(module).into_edge().expect("it was built as an edge")

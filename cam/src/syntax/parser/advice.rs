@@ -57,7 +57,6 @@ pub(super) fn unknown(letters: &str) -> &'static str {
         }
         "&" => "`and` is written `&&`",
         "#" => "a comment begins with `//`",
-        "?" => "write `match` or `let ... else` to take an Option apart",
         "@" | "$" | "^" | "~" => "the language has no such sign: take it out",
         "\\" => "a backslash stands in texts only; lines go on after an operator",
         "\u{feff}" => "remove the byte order mark at the beginning of the file",
@@ -94,6 +93,9 @@ impl Parser<'_> {
     /// Looks for a slip where two words stand side by side that cannot: the one before may be meant
     /// to begin something, the one that is next to go on with it.
     pub(super) fn slip(&self) -> Option<String> {
+        if self.at(Kind::Question) {
+            return Some("write `match` or `let ... else` to take an Option apart".to_owned());
+        }
         let next = self.next_ident();
         let before = self.tokens[..self.at].iter().rposition(|token| !token.kind.is_trivia());
         let before = before.filter(|index| self.kind(*index) == Kind::Ident && !self.broken());

@@ -179,6 +179,10 @@ impl Parser<'_> {
             }
             Kind::LBrace => return self.braces(),
             Kind::Underscore if self.nth(1) == Kind::Arrow => self.lambda()?,
+            Kind::Question => {
+                self.bump();
+                ExprKind::Hole
+            }
             Kind::Ident => match self.nth_text(0) {
                 "true" | "false" => {
                     let token = self.bump();

@@ -5,8 +5,8 @@ use crate::diagnostic::Span;
 use crate::syntax::ast::{Expr, MigrationFile, MigrationItem, Name, Pattern, Text};
 use crate::syntax::kind::Kind;
 
-const ITEMS: [&str; 12] =
-    ["use", "up", "down", "lift", "unlift", "lower", "raise", "rename", "drop", "add", "fn", "type"];
+const ITEMS: [&str; 13] =
+    ["use", "up", "down", "keep", "lift", "unlift", "lower", "raise", "rename", "drop", "add", "fn", "type"];
 
 impl Parser<'_> {
     pub(super) fn migration(&mut self) -> Parsed<MigrationFile> {
@@ -42,6 +42,10 @@ impl Parser<'_> {
                 let (pattern, body) = self.whole()?;
                 MigrationItem::Down(pattern, body, self.from(start))
             }
+            "keep" => {
+                let (pattern, body) = self.whole()?;
+                MigrationItem::Keep(pattern, body, self.from(start))
+            }
             "rename" => {
                 let path = self.path()?;
                 self.expect_word("to")?;
@@ -53,7 +57,8 @@ impl Parser<'_> {
             }
             "drop" => {
                 let path = self.path()?;
-                MigrationItem::Drop(path, self.from(start))
+                let other = if self.eat_word("else") { Some(self.expr()?) } else { None };
+                MigrationItem::Drop(path, other, self.from(start))
             }
             "add" => {
                 let path = self.path()?;

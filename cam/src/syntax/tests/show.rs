@@ -62,7 +62,9 @@ fn function(decl: &FunctionDecl) -> String {
 fn migration_item(item: &MigrationItem) -> String {
     match item {
         MigrationItem::Rename(of, to, _) => format!("rename {} to {}", path(of), to.text),
-        MigrationItem::Drop(of, _) => format!("drop {}", path(of)),
+        MigrationItem::Drop(of, None, _) => format!("drop {}", path(of)),
+        MigrationItem::Drop(of, Some(other), _) => format!("drop {} else {}", path(of), expr(other)),
+        MigrationItem::Keep(from, body, _) => format!("keep {} = {}", pattern(from), expr(body)),
         MigrationItem::Add(of, value, _) => format!("add {} = {}", path(of), expr(value)),
         MigrationItem::Up(from, body, _) => format!("up {} = {}", pattern(from), expr(body)),
         MigrationItem::Down(from, body, _) => format!("down {} = {}", pattern(from), expr(body)),
@@ -174,6 +176,7 @@ pub(super) fn expr(of: &Expr) -> String {
             format!("do {{ {statements}{value} }}")
         }
         ExprKind::Fail(why) => format!("fail {}", expr(why)),
+        ExprKind::Hole => "?".to_owned(),
     }
 }
 

@@ -145,8 +145,12 @@ fn entry(module: &mut Module, choices: &mut Choices) {
                 &mut edge.lower,
                 &mut edge.raise,
             ];
-            let at = choices.index(arrows.len());
-            *arrows.into_iter().nth(at).expect("it is below their number") = function;
+            match choices.index(arrows.len() + 1) {
+                at if at < arrows.len() => {
+                    *arrows.into_iter().nth(at).expect("it is below their number") = function;
+                }
+                _ => edge.keep = edge.keep.is_none().then_some(function),
+            }
         }
         Entry::Link(link) => link.message = any(choices),
     }

@@ -73,6 +73,7 @@ fn edge_between(
         lower: outputs,
         raise: outputs,
         channels: vec![ChannelEdge { name: "c".into(), up: messages, down: messages }],
+        keep: None,
     };
     change(&mut edge, &mut builder);
     let module = builder.finish(Entry::Edge(edge)).expect("the test uses what the builder gave out");
