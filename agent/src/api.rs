@@ -280,7 +280,7 @@ pub struct TryMachine {
 pub struct TryFailure {
     /// The instance.
     pub instance: String,
-    /// What was tried: `up`, `invariant`, `down`, `round-trip`, `lift`, `unlift`, `answer`, `start`.
+    /// What was tried: `keep`, `up`, `invariant`, `down`, `round-trip`, `lift`, `unlift`, `answer`, `start`.
     pub step: String,
     /// The kind of trap, or `differs` when the way back gives another state.
     pub kind: String,

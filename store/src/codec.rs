@@ -3,14 +3,19 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The format that this version writes, and the only one it reads.
-pub const FORMAT: u8 = 1;
+/// The format that this version writes. It reads all from 1 on.
+///
+/// | format | what is new in it |
+/// |---|---|
+/// | 1 | |
+/// | 2 | an instance has what was kept aside of its state |
+pub const FORMAT: u8 = 2;
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// Written by another version.
-    #[error("format {0} is unknown; this version of camshaft reads format {FORMAT}")]
+    #[error("format {0} is unknown; this version of camshaft reads formats 1 to {FORMAT}")]
     Format(u8),
     /// No bytes.
     #[error("it is empty")]
@@ -29,12 +34,31 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
         .expect("a vector takes all bytes, and our shapes have known lengths")
 }
 
-/// Returns the value of bytes that [`encode`] wrote.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    let (&format, rest) = bytes.split_first().ok_or(CodecError::Empty)?;
-    if format != FORMAT {
-        return Err(CodecError::Format(format));
+/// Returns the format of bytes that [`encode`] wrote, and the bytes of the value.
+fn format(bytes: &[u8]) -> Result<(u8, &[u8]), CodecError> {
+    match bytes.split_first() {
+        None => Err(CodecError::Empty),
+        Some((format @ 1..=FORMAT, rest)) => Ok((*format, rest)),
+        Some((format, _)) => Err(CodecError::Format(*format)),
     }
+}
+
+/// Returns the value of bytes that [`encode`] wrote, of a shape that is the same in all formats.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    whole(format(bytes)?.1)
+}
+
+/// Returns the value of bytes that [`encode`] wrote, of a shape that was another one before the
+/// format `since`.
+pub(crate) fn decode_since<Before: DeserializeOwned, T: DeserializeOwned + From<Before>>(
+    since: u8,
+    bytes: &[u8],
+) -> Result<T, CodecError> {
+    let (format, rest) = format(bytes)?;
+    if format < since { whole::<Before>(rest).map(T::from) } else { whole(rest) }
+}
+
+fn whole<T: DeserializeOwned>(rest: &[u8]) -> Result<T, CodecError> {
     let (value, rest) =
         postcard::take_from_bytes(rest).map_err(|error| CodecError::Garbled(error.to_string()))?;
     if rest.is_empty() { Ok(value) } else { Err(CodecError::Trailing(rest.len())) }

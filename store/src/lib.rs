@@ -23,7 +23,7 @@ pub use record::{
     Control, Direction, Effect, InputRecord, Record, Refusal, ReleaseEntry, Source, Stamp, Verdict,
 };
 pub use snapshot::{
-    BeforeImage, InstanceSnapshot, KeptAnswer, KeptSender, MailOrigin, MailSnapshot, Parked, ParkedItem,
-    Snapshot, Status, TimerSnapshot,
+    AsideSnapshot, BeforeImage, InstanceSnapshot, KeptAnswer, KeptSender, MailOrigin, MailSnapshot, Parked,
+    ParkedItem, Snapshot, Status, TimerSnapshot,
 };
 pub use sqlite::SqliteJournal;

@@ -52,6 +52,56 @@ pub struct InstanceSnapshot {
     pub before: Option<BeforeImage>,
     /// What no arrow accepted.
     pub parked: Vec<Parked>,
+    /// What was kept aside of the state when it went up an edge, for the way down.
+    pub aside: Option<AsideSnapshot>,
+}
+
+/// What was kept aside of a state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AsideSnapshot {
+    /// The digest of the edge that it went up.
+    #[serde(with = "digest_bytes")]
+    pub edge: Digest,
+    /// The canonical bytes of what was kept, in the type that the edge has for it.
+    pub kept: Vec<u8>,
+}
+
+/// An instance in a snapshot of format 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InstanceSnapshot1 {
+    address: String,
+    status: Status,
+    #[serde(with = "digest_bytes")]
+    machine: Digest,
+    seq: u64,
+    life: u64,
+    state: Option<Vec<u8>>,
+    mailbox: Vec<MailSnapshot>,
+    timers: Vec<TimerSnapshot>,
+    timer_generation: u64,
+    kept: Vec<KeptSender>,
+    before: Option<BeforeImage>,
+    parked: Vec<Parked>,
+}
+
+impl From<InstanceSnapshot1> for InstanceSnapshot {
+    fn from(old: InstanceSnapshot1) -> InstanceSnapshot {
+        InstanceSnapshot {
+            address: old.address,
+            status: old.status,
+            machine: old.machine,
+            seq: old.seq,
+            life: old.life,
+            state: old.state,
+            mailbox: old.mailbox,
+            timers: old.timers,
+            timer_generation: old.timer_generation,
+            kept: old.kept,
+            before: old.before,
+            parked: old.parked,
+            aside: None,
+        }
+    }
 }
 
 /// Where an instance stands.
@@ -188,4 +238,38 @@ pub enum ParkedItem {
     Mail(MailSnapshot),
     /// A timer.
     Timer(TimerSnapshot),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{CodecError, FORMAT, decode_since, encode};
+
+    #[test]
+    fn an_instance_of_format_1_is_read_as_it_was() {
+        let old = InstanceSnapshot1 {
+            address: "a/m/k".to_owned(),
+            status: Status::Live,
+            machine: Digest::of(b"m"),
+            seq: 7,
+            life: 1,
+            state: Some(vec![1, 2]),
+            mailbox: vec![],
+            timers: vec![],
+            timer_generation: 3,
+            kept: vec![],
+            before: Some(BeforeImage { machine: Digest::of(b"old"), state: vec![9] }),
+            parked: vec![],
+        };
+        let read = |bytes: &[u8]| decode_since::<InstanceSnapshot1, InstanceSnapshot>(2, bytes);
+        let mut bytes = encode(&old);
+        assert_eq!(bytes[0], FORMAT);
+        bytes[0] = 1;
+        let mut now = InstanceSnapshot::from(old);
+        assert_eq!(read(&bytes), Ok(now.clone()));
+        now.aside = Some(AsideSnapshot { edge: Digest::of(b"edge"), kept: vec![4] });
+        assert_eq!(read(&encode(&now)), Ok(now));
+        bytes[0] = FORMAT + 1;
+        assert_eq!(read(&bytes), Err(CodecError::Format(FORMAT + 1)));
+    }
 }

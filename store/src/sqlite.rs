@@ -13,10 +13,10 @@ use std::path::Path;
 use camshaft_cam::digest::Digest;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::codec::{decode, encode};
+use crate::codec::{CodecError, decode, decode_since, encode};
 use crate::journal::{Journal, StoreError};
 use crate::record::{Control, Record};
-use crate::snapshot::{InstanceSnapshot, Snapshot};
+use crate::snapshot::{InstanceSnapshot, InstanceSnapshot1, Snapshot};
 
 /// The layout of the data folder that this version writes and reads.
 const LAYOUT: i64 = 1;
@@ -153,7 +153,11 @@ fn verify(kind: &str, place: (u64, u64), bytes: &[u8], sum: &[u8]) -> Result<(),
 }
 
 fn decode_as<T: serde::de::DeserializeOwned>(kind: &str, number: u64, bytes: &[u8]) -> Result<T, StoreError> {
-    decode(bytes).map_err(|source| StoreError::Codec { what: format!("{kind} {number}"), source })
+    decode(bytes).map_err(|source| garbled(kind, number, source))
+}
+
+fn garbled(kind: &str, number: u64, source: CodecError) -> StoreError {
+    StoreError::Codec { what: format!("{kind} {number}"), source }
 }
 
 const RECORD: &str = "record";
@@ -299,7 +303,8 @@ impl Journal for SqliteJournal {
             let sum: Vec<u8> = row.get(1).map_err(failed("read a checksum"))?;
             let number = instances.len() as u64 + 1;
             verify(INSTANCE, (position, number), &bytes, &sum)?;
-            instances.push(decode_as(INSTANCE, number, &bytes)?);
+            let instance = decode_since::<InstanceSnapshot1, _>(2, &bytes);
+            instances.push(instance.map_err(|source| garbled(INSTANCE, number, source))?);
         }
         if instances.len() as u64 != count {
             let reason = format!("it has {} instances and says {count}", instances.len());

@@ -2,8 +2,9 @@
 
 use camshaft_cam::digest::Digest;
 use camshaft_store::{
-    Control, Direction, Effect, InputRecord, InstanceSnapshot, Journal, KeptAnswer, KeptSender,
-    MemoryJournal, Record, ReleaseEntry, Snapshot, Source, SqliteJournal, Stamp, Status, StoreError, Verdict,
+    AsideSnapshot, Control, Direction, Effect, InputRecord, InstanceSnapshot, Journal, KeptAnswer,
+    KeptSender, MemoryJournal, Record, ReleaseEntry, Snapshot, Source, SqliteJournal, Stamp, Status,
+    StoreError, Verdict,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -50,6 +51,7 @@ fn control() -> Record {
 
 fn snapshot(position: u64) -> Snapshot {
     let instance = |address: &str| InstanceSnapshot {
+        aside: Some(AsideSnapshot { edge: Digest::of(b"edge"), kept: vec![1] }),
         address: address.to_owned(),
         status: Status::Live,
         machine: Digest::of(b"machine"),

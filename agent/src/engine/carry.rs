@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
-use camshaft_cam::run::{Limits, check_invariants, edge_arrow};
+use camshaft_cam::run::{EdgeArrow, Limits, Trap, check_invariants, edge_arrow, edge_down, edge_keep};
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::VerifiedEdge;
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::{Parked, ParkedItem};
+use camshaft_store::{AsideSnapshot, Parked, ParkedItem};
 
 use super::instance::{Before, Instance, Live, Mail, Origin, State, Timer};
 use super::plan::{Change, Plan, Way};
@@ -119,11 +119,12 @@ fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
                 carried.bytes.1 = live.size;
                 carried.instance.state = State::Live(live);
                 carried.instance.before = None;
+                carried.instance.aside = None;
                 carried.passage = Passage::BeforeImage;
                 return;
             }
-            match moved_state(along, live, instance.seq) {
-                Ok(moved) => {
+            match moved_state(along, live, instance) {
+                Ok((moved, aside)) => {
                     carried.bytes.1 = moved.size;
                     carried.instance.state = State::Live(moved);
                     // Going back, the state from before is the newer machine's: of no use.
@@ -132,6 +133,7 @@ fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
                         ty: along.from.verified.state().clone(),
                         value: live.value.clone(),
                     });
+                    carried.instance.aside = aside;
                     carried.passage = Passage::Edge;
                 }
                 Err(failure) => {
@@ -147,21 +149,51 @@ fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
     }
 }
 
-fn moved_state(along: &Along<'_>, live: &Live, seq: u64) -> Result<Live, Box<TryFailure>> {
-    let from =
-        Subject { along, value: &live.value, ty: along.from.verified.state(), digest: live.digest, seq };
-    let state = edge_arrow(along.edge, along.way.state(), &live.value, Limits::MIGRATION)
-        .map_err(|trap| Box::new(from.failure(along.way.state_word(), kind(&trap), trap.to_string())))?;
+/// Returns the state at the other end of the edge and, on the way up, what is kept aside of it.
+fn moved_state(
+    along: &Along<'_>,
+    live: &Live,
+    instance: &Instance,
+) -> Result<(Live, Option<AsideSnapshot>), Box<TryFailure>> {
+    let (ty, seq) = (along.from.verified.state(), instance.seq);
+    let from = Subject { along, value: &live.value, ty, digest: live.digest, seq };
+    let failed = |word: &str, trap: Trap| Box::new(from.failure(word, kind(&trap), trap.to_string()));
+    let limits = Limits::MIGRATION;
+    let (state, aside) = match along.way {
+        Way::Up => {
+            let kept = edge_keep(along.edge, &live.value, limits).map_err(|trap| failed("keep", trap))?;
+            let up = edge_arrow(along.edge, EdgeArrow::Up, &live.value, limits)
+                .map_err(|trap| failed(along.way.state_word(), trap))?;
+            (up, kept.zip(along.edge.kept()))
+        }
+        Way::Down => {
+            let kept = kept_aside(along, instance);
+            let down = edge_down(along.edge, &live.value, kept.as_ref(), limits)
+                .map_err(|trap| failed(along.way.state_word(), trap))?;
+            (down, None)
+        }
+    };
+    let aside = aside.map(|(kept, ty)| AsideSnapshot { edge: along.edge.digest(), kept: kept.to_binary(ty) });
     check_invariants(&along.to.verified, &state, Limits::MIGRATION)
         .map_err(|trap| Box::new(from.failure("invariant", kind(&trap), trap.to_string())))?;
-    Ok(Live::new(state, along.to.verified.state()))
+    Ok((Live::new(state, along.to.verified.state()), aside))
 }
 
-/// Returns what is wrong with the way back of an instance that was carried over: it must give
-/// exactly the state that it came from.
+/// Returns what was kept aside when the instance went up this edge; nothing if it was born since.
+fn kept_aside(along: &Along<'_>, instance: &Instance) -> Option<Value> {
+    let aside = instance.aside.as_ref().filter(|aside| aside.edge == along.edge.digest())?;
+    let kept = Value::from_binary(&aside.kept, along.edge.kept()?);
+    // Only damage could do this, and the journal has checksums: then there is nothing to put back.
+    kept.inspect_err(
+        |error| tracing::error!(instance = %along.address, %error, "what was kept aside is damaged"),
+    )
+    .ok()
+}
+
+/// Returns what is wrong with the way back of an instance that was carried up: it must give exactly the
+/// state that it came from.
 pub(super) fn check_way_back(
     change: &Change,
-    way: Way,
     address: &InstanceAddress,
     before: &Instance,
     carried: &Carried,
@@ -172,10 +204,11 @@ pub(super) fn check_way_back(
     else {
         return None;
     };
-    let along = Along { way, from, to, edge, address };
+    let along = Along { way: Way::Up, from, to, edge, address };
     let ty = from.verified.state();
     let subject = Subject { along: &along, value: &old.value, ty, digest: old.digest, seq: before.seq };
-    match edge_arrow(edge, way.state_back(), &new.value, Limits::MIGRATION) {
+    let kept = kept_aside(&along, &carried.instance);
+    match edge_down(edge, &new.value, kept.as_ref(), Limits::MIGRATION) {
         Ok(back) if back == old.value => None,
         Ok(back) => {
             let reason = format!("the way back gives {}", short(&back.to_json_redacted(ty)));

@@ -171,6 +171,8 @@ impl Engine {
                 None => {
                     instance.state = State::None;
                     instance.before = None;
+                    // What is born next has nothing of it.
+                    instance.aside = None;
                     for (name, timer) in std::mem::take(&mut instance.timers) {
                         self.timers.remove(&(timer.due_ms, address.clone(), name));
                     }

@@ -7,7 +7,7 @@ use camshaft_cam::digest::Digest;
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::{MailOrigin, MailSnapshot, Parked, TimerSnapshot};
+use camshaft_store::{AsideSnapshot, MailOrigin, MailSnapshot, Parked, TimerSnapshot};
 
 use super::kept::{Identity, Kept};
 use crate::release::MachineCode;
@@ -37,6 +37,8 @@ pub struct Instance {
     pub kept: Arc<Kept>,
     /// The state from before the last switch, while it is still exact.
     pub before: Option<Before>,
+    /// What was kept aside of the state on its way up, for the way down.
+    pub aside: Option<AsideSnapshot>,
     /// What no arrow accepted.
     pub parked: Vec<Parked>,
     /// Rises with every change: two copies with the same number are the same.
@@ -178,6 +180,7 @@ impl Instance {
             timer_generation: 0,
             kept: Arc::default(),
             before: None,
+            aside: None,
             parked: vec![],
             version: 0,
             queued: false,

@@ -24,20 +24,6 @@ pub enum Way {
 }
 
 impl Way {
-    pub(super) fn state(self) -> EdgeArrow {
-        match self {
-            Way::Up => EdgeArrow::Up,
-            Way::Down => EdgeArrow::Down,
-        }
-    }
-
-    pub(super) fn state_back(self) -> EdgeArrow {
-        match self {
-            Way::Up => EdgeArrow::Down,
-            Way::Down => EdgeArrow::Up,
-        }
-    }
-
     pub(super) fn input(self) -> EdgeArrow {
         match self {
             Way::Up => EdgeArrow::Lift,

@@ -51,6 +51,7 @@ impl Instance {
                 state: before.value.to_binary(&before.ty),
             }),
             parked: self.parked.clone(),
+            aside: self.aside.clone(),
         }
     }
 
@@ -103,6 +104,7 @@ impl Instance {
             timer_generation: saved.timer_generation,
             kept: Arc::new(Kept::load(saved.kept)),
             before,
+            aside: saved.aside,
             parked: saved.parked,
             version: 0,
             queued: false,

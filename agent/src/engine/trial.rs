@@ -156,7 +156,7 @@ impl Trial {
             let carried = carry(&self.plan, change, &address, &instance, self.number);
             // Going back, the newer state is given up on purpose.
             let way_back = match self.plan.way {
-                Way::Up => check_way_back(change, self.plan.way, &address, &instance, &carried),
+                Way::Up => check_way_back(change, &address, &instance, &carried),
                 Way::Down => None,
             };
             let tried = Tried { machine, carried, way_back, took_us: micros(start) };
