@@ -38,7 +38,8 @@ pub struct ResolvedRelease {
     pub name: ReleaseName,
     /// The version.
     pub version: Version,
-    /// The version that a client speaks when it does not say.
+    /// The version that a client speaks when it does not say; none stands for the release's own,
+    /// see [`ResolvedRelease::spoken_by_default`].
     pub api_default: Option<Version>,
     /// How much of compatibility with its predecessors it was held to.
     pub strictness: Strictness,
@@ -197,6 +198,11 @@ impl ResolvedRelease {
                 .map(|link| ComposedLink { sender: link.sender.clone(), digest: link.digest })
                 .collect(),
         }
+    }
+
+    /// Returns the version that a client speaks when it does not say.
+    pub fn spoken_by_default(&self) -> &Version {
+        self.api_default.as_ref().unwrap_or(&self.version)
     }
 
     /// Returns every machine with its address, in dependency order.
@@ -465,6 +471,14 @@ fn check_release(reader: &Reader<'_>, release: &ResolvedRelease) {
         let what = format!("predecessor {}", predecessor.version);
         check_composition(reader, &what, &predecessor.composition);
     }
+    if let Some(default) = &release.api_default
+        && *default != release.version
+        && !versions.contains(default)
+    {
+        let message =
+            format!("the API default {default} is neither this release nor one of its predecessors");
+        reader.refuse("M0124", 0..0, message);
+    }
 }
 
 fn check_composition(reader: &Reader<'_>, what: &str, composition: &Composition) {
@@ -715,8 +729,15 @@ mod tests {
             "M0112 `` predecessor 1.0.0 stands twice",
         );
         refused(
-            &|release| release.predecessors[0].version = release.version.clone(),
+            &|release| {
+                release.api_default = None;
+                release.predecessors[0].version = release.version.clone();
+            },
             "M0114 `` release 2.0.0 does not come from itself",
+        );
+        refused(
+            &|release| release.api_default = Some("0.9.0".parse().expect("a version")),
+            "M0124 `` the API default 0.9.0 is neither this release nor one of its predecessors",
         );
         refused(
             &|release| release.predecessors[0].composition.apps.clear(),

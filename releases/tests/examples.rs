@@ -132,7 +132,10 @@ fn every_fault_of_a_project_says_what_and_where() {
     let found: &[&Built] = &[&one];
     let ping_one = good("pingpong/v1", &[]);
     let pings: &[&Built] = &[&good("pingpong/v2", &[&ping_one])];
-    let three = example("pingpong/v3");
+    let three = without_default(example("pingpong/v3"));
+    let inherits = without_default(two.clone());
+    let inherits = build(&inherits, found).unwrap_or_else(|faults| panic!("{faults}"));
+    let inherited: &[&Built] = &[&inherits];
     let mut extra = two.clone();
     extra.insert(
         "apps/counter/migrations/stray.cam".to_owned(),
@@ -263,6 +266,18 @@ fn every_fault_of_a_project_says_what_and_where() {
         ("R0115", unchanged, found, "counter/counter is the same as in 1.0.0"),
         ("R0115", renamed, found, "counter has no machine clock"),
         (
+            "R0130",
+            with(&two, "release.toml", "default = \"2.0.0\"", "default = \"0.9.0\""),
+            found,
+            "release.toml:9:11: the API default 0.9.0 is neither this release nor one of its predecessors",
+        ),
+        (
+            "R0130",
+            without_default(example("counter/v3")),
+            inherited,
+            "speak 1.0.0, as 2.0.0 has it, and this release has no edges from 1.0.0",
+        ),
+        (
             "R0118",
             in_types("common", "types shared\n"),
             found,
@@ -326,6 +341,37 @@ fn every_fault_of_a_project_says_what_and_where() {
     for (code, _) in project::CODES {
         assert!(seen.contains_key(code) || elsewhere.contains(code), "no case for {code}");
     }
+}
+
+fn without_default(mut files: Files) -> Files {
+    let text = files.get_mut("release.toml").expect("it is there");
+    let api = text.find("[api]").expect("it says what is spoken");
+    text.truncate(api);
+    files
+}
+
+#[test]
+fn what_clients_speak_that_do_not_say_is_taken_over_until_a_person_moves_it() {
+    let default = |built: &Built| {
+        let resolved = &built.release.resolved;
+        (resolved.api_default.as_ref().map(ToString::to_string), resolved.spoken_by_default().to_string())
+    };
+    let one = good("counter/v1", &[]);
+    assert_eq!(default(&one), (None, "1.0.0".to_owned()));
+    let two = good("counter/v2", &[&one]);
+    assert_eq!(default(&two), (None, "2.0.0".to_owned()), "moved by hand");
+    let silent = without_default(example("counter/v2"));
+    let inherits = build(&silent, &[&one]).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(default(&inherits), (Some("1.0.0".to_owned()), "1.0.0".to_owned()));
+    let three = good("counter/v3", &[&inherits]);
+    assert_eq!(
+        default(&three),
+        (None, "3.0.0".to_owned()),
+        "moved by hand, over a version that is not spoken"
+    );
+    let three = without_default(example("counter/v3"));
+    let three = build(&three, &[&two]).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(default(&three), (Some("2.0.0".to_owned()), "2.0.0".to_owned()));
 }
 
 #[test]

@@ -3,11 +3,12 @@
 //! Pure: the files come as texts, predecessors as opened releases. All faults of a stage are
 //! reported at once; a later stage begins only when the ones before it found none.
 //!
-//! The stages: documents ([`documents`]), dependency order ([`order`]), type modules ([`modules`]), machines ([`machines`]),
+//! The stages: documents ([`documents`]), dependency order ([`order`]), what is spoken ([`api`]), type modules ([`modules`]), machines ([`machines`]),
 //! links and edges ([`joints`]), configuration, the resolved release, relups, the bundle, the judgement
 //! beside the predecessors ([`judge`]). What
 //! was built is opened again as a stranger would, so that no bundle leaves that a node refuses.
 
+mod api;
 mod documents;
 mod joints;
 mod judge;
@@ -68,6 +69,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("R0120", "an application whose version grew less than what changed in it asks for"),
     ("R0121", "a release whose version grew less than what changed in its applications asks for"),
     ("R0122", "a waiver that sets nothing aside; a warning"),
+    ("R0130", "an `[api] default` that the release does not speak"),
 ];
 
 /// The files of a project, by their paths from its root with `/` between the parts.
@@ -162,6 +164,7 @@ fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Dia
     let (source, manifest) = documents::release(files)?;
     let apps = order::sorted(&source, documents::apps(files, &source, &manifest)?)?;
     let (found, lock) = locked(files, &source, &manifest, find, locking)?;
+    let api_default = api::default(&source, &manifest, &found)?;
     let modules = modules::read(files, &apps)?;
     let compiled = machines::compile(files, &apps, &modules, &found)?;
     let links = joints::links(&apps, &compiled)?;
@@ -203,7 +206,7 @@ fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Dia
     let resolved = ResolvedRelease {
         name: manifest.name.clone(),
         version: manifest.version.clone(),
-        api_default: manifest.api_default.clone(),
+        api_default: Some(api_default).filter(|default| *default != manifest.version),
         strictness: manifest.strictness,
         apps: apps.iter().map(resolved_app).collect(),
         links: links.iter().map(|link| link.resolved.clone()).collect(),
