@@ -20,6 +20,14 @@ pub const MESSAGE_HEADER: &str = "camshaft-message";
 /// The header that carries the identity of a single request: 1 to 200 visible ASCII characters.
 pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 
+/// The header that carries the version that a client speaks, such as `1.0.0`, or [`RUNNING`]; in
+/// an answer, the version that it is in.
+pub const SPEAKS_HEADER: &str = "camshaft-speaks";
+
+/// What a client says in [`SPEAKS_HEADER`] that speaks what runs, whatever that is: an operator's
+/// tool. It is never left behind, and has to understand whatever it meets.
+pub const RUNNING: &str = "running";
+
 /// A release, by all its names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseRef {
@@ -68,8 +76,30 @@ pub struct NodeStatus {
     pub machines: Vec<MachineStatus>,
     /// The sums over all instances.
     pub counts: Counts,
+    /// The versions that clients may speak; that of the running release is the last.
+    #[serde(default)]
+    pub speaks: Vec<String>,
+    /// The version that a client speaks when it does not say: `[api] default` of the running release.
+    #[serde(default)]
+    pub api_default: Option<String>,
+    /// The requests of clients, by application and what they say of the version that they speak.
+    #[serde(default)]
+    pub clients: Vec<ClientCount>,
     /// The node's time.
     pub now_ms: i64,
+}
+
+/// The requests of clients that say the same of the version that they speak.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCount {
+    /// The application.
+    pub app: String,
+    /// The version; `untagged` when they do not say, `running` when they say so.
+    pub speaks: String,
+    /// How many requests came; a crash may lose the last seconds.
+    pub requests: u64,
+    /// When the last of them came.
+    pub last_seen_ms: i64,
 }
 
 /// A release that a node knows.
@@ -143,7 +173,8 @@ pub struct HistoryEntry {
     pub switch: Option<u64>,
     /// The reason for programs: a code of [`Problem::code`], empty when all went well.
     pub code: String,
-    /// The reason for people; empty when all went well.
+    /// The reason for people; empty when all went well. Of an upgrade, the clients that it left
+    /// behind.
     pub why: String,
 }
 

@@ -16,6 +16,7 @@ use crate::api::Problem;
 use crate::engine::{Identity, Reply, Request, RequestId};
 use crate::node::{Node, NodeError};
 use crate::problem;
+use crate::speech::Says;
 
 /// How many requests and commands may wait for the thread.
 const QUEUE_MAX: usize = 4096;
@@ -31,8 +32,10 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 pub struct Input {
     /// The instance.
     pub address: camshaft_manifests::InstanceAddress,
-    /// The input in its JSON form.
+    /// The input in its JSON form, in the version that the client speaks.
     pub json: String,
+    /// What the client says of that version.
+    pub says: Says,
     /// What makes it this request and no other.
     pub identity: Option<Identity>,
     /// The trace that it belongs to.
@@ -214,8 +217,8 @@ impl<C: Fn() -> i64> Loop<C> {
         self.requests += 1;
         let id = RequestId(self.requests);
         self.waiting.insert(id, answer);
-        let Input { address, json, identity, trace } = input;
-        self.node.request((self.clock)(), Request { id, address, json, identity, trace });
+        let Input { address, json, says, identity, trace } = input;
+        self.node.request((self.clock)(), Request { id, address, json, says, identity, trace });
     }
 
     fn answer(&mut self) {

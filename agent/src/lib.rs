@@ -21,6 +21,7 @@ pub mod operate;
 pub mod problem;
 pub mod release;
 pub mod serve;
+pub mod speech;
 pub mod stage;
 
 pub use serve::{Options, ServeError, serve, serve_until};

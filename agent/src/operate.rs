@@ -6,6 +6,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
+use camshaft_manifests::Version;
+
 use crate::api::{Problem, Report, TryReport};
 use crate::engine::Trial;
 use crate::failpoint;
@@ -72,16 +74,19 @@ impl Operator {
         self.host.call(move |node| node.install(&asked, release, &bytes))
     }
 
-    /// Tries an upgrade on the live state and changes nothing.
+    /// Tries an upgrade on the live state and changes nothing. Clients that speak versions among
+    /// `dropped` may be left behind.
     ///
     /// # Errors
     ///
     /// Why it cannot be tried; that it did not pass is no error but in the report.
-    pub fn try_upgrade(&self, bytes: &[u8]) -> Outcome<TryReport> {
+    pub fn try_upgrade(&self, bytes: &[u8], dropped: Vec<Version>) -> Outcome<TryReport> {
         let _busy = self.begin()?;
         let release = self.stage(bytes)?;
+        let now_ms = (self.clock)();
         let (plan, copies) = self.host.call(move |node| {
             let plan = node.plan_upgrade(&release)?;
+            node.leave_behind(&release, &dropped, now_ms)?;
             let copies = node.carryable(&plan);
             Ok((plan, copies))
         })?;
@@ -90,18 +95,22 @@ impl Operator {
     }
 
     /// Upgrades: reads and verifies everything, tries on copies, switches, checks, and undoes the
-    /// switch if the check fails.
+    /// switch if the check fails. Clients that speak versions among `dropped` may be left behind.
     ///
     /// # Errors
     ///
     /// Why not; the problem says whether something was changed.
-    pub fn upgrade(&self, who: &str, bytes: Vec<u8>) -> Outcome<Report> {
+    pub fn upgrade(&self, who: &str, bytes: Vec<u8>, dropped: Vec<Version>) -> Outcome<Report> {
         let _busy = self.begin()?;
         let release = self.staged(who, &bytes)?;
         failpoint::pass("upgrade.staged");
         let asked = self.asked(who);
+        let leaving = dropped.clone();
         let (plan, copies) = self.host.call(move |node| {
-            let plan = match node.plan_upgrade(&release) {
+            let plan = node.plan_upgrade(&release);
+            let kept =
+                plan.and_then(|plan| node.leave_behind(&release, &leaving, asked.now_ms).map(|_| plan));
+            let plan = match kept {
                 Ok(plan) => plan,
                 Err(problem) => return Err(node.refused(&asked, Some(&release.entry), problem)),
             };
@@ -112,7 +121,7 @@ impl Operator {
         let trial = Trial::new(plan, copies);
         let asked = self.asked(who);
         let (report, checks) = self.host.call(move |node| {
-            let report = node.upgrade(&asked, trial, &bytes)?;
+            let report = node.upgrade(&asked, trial, &bytes, &dropped)?;
             Ok((report, node.checks()))
         })?;
         let checked = checks.run();

@@ -35,6 +35,8 @@ codes! {
         "compare the input with the machine's `type Input`";
     INTERNAL_INPUT = "internal-input", 400, "The input may not come from outside",
         "send one of the inputs that are not marked `internal`";
+    UNKNOWN_VERSION = "unknown-version", 400, "The running release does not speak this version",
+        "say one of the versions that it speaks in Camshaft-Speaks; a release speaks its own and those of its `from`";
     BAD_REQUEST = "bad-request", 400, "The request is not as it should be",
         "compare the request with the documentation of the HTTP interface";
     BAD_BUNDLE = "bad-bundle", 400, "The bundle cannot be used",
@@ -49,6 +51,10 @@ codes! {
         "a new input needs a new number or key";
     EXPIRED = "expired", 409, "The answer to this input is no longer kept",
         "it was applied once and will not be applied again; ask the machine for its state";
+    ANSWER_UNTOLD = "answer-untold", 409, "The answer cannot be told in the version that the client speaks",
+        "the input was applied once and will not be applied again; repeat it in the version in which it was answered, or ask the machine for its state";
+    CLIENTS_LEFT_BEHIND = "clients-left-behind", 409, "Clients speak a version that the release does not",
+        "add the version to the release's `from`, or move these clients first; to leave them behind: camshaft node upgrade --drop-clients VERSION";
     NOT_EMPTY = "not-empty", 409, "The node is not empty",
         "use `camshaft node upgrade`; `install` is for an empty node";
     EMPTY = "empty", 409, "The node is empty",
@@ -77,6 +83,10 @@ codes! {
         "inputs may have 1 MiB, bundles 64 MiB";
     TRAP = "trap", 422, "The machine refuses the input",
         "the state is what it was; the detail says why";
+    INPUT_NOT_LIFTED = "input-not-lifted", 422, "The input has no counterpart in the running release",
+        "the state is what it was; the detail says why, and `camshaft diff` lists what changed for clients";
+    NO_ANSWER = "no-answer-for-version", 422, "The answer has no counterpart in the version that the client speaks",
+        "nothing was applied; send it in a later version, or mend `lower` in the release's migration";
     BUSY = "busy", 429, "Too many inputs wait",
         "send it again a little later, with the same identity";
     FAULT = "fault", 500, "The agent cannot go on",
@@ -111,6 +121,11 @@ pub fn of_refusal(refusal: &Refusal) -> Box<Problem> {
     let code = match refusal {
         Refusal::NoRelease => EMPTY,
         Refusal::UnknownMachine(_) | Refusal::KeyMissing(_) | Refusal::KeyUnwanted(_) => NOT_FOUND,
+        Refusal::MachineUnspoken { .. } => NOT_FOUND,
+        Refusal::UnknownVersion { .. } => UNKNOWN_VERSION,
+        Refusal::NotLifted { .. } => INPUT_NOT_LIFTED,
+        Refusal::NoAnswer { .. } => NO_ANSWER,
+        Refusal::AnswerUntold { .. } => ANSWER_UNTOLD,
         Refusal::WrongType(_) => WRONG_TYPE,
         Refusal::Internal(_) => INTERNAL_INPUT,
         Refusal::Conflict => CONFLICT,
@@ -123,9 +138,14 @@ pub fn of_refusal(refusal: &Refusal) -> Box<Problem> {
         Refusal::NoRelease => return Box::new(Problem { status: 404, ..*code.problem(refusal.to_string()) }),
         Refusal::KeyMissing(_) => "add a key: app/machine/key",
         Refusal::KeyUnwanted(_) => "leave the key out: app/machine",
+        Refusal::MachineUnspoken { .. } => "speak a version that has it, in Camshaft-Speaks",
         _ => code.hint,
     };
-    Box::new(Problem { hint: hint.to_owned(), ..*code.problem(refusal.to_string()) })
+    let mut problem = Box::new(Problem { hint: hint.to_owned(), ..*code.problem(refusal.to_string()) });
+    if let Refusal::UnknownVersion { spoken, .. } = refusal {
+        problem.more.insert("speaks".to_owned(), spoken.join(", "));
+    }
+    problem
 }
 
 /// Returns the problem of an input that trapped.

@@ -19,6 +19,7 @@ use camshaft_releases::OpenedRelease;
 use camshaft_store::ReleaseEntry;
 
 use crate::api::ReleaseRef;
+use crate::speech::Speech;
 
 /// Why a release cannot run. A release that was opened has none of these, but its type does not
 /// say so.
@@ -42,6 +43,14 @@ pub enum ReleaseError {
         machine: MachineAddress,
         /// The first of its ports.
         port: String,
+    },
+    /// A machine whose clients of a predecessor cannot be understood.
+    #[error("{machine} is another machine than in {version}, and there is no edge from it")]
+    Unspoken {
+        /// The machine.
+        machine: MachineAddress,
+        /// The version of the predecessor.
+        version: String,
     },
     /// A channel without a link, or with one that does not fit.
     #[error("channel {channel} of {machine}: {reason}")]
@@ -68,6 +77,8 @@ pub struct Release {
     pub edges: BTreeMap<Digest, Arc<VerifiedEdge>>,
     /// The relups from its predecessors, each with the digest of its file.
     pub relups: Vec<(Digest, Relup)>,
+    /// What clients may speak.
+    pub speech: Speech,
 }
 
 /// A machine that is ready to run.
@@ -186,10 +197,12 @@ impl Release {
                 machines.insert(address, Arc::new(code));
             }
         }
-        let edges = opened.edges.into_iter().map(|(digest, edge)| (digest, Arc::new(edge))).collect();
+        let edges: BTreeMap<_, _> =
+            opened.edges.into_iter().map(|(digest, edge)| (digest, Arc::new(edge))).collect();
+        let speech = Speech::new(&opened.resolved, &edges)?;
         let digested = |relup| (Digest::of(relup::write(&relup).as_bytes()), relup);
         let relups = opened.relups.into_iter().map(digested).collect();
-        Ok(Release { entry, resolved: opened.resolved, machines, edges, relups })
+        Ok(Release { entry, resolved: opened.resolved, machines, edges, relups, speech })
     }
 
     /// Returns the machine at an address.

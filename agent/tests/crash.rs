@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use camshaft_agent::engine::{Identity, Reply, Request, RequestId, Trial};
 use camshaft_agent::node::{Asked, Holding, Node, NodeError};
+use camshaft_agent::speech::Says;
 use camshaft_cam::digest::Digest;
-use camshaft_store::{Control, Journal, MemoryJournal, Record, Snapshot, StoreError};
+use camshaft_store::{ClientSeen, Control, Journal, MemoryJournal, Record, Snapshot, StoreError};
 use common::{COUNTER_1, COUNTER_2, World, make};
 
 /// A journal that fails at a certain write, and at all that follow.
@@ -61,6 +62,12 @@ impl Journal for Cut {
     }
     fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
         self.disk.snapshot()
+    }
+    fn save_clients(&mut self, clients: &[ClientSeen]) -> Result<(), StoreError> {
+        self.write(|disk| disk.save_clients(clients))
+    }
+    fn clients(&self) -> Result<Vec<ClientSeen>, StoreError> {
+        self.disk.clients()
     }
     fn put_blob(&mut self, bytes: &[u8]) -> Result<Digest, StoreError> {
         self.write(|disk| disk.put_blob(bytes))
@@ -175,6 +182,7 @@ fn send(node: &mut Node, address: &str, json: &str, number: Option<u64>) -> Resu
         id: RequestId(1),
         address: address.parse().expect("an address"),
         json: json.to_owned(),
+        says: Says::Running,
         identity: number.map(|seq| Identity::Client { sender: "script".into(), seq }),
         trace: None,
     };
@@ -210,7 +218,7 @@ fn go(node: &mut Node, world: &World, step: Step) -> Result<(), StoreError> {
             if running(node) == "1.0.0" {
                 let plan = node.plan_upgrade(&world.release("2.0.0")).expect("a plan");
                 let trial = Trial::new(plan.clone(), node.carryable(&plan));
-                cut(node.upgrade(&asked(), trial, b"2.0.0"))?;
+                cut(node.upgrade(&asked(), trial, b"2.0.0", &[]))?;
                 let checked = node.checks().run();
                 cut(node.settle_check(&asked(), checked))?;
             }
@@ -286,10 +294,11 @@ fn run(world: &World, fails_at: u64, durable: bool) -> bool {
     }
     for _ in 0..2 {
         assert_eq!(running(&node), "2.0.0");
-        let counts = Reply::Answered { answer: Ok(format!("{{\"Count\":{INCREMENTS}}}")), repeated: false };
+        let answered =
+            |json: String| Reply::Answered { answer: Ok(json), repeated: false, speaks: "2.0.0".into() };
+        let counts = answered(format!("{{\"Count\":{INCREMENTS}}}"));
         assert_eq!(send(&mut node, "counter/counter", "\"Read\"", None).expect("read"), counts);
-        let state = "{\"State\":{\"hits\":2000,\"wrong\":0}}".to_owned();
-        let state = Reply::Answered { answer: Ok(state), repeated: false };
+        let state = answered("{\"State\":{\"hits\":2000,\"wrong\":0}}".to_owned());
         assert_eq!(send(&mut node, "game/player", "\"Read\"", None).expect("read"), state);
         // And the same once more from the disk.
         drop(node);

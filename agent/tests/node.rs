@@ -240,7 +240,7 @@ fn a_check_that_fails_after_the_switch_undoes_it() {
     let release = counters().release("2.0.0");
     let plan = node.node.plan_upgrade(&release).expect("a plan");
     let trial = camshaft_agent::engine::Trial::new(plan.clone(), node.node.carryable(&plan));
-    node.node.upgrade(&node.asked(), trial, b"2.0.0").expect("upgrade");
+    node.node.upgrade(&node.asked(), trial, b"2.0.0", &[]).expect("upgrade");
     node.send("counter/counter", "\"Incr\"");
     let address = "counter/counter".parse().expect("an address");
     let (code, detail) = refusal(node.node.settle_check(&node.asked(), Err((address, "so".to_owned()))));

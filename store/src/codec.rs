@@ -3,13 +3,17 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::old::{Instance1, Instance2};
+use crate::snapshot::InstanceSnapshot;
+
 /// The format that this version writes. It reads all from 1 on.
 ///
 /// | format | what is new in it |
 /// |---|---|
 /// | 1 | |
 /// | 2 | an instance has what was kept aside of its state |
-pub const FORMAT: u8 = 2;
+/// | 3 | a kept answer says which machine gave it; the control record `ClientsDropped` |
+pub const FORMAT: u8 = 3;
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,19 +47,19 @@ fn format(bytes: &[u8]) -> Result<(u8, &[u8]), CodecError> {
     }
 }
 
-/// Returns the value of bytes that [`encode`] wrote, of a shape that is the same in all formats.
+/// Returns the value of bytes that [`encode`] wrote, of a shape that only got cases at its end since
+/// format 1.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     whole(format(bytes)?.1)
 }
 
-/// Returns the value of bytes that [`encode`] wrote, of a shape that was another one before the
-/// format `since`.
-pub(crate) fn decode_since<Before: DeserializeOwned, T: DeserializeOwned + From<Before>>(
-    since: u8,
-    bytes: &[u8],
-) -> Result<T, CodecError> {
-    let (format, rest) = format(bytes)?;
-    if format < since { whole::<Before>(rest).map(T::from) } else { whole(rest) }
+/// Returns the instance of a snapshot, whatever format it was written in.
+pub(crate) fn decode_instance(bytes: &[u8]) -> Result<InstanceSnapshot, CodecError> {
+    match format(bytes)? {
+        (1, rest) => whole::<Instance1>(rest).map(InstanceSnapshot::from),
+        (2, rest) => whole::<Instance2>(rest).map(InstanceSnapshot::from),
+        (_, rest) => whole(rest),
+    }
 }
 
 fn whole<T: DeserializeOwned>(rest: &[u8]) -> Result<T, CodecError> {
@@ -78,6 +82,25 @@ pub(crate) mod digest_bytes {
     }
 }
 
+/// The same for a digest that may be missing.
+pub(crate) mod optional_digest_bytes {
+    use camshaft_cam::digest::Digest;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        digest: &Option<Digest>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        digest.as_ref().map(Digest::as_bytes).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Digest>, D::Error> {
+        Ok(<Option<[u8; 32]>>::deserialize(deserializer)?.map(Digest::from_bytes))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,7 +110,11 @@ mod tests {
         let good = encode(&(7u64, "text"));
         assert_eq!(decode::<(u64, String)>(&good), Ok((7, "text".to_owned())));
         assert_eq!(decode::<(u64, String)>(&[]), Err(CodecError::Empty));
-        assert_eq!(decode::<(u64, String)>(&[9, 0]), Err(CodecError::Format(9)));
+        let earlier = [&[1], &good[1..]].concat();
+        assert_eq!(decode::<(u64, String)>(&earlier), Ok((7, "text".to_owned())));
+        for format in [0, FORMAT + 1, 9] {
+            assert_eq!(decode::<(u64, String)>(&[format, 0]), Err(CodecError::Format(format)));
+        }
         let longer = [good.as_slice(), &[0, 0]].concat();
         assert_eq!(decode::<(u64, String)>(&longer), Err(CodecError::Trailing(2)));
         assert!(matches!(decode::<(u64, String)>(&good[..3]), Err(CodecError::Garbled(_))));

@@ -3,7 +3,7 @@
 use camshaft_cam::digest::Digest;
 
 use crate::codec::CodecError;
-use crate::record::{Control, Record};
+use crate::record::{ClientSeen, Control, Record};
 use crate::snapshot::Snapshot;
 
 /// What a node remembers.
@@ -59,6 +59,20 @@ pub trait Journal: Send {
     ///
     /// When it is not what was written.
     fn snapshot(&self) -> Result<Option<Snapshot>, StoreError>;
+
+    /// Saves what was seen of clients, in place of what was saved before.
+    ///
+    /// # Errors
+    ///
+    /// When it is not durable.
+    fn save_clients(&mut self, clients: &[ClientSeen]) -> Result<(), StoreError>;
+
+    /// Returns what was saved of clients; nothing when that never happened.
+    ///
+    /// # Errors
+    ///
+    /// When it is not what was written.
+    fn clients(&self) -> Result<Vec<ClientSeen>, StoreError>;
 
     /// Keeps bytes under their SHA-256, durably, and returns it.
     ///

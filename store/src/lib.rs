@@ -12,6 +12,7 @@
 mod codec;
 mod journal;
 mod memory;
+mod old;
 mod record;
 mod snapshot;
 mod sqlite;
@@ -20,7 +21,8 @@ pub use codec::{CodecError, FORMAT};
 pub use journal::{Journal, StoreError};
 pub use memory::MemoryJournal;
 pub use record::{
-    Control, Direction, Effect, InputRecord, Record, Refusal, ReleaseEntry, Source, Stamp, Verdict,
+    ClientSays, ClientSeen, Control, Direction, Effect, InputRecord, Record, Refusal, ReleaseEntry, Source,
+    Stamp, Verdict,
 };
 pub use snapshot::{
     AsideSnapshot, BeforeImage, InstanceSnapshot, KeptAnswer, KeptSender, MailOrigin, MailSnapshot, Parked,

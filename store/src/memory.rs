@@ -10,7 +10,7 @@ use camshaft_cam::digest::Digest;
 
 use crate::codec::{decode, encode};
 use crate::journal::{Journal, StoreError};
-use crate::record::{Control, Record};
+use crate::record::{ClientSeen, Control, Record};
 use crate::snapshot::Snapshot;
 
 /// A journal in memory.
@@ -21,6 +21,7 @@ pub struct MemoryJournal(Arc<Mutex<Disk>>);
 struct Disk {
     records: Vec<Vec<u8>>,
     snapshot: Option<Snapshot>,
+    clients: Vec<ClientSeen>,
     blobs: BTreeMap<Digest, Vec<u8>>,
 }
 
@@ -88,6 +89,15 @@ impl Journal for MemoryJournal {
 
     fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
         Ok(self.disk().snapshot.clone())
+    }
+
+    fn save_clients(&mut self, clients: &[ClientSeen]) -> Result<(), StoreError> {
+        self.disk().clients = clients.to_vec();
+        Ok(())
+    }
+
+    fn clients(&self) -> Result<Vec<ClientSeen>, StoreError> {
+        Ok(self.disk().clients.clone())
     }
 
     fn put_blob(&mut self, bytes: &[u8]) -> Result<Digest, StoreError> {

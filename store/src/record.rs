@@ -246,6 +246,38 @@ pub enum Control {
     },
     /// Something was asked for and refused; nothing was changed.
     Refused(Refusal),
+    /// Clients that the release of the next switch does not speak to any more, as an operator
+    /// allowed. The switch follows in the same group.
+    ClientsDropped {
+        /// The number of the switch.
+        switch: u64,
+        /// The clients, as they were counted.
+        clients: Vec<ClientSeen>,
+    },
+}
+
+/// What was seen of the clients of an application that say the same of what they speak.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSeen {
+    /// What they say.
+    pub says: ClientSays,
+    /// The application.
+    pub app: String,
+    /// How many requests came.
+    pub requests: u64,
+    /// When the last of them came, in milliseconds since the Unix epoch.
+    pub last_ms: i64,
+}
+
+/// What a client says of the version that it speaks.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ClientSays {
+    /// Nothing.
+    Nothing,
+    /// That it speaks what runs.
+    Running,
+    /// The version of a release.
+    Version(String),
 }
 
 /// Something that was asked for and refused.

@@ -6,7 +6,7 @@
 use camshaft_cam::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::digest_bytes;
+use crate::codec::{digest_bytes, optional_digest_bytes};
 
 /// The instances of a node after a certain record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,44 +64,6 @@ pub struct AsideSnapshot {
     pub edge: Digest,
     /// The canonical bytes of what was kept, in the type that the edge has for it.
     pub kept: Vec<u8>,
-}
-
-/// An instance in a snapshot of format 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct InstanceSnapshot1 {
-    address: String,
-    status: Status,
-    #[serde(with = "digest_bytes")]
-    machine: Digest,
-    seq: u64,
-    life: u64,
-    state: Option<Vec<u8>>,
-    mailbox: Vec<MailSnapshot>,
-    timers: Vec<TimerSnapshot>,
-    timer_generation: u64,
-    kept: Vec<KeptSender>,
-    before: Option<BeforeImage>,
-    parked: Vec<Parked>,
-}
-
-impl From<InstanceSnapshot1> for InstanceSnapshot {
-    fn from(old: InstanceSnapshot1) -> InstanceSnapshot {
-        InstanceSnapshot {
-            address: old.address,
-            status: old.status,
-            machine: old.machine,
-            seq: old.seq,
-            life: old.life,
-            state: old.state,
-            mailbox: old.mailbox,
-            timers: old.timers,
-            timer_generation: old.timer_generation,
-            kept: old.kept,
-            before: old.before,
-            parked: old.parked,
-            aside: None,
-        }
-    }
 }
 
 /// Where an instance stands.
@@ -208,6 +170,10 @@ pub struct KeptAnswer {
     pub at_ms: i64,
     /// The answer as JSON, or the kind and reason of a trap.
     pub answer: Result<String, (String, String)>,
+    /// The machine digest whose output type the JSON is of; none for answers that were kept
+    /// before format 3.
+    #[serde(with = "optional_digest_bytes")]
+    pub writer: Option<Digest>,
 }
 
 /// A state from before a switch.
@@ -238,38 +204,4 @@ pub enum ParkedItem {
     Mail(MailSnapshot),
     /// A timer.
     Timer(TimerSnapshot),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::{CodecError, FORMAT, decode_since, encode};
-
-    #[test]
-    fn an_instance_of_format_1_is_read_as_it_was() {
-        let old = InstanceSnapshot1 {
-            address: "a/m/k".to_owned(),
-            status: Status::Live,
-            machine: Digest::of(b"m"),
-            seq: 7,
-            life: 1,
-            state: Some(vec![1, 2]),
-            mailbox: vec![],
-            timers: vec![],
-            timer_generation: 3,
-            kept: vec![],
-            before: Some(BeforeImage { machine: Digest::of(b"old"), state: vec![9] }),
-            parked: vec![],
-        };
-        let read = |bytes: &[u8]| decode_since::<InstanceSnapshot1, InstanceSnapshot>(2, bytes);
-        let mut bytes = encode(&old);
-        assert_eq!(bytes[0], FORMAT);
-        bytes[0] = 1;
-        let mut now = InstanceSnapshot::from(old);
-        assert_eq!(read(&bytes), Ok(now.clone()));
-        now.aside = Some(AsideSnapshot { edge: Digest::of(b"edge"), kept: vec![4] });
-        assert_eq!(read(&encode(&now)), Ok(now));
-        bytes[0] = FORMAT + 1;
-        assert_eq!(read(&bytes), Err(CodecError::Format(FORMAT + 1)));
-    }
 }

@@ -13,10 +13,10 @@ use std::path::Path;
 use camshaft_cam::digest::Digest;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::codec::{CodecError, decode, decode_since, encode};
+use crate::codec::{CodecError, decode, decode_instance, encode};
 use crate::journal::{Journal, StoreError};
-use crate::record::{Control, Record};
-use crate::snapshot::{InstanceSnapshot, InstanceSnapshot1, Snapshot};
+use crate::record::{ClientSeen, Control, Record};
+use crate::snapshot::{InstanceSnapshot, Snapshot};
 
 /// The layout of the data folder that this version writes and reads.
 const LAYOUT: i64 = 1;
@@ -42,6 +42,16 @@ const SCHEMA: &str = "
         PRIMARY KEY (snapshot, number)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE blob (digest BLOB PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+";
+
+/// Tables that came later. A version that does not know them leaves them alone and loses nothing
+/// that it needs, so they are no other layout.
+const LATER: &str = "
+    CREATE TABLE IF NOT EXISTS client (
+        number INTEGER PRIMARY KEY,
+        bytes BLOB NOT NULL,
+        sum BLOB NOT NULL
+    ) STRICT;
 ";
 
 /// A journal in one SQLite file.
@@ -87,6 +97,7 @@ impl SqliteJournal {
             LAYOUT => {}
             found => return Err(StoreError::Layout { found, known: LAYOUT }),
         }
+        database.execute_batch(LATER).map_err(failed("make its tables"))?;
         // A snapshot lets go of the input records that it covers, maybe of the last one of all.
         let last: i64 = database
             .query_row(
@@ -153,16 +164,18 @@ fn verify(kind: &str, place: (u64, u64), bytes: &[u8], sum: &[u8]) -> Result<(),
 }
 
 fn decode_as<T: serde::de::DeserializeOwned>(kind: &str, number: u64, bytes: &[u8]) -> Result<T, StoreError> {
-    decode(bytes).map_err(|source| garbled(kind, number, source))
+    decode(bytes).map_err(unread(kind, number))
 }
 
-fn garbled(kind: &str, number: u64, source: CodecError) -> StoreError {
-    StoreError::Codec { what: format!("{kind} {number}"), source }
+fn unread(kind: &str, number: u64) -> impl FnOnce(CodecError) -> StoreError {
+    let what = format!("{kind} {number}");
+    move |source| StoreError::Codec { what, source }
 }
 
 const RECORD: &str = "record";
 const SNAPSHOT: &str = "snapshot";
 const INSTANCE: &str = "instance of snapshot";
+const CLIENT: &str = "count of clients";
 
 impl Journal for SqliteJournal {
     fn append(&mut self, records: &[Record]) -> Result<u64, StoreError> {
@@ -303,14 +316,46 @@ impl Journal for SqliteJournal {
             let sum: Vec<u8> = row.get(1).map_err(failed("read a checksum"))?;
             let number = instances.len() as u64 + 1;
             verify(INSTANCE, (position, number), &bytes, &sum)?;
-            let instance = decode_since::<InstanceSnapshot1, _>(2, &bytes);
-            instances.push(instance.map_err(|source| garbled(INSTANCE, number, source))?);
+            instances.push(decode_instance(&bytes).map_err(unread(INSTANCE, number))?);
         }
         if instances.len() as u64 != count {
             let reason = format!("it has {} instances and says {count}", instances.len());
             return Err(StoreError::Damaged { what: format!("{SNAPSHOT} {position}"), reason });
         }
         Ok(Some(Snapshot { position, switch, config, now_ms, instances }))
+    }
+
+    fn save_clients(&mut self, clients: &[ClientSeen]) -> Result<(), StoreError> {
+        let transaction = self.database.transaction().map_err(failed("begin"))?;
+        transaction.execute("DELETE FROM client", []).map_err(failed("clear old counts of clients"))?;
+        for (number, client) in (1u64..).zip(clients) {
+            let bytes = encode(client);
+            let sum = checksum(CLIENT, (number, 0), &bytes);
+            transaction
+                .execute(
+                    "INSERT INTO client (number, bytes, sum) VALUES (?, ?, ?)",
+                    params![number.cast_signed(), bytes, sum],
+                )
+                .map_err(failed("save a count of clients"))?;
+        }
+        transaction.commit().map_err(failed("commit counts of clients"))
+    }
+
+    fn clients(&self) -> Result<Vec<ClientSeen>, StoreError> {
+        let mut select = self
+            .database
+            .prepare_cached("SELECT number, bytes, sum FROM client ORDER BY number")
+            .map_err(failed("prepare a reading"))?;
+        let mut rows = select.query([]).map_err(failed("read counts of clients"))?;
+        let mut clients = vec![];
+        while let Some(row) = rows.next().map_err(failed("read a count of clients"))? {
+            let number = row.get::<_, i64>(0).map_err(failed("read a number"))?.cast_unsigned();
+            let bytes: Vec<u8> = row.get(1).map_err(failed("read a count of clients"))?;
+            let sum: Vec<u8> = row.get(2).map_err(failed("read a checksum"))?;
+            verify(CLIENT, (number, 0), &bytes, &sum)?;
+            clients.push(decode_as(CLIENT, number, &bytes)?);
+        }
+        Ok(clients)
     }
 
     fn put_blob(&mut self, bytes: &[u8]) -> Result<Digest, StoreError> {

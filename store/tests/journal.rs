@@ -2,9 +2,9 @@
 
 use camshaft_cam::digest::Digest;
 use camshaft_store::{
-    AsideSnapshot, Control, Direction, Effect, InputRecord, InstanceSnapshot, Journal, KeptAnswer,
-    KeptSender, MemoryJournal, Record, ReleaseEntry, Snapshot, Source, SqliteJournal, Stamp, Status,
-    StoreError, Verdict,
+    AsideSnapshot, ClientSays, ClientSeen, Control, Direction, Effect, InputRecord, InstanceSnapshot,
+    Journal, KeptAnswer, KeptSender, MemoryJournal, Record, ReleaseEntry, Snapshot, Source, SqliteJournal,
+    Stamp, Status, StoreError, Verdict,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -49,6 +49,11 @@ fn control() -> Record {
     })
 }
 
+fn seen(requests: u64) -> ClientSeen {
+    let says = ClientSays::Version("1.0.0".to_owned());
+    ClientSeen { says, app: "shop".to_owned(), requests, last_ms: 7 }
+}
+
 fn snapshot(position: u64) -> Snapshot {
     let instance = |address: &str| InstanceSnapshot {
         aside: Some(AsideSnapshot { edge: Digest::of(b"edge"), kept: vec![1] }),
@@ -70,6 +75,7 @@ fn snapshot(position: u64) -> Snapshot {
                 content: Digest::of(b""),
                 at_ms: 9,
                 answer: Err(("fail".to_owned(), "no".to_owned())),
+                writer: Some(Digest::of(b"machine")),
             }],
         }],
         before: None,
@@ -106,6 +112,11 @@ fn keeps_its_promises(mut journal: impl Journal) {
     assert_eq!(all(&journal, 3), []);
     assert_eq!(journal.controls().expect("controls"), [(2, switch)]);
     assert_eq!(journal.append(&[input(3)]).expect("append"), 4);
+
+    assert_eq!(journal.clients().expect("clients"), []);
+    journal.save_clients(&[seen(1), seen(2)]).expect("save");
+    journal.save_clients(&[seen(3)]).expect("save");
+    assert_eq!(journal.clients().expect("clients"), [seen(3)]);
 
     let digest = journal.put_blob(b"bundle").expect("put");
     assert_eq!(journal.put_blob(b"bundle").expect("put again"), digest);
@@ -156,6 +167,7 @@ fn damaged(damage: &str) -> (TempDir, SqliteJournal) {
     journal.append(&[input(1), input(2), control(), input(3)]).expect("append");
     journal.save_snapshot(&snapshot(1)).expect("save");
     journal.put_blob(b"bundle").expect("put");
+    journal.save_clients(&[seen(1)]).expect("save");
     drop(journal);
     let database = Connection::open(folder.path().join("journal.sqlite")).expect("the database");
     database.execute_batch(damage).expect("it can be damaged");
@@ -193,10 +205,22 @@ fn damage_is_said_and_never_guessed_around() {
     let error = journal.snapshot().expect_err("one is missing").to_string();
     assert_eq!(error, "snapshot 1 is damaged: it has 1 instances and says 2");
 
+    let (_folder, journal) = damaged("UPDATE client SET bytes = x'00'");
+    let error = journal.clients().expect_err("damaged").to_string();
+    assert_eq!(error, "count of clients 1 is damaged: its checksum is wrong");
+
     let (_folder, journal) = damaged("UPDATE blob SET bytes = x'00'");
     let digest = Digest::of(b"bundle");
     let error = journal.blob(digest).expect_err("damaged").to_string();
     assert_eq!(error, format!("the blob {digest} is damaged: its content has another digest"));
+}
+
+#[test]
+fn a_folder_from_before_clients_were_counted_gets_their_table() {
+    let (_folder, mut journal) = damaged("DROP TABLE client");
+    assert_eq!(journal.clients().expect("clients"), []);
+    journal.save_clients(&[seen(1)]).expect("save");
+    assert_eq!(journal.clients().expect("clients"), [seen(1)]);
 }
 
 #[test]

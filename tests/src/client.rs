@@ -19,6 +19,8 @@ pub struct Answered {
     pub status: u16,
     /// The content type.
     pub kind: String,
+    /// The version that the answer is in, when the node says so.
+    pub speaks: Option<String>,
     /// The body.
     pub body: String,
 }
@@ -133,8 +135,9 @@ impl Answered {
 fn answered(request: reqwest::blocking::RequestBuilder) -> Result<Answered, reqwest::Error> {
     let response = request.send()?;
     let status = response.status().as_u16();
-    let kind =
-        response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("").to_owned();
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let kind = header("content-type").unwrap_or_default();
+    let speaks = header("camshaft-speaks");
     let body = String::from_utf8_lossy(&response.bytes()?).into_owned();
-    Ok(Answered { status, kind, body })
+    Ok(Answered { status, kind, speaks, body })
 }

@@ -1,12 +1,16 @@
 //! Taking in requests from outside: what is refused here never reaches a mailbox.
 
+use std::sync::Arc;
+
 use camshaft_cam::digest::Digest;
 use camshaft_cam::value::Value;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::instance::{Instance, Mail, Origin, RequestId};
-use super::kept::{Identity, Known};
+use super::kept::Identity;
 use super::{Engine, Reply};
+use crate::release::Release;
+use crate::speech::{NotTaken, Says, Tongue, Unspoken};
 
 /// How many requests may wait in one mailbox; the next one is told to come again.
 const MAILBOX_MAX: usize = 256;
@@ -21,8 +25,10 @@ pub struct Request {
     pub id: RequestId,
     /// The instance.
     pub address: InstanceAddress,
-    /// The input in its JSON form.
+    /// The input in its JSON form, in the version that the client speaks.
     pub json: String,
+    /// What the client says of that version.
+    pub says: Says,
     /// What makes it this request and no other.
     pub identity: Option<Identity>,
     /// The trace that it belongs to.
@@ -38,6 +44,22 @@ pub enum Refusal {
     /// No such machine.
     #[error("the running release has no machine {0}")]
     UnknownMachine(MachineAddress),
+    /// The running release does not speak the version.
+    #[error("the running release does not speak {version}; it speaks {}", spoken.join(", "))]
+    UnknownVersion {
+        /// What the client says that it speaks.
+        version: Arc<str>,
+        /// The versions that are spoken.
+        spoken: Vec<Arc<str>>,
+    },
+    /// The version that the client speaks had no such machine.
+    #[error("release {version}, which this client speaks, has no machine {machine}")]
+    MachineUnspoken {
+        /// The machine.
+        machine: MachineAddress,
+        /// The version.
+        version: Arc<str>,
+    },
     /// A key is missing.
     #[error("{0} has an instance for each key, and the address has no key")]
     KeyMissing(MachineAddress),
@@ -50,6 +72,30 @@ pub enum Refusal {
     /// The input may not come from outside.
     #[error("`{0}` comes from timers and answers only, never from outside")]
     Internal(String),
+    /// The input has no counterpart in what runs.
+    #[error("this input of {version} has no counterpart in the running release: {reason}")]
+    NotLifted {
+        /// The version that the client speaks.
+        version: Arc<str>,
+        /// Why.
+        reason: String,
+    },
+    /// The answer would have no counterpart in what the client speaks.
+    #[error("the answer has no counterpart in {version}: {reason}; the input was not applied")]
+    NoAnswer {
+        /// The version that the client speaks.
+        version: Arc<str>,
+        /// Why.
+        reason: String,
+    },
+    /// It was answered, and the answer has no counterpart in what the client speaks.
+    #[error("the input was applied before, and its answer cannot be told in {version}: {reason}")]
+    AnswerUntold {
+        /// The version that the client speaks.
+        version: Arc<str>,
+        /// Why.
+        reason: String,
+    },
     /// Something else was sent under the same identity.
     #[error("another input was sent under the same identity before")]
     Conflict,
@@ -91,6 +137,7 @@ impl Engine {
             (false, Some(_)) => return Err(Refusal::KeyUnwanted(machine)),
             _ => {}
         }
+        let tongue = tongue(release, &request.says, machine)?;
         let content = content(&request.json)?;
         let instance = self.instances.get(&request.address);
         if let Some(instance) = instance {
@@ -101,7 +148,7 @@ impl Engine {
             // Before the type: what was answered under an older release is answered again, also
             // when this release would not understand the input any more.
             if let Some(identity) = &request.identity
-                && let Some(reply) = known(instance, identity, content)
+                && let Some(reply) = self.known(&request.address, instance, (identity, content), &tongue)
             {
                 return Ok(Some(reply));
             }
@@ -113,8 +160,7 @@ impl Engine {
             return Err(Refusal::Busy(request.address));
         }
         let ty = code.verified.input();
-        let input =
-            Value::from_json(&request.json, ty).map_err(|error| Refusal::WrongType(error.to_string()))?;
+        let input = tongue.read(&request.json, &code).map_err(|error| not_taken(error, &tongue))?;
         if let Value::Sum(case, _) = &input
             && code.verified.case_is_internal(*case as usize)
         {
@@ -125,6 +171,7 @@ impl Engine {
             origin: Origin::Outside {
                 request: request.id,
                 identity: request.identity.map(|identity| (identity, content)),
+                tongue: Some(tongue),
             },
             writer: code.digest(),
             input: input.to_binary(ty).into(),
@@ -161,13 +208,25 @@ impl Engine {
     }
 }
 
-/// Returns the reply to a request that is not new.
-pub(super) fn known(instance: &Instance, identity: &Identity, content: Digest) -> Option<Reply> {
-    match instance.kept.look_up(identity, content) {
-        Known::New => None,
-        Known::Answered(answer) => Some(Reply::Answered { answer, repeated: true }),
-        Known::Conflict => Some(Reply::Refused(Refusal::Conflict)),
-        Known::Expired => Some(Reply::Refused(Refusal::Expired)),
+/// Returns how a client speaks to a machine that runs.
+fn tongue(release: &Release, says: &Says, machine: MachineAddress) -> Result<Tongue, Refusal> {
+    release.speech.tongue(says, &machine).map_err(|unspoken| match unspoken {
+        Unspoken::Version => Refusal::UnknownVersion {
+            version: release.speech.meant(says).clone(),
+            spoken: release.speech.versions().cloned().collect(),
+        },
+        Unspoken::Machine(version) => Refusal::MachineUnspoken { machine, version },
+    })
+}
+
+fn not_taken(error: NotTaken, tongue: &Tongue) -> Refusal {
+    let version = tongue.version.clone();
+    match error {
+        NotTaken::WrongType(reason) if tongue.is_other() => {
+            Refusal::WrongType(format!("{reason} (in the types of {version})"))
+        }
+        NotTaken::WrongType(reason) => Refusal::WrongType(reason),
+        NotTaken::NotLifted(reason) => Refusal::NotLifted { version, reason },
     }
 }
 

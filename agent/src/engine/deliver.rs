@@ -7,11 +7,12 @@ use camshaft_cam::digest::Digest;
 use camshaft_manifests::InstanceAddress;
 use camshaft_store::{Effect, InputRecord, Record, Source, Verdict};
 
-use super::admit::known;
+use super::admit::Refusal;
 use super::instance::{Instance, Origin, State, Timer};
 use super::kept::Answered;
 use super::step::{Cause, Computed, Surroundings, Task, compute};
 use super::{Engine, LogLine, Reply};
+use crate::speech::Tongue;
 
 impl Engine {
     /// Fires timers and delivers mail until nothing is left to do, or `steps_max` steps were
@@ -50,11 +51,12 @@ impl Engine {
         // An instance that stops drops the answers that waited for it.
         let Some(mail) = instance.mailbox.pop_front() else { return true };
         instance.version = version;
-        if let Origin::Outside { request, identity } = &mail.origin {
+        if let Origin::Outside { request, identity, tongue } = &mail.origin {
             self.outside -= 1;
             // Its first sending may have been applied while the repetition waited.
-            if let Some((identity, content)) = identity
-                && let Some(reply) = known(instance, identity, *content)
+            if let (Some((identity, content)), Some(tongue)) = (identity, tongue)
+                && let Some(reply) =
+                    self.known(&address, &self.instances[&address], (identity, *content), tongue)
             {
                 self.out.answers.push((*request, reply));
                 self.make_ready(&address);
@@ -74,9 +76,19 @@ impl Engine {
         let computed = compute(&release, address, instance, &task, surroundings);
         let source = task.cause.source();
         let reply = match &task.cause {
-            Cause::Mail(Origin::Outside { request, .. }) => Some((*request, answered(&computed))),
+            Cause::Mail(Origin::Outside { request, tongue: Some(tongue), .. }) => {
+                Some((*request, reply(&computed, tongue)))
+            }
             _ => None,
         };
+        // Known before anything is done: who could not be told the answer must not cause it.
+        if let Some((request, Reply::Refused(refusal))) = reply {
+            if instance.is_blank() {
+                self.instances.remove(address);
+            }
+            self.out.answers.push((request, Reply::Refused(refusal)));
+            return;
+        }
         // What changes nothing is not remembered, unless it must be known again.
         if !(computed.idle && source == Source::Anonymous) {
             let record = InputRecord {
@@ -105,9 +117,7 @@ impl Engine {
             // Whoever asks for keys that nobody uses must not fill the node with instances.
             self.instances.remove(address);
         }
-        if let Some((request, answer)) = reply {
-            self.out.answers.push((request, Reply::Answered { answer, repeated: false }));
-        }
+        self.out.answers.extend(reply);
     }
 
     fn seed(&self, address: &InstanceAddress, seq: u64) -> i64 {
@@ -199,6 +209,20 @@ impl Instance {
     }
 }
 
+/// Returns what a client is told of a step, in the version that it speaks.
+fn reply(computed: &Computed, tongue: &Tongue) -> Reply {
+    let version = tongue.version.clone();
+    let answer = match &computed.lowered {
+        None => answered(computed),
+        Some(Ok(json)) => Ok(json.clone()),
+        Some(Err(reason)) => {
+            return Reply::Refused(Refusal::NoAnswer { version, reason: reason.clone() });
+        }
+    };
+    Reply::Answered { answer, repeated: false, speaks: version }
+}
+
+/// Returns what is kept of a step, in the type of the machine.
 fn answered(computed: &Computed) -> Answered {
     match &computed.verdict {
         Verdict::Applied { .. } => Ok(computed.json.clone().unwrap_or_else(|| "null".to_owned())),
@@ -208,6 +232,7 @@ fn answered(computed: &Computed) -> Answered {
 
 fn keep(instance: &mut Instance, task: &Task, record: &InputRecord, computed: &Computed) {
     if let Cause::Mail(Origin::Outside { identity: Some((identity, content)), .. }) = &task.cause {
-        Arc::make_mut(&mut instance.kept).keep(identity, *content, record.now_ms, answered(computed));
+        let writer = instance.code.digest();
+        Arc::make_mut(&mut instance.kept).keep(identity, *content, record.now_ms, answered(computed), writer);
     }
 }

@@ -11,6 +11,7 @@ use camshaft_store::{AsideSnapshot, MailOrigin, MailSnapshot, Parked, TimerSnaps
 
 use super::kept::{Identity, Kept};
 use crate::release::MachineCode;
+use crate::speech::Tongue;
 
 /// A request from outside, as the host numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,6 +116,8 @@ pub enum Origin {
         request: RequestId,
         /// What makes it this request and no other, and the digest of its content.
         identity: Option<(Identity, Digest)>,
+        /// What the client speaks; none in a replay, where nobody waits.
+        tongue: Option<Tongue>,
     },
     /// From another instance, or from itself.
     Message(Sent),

@@ -46,7 +46,7 @@ impl Identity {
     }
 }
 
-/// What was answered: the JSON of the output, or kind and reason of a trap.
+/// What was answered: the JSON of the output in the type of the machine, or kind and reason of a trap.
 pub type Answered = Result<String, (String, String)>;
 
 /// What is known of a request.
@@ -54,8 +54,8 @@ pub type Answered = Result<String, (String, String)>;
 pub enum Known {
     /// Nothing: it is new.
     New,
-    /// It was answered.
-    Answered(Answered),
+    /// It was answered, by the machine of this digest as far as that is known.
+    Answered(Answered, Option<Digest>),
     /// Something else was sent under the same identity.
     Conflict,
     /// It was answered, and the answer is gone.
@@ -83,22 +83,38 @@ impl Kept {
         let Some(sender) = self.senders.get(&identity.sender()) else { return Known::New };
         let seq = identity.seq();
         match sender.answers.iter().find(|answer| answer.seq == seq) {
-            Some(answer) if answer.content == content => Known::Answered(answer.answer.clone()),
+            Some(answer) if answer.content == content => {
+                Known::Answered(answer.answer.clone(), answer.writer)
+            }
             Some(_) => Known::Conflict,
             None if seq <= sender.floor => Known::Expired,
             None => Known::New,
         }
     }
 
-    /// Keeps an answer, and lets go of those that are too old at `at_ms`.
-    pub fn keep(&mut self, identity: &Identity, content: Digest, at_ms: i64, answer: Answered) {
+    /// Keeps an answer in the types of the machine that gave it, and lets go of those that are too
+    /// old at `at_ms`.
+    pub fn keep(
+        &mut self,
+        identity: &Identity,
+        content: Digest,
+        at_ms: i64,
+        answer: Answered,
+        writer: Digest,
+    ) {
         self.expire(at_ms);
         let name = identity.sender();
         let sender = self.senders.entry(name.clone()).or_default();
         if sender.answers.is_empty() {
             self.by_age.insert((at_ms, name));
         }
-        sender.answers.push_back(KeptAnswer { seq: identity.seq(), content, at_ms, answer });
+        sender.answers.push_back(KeptAnswer {
+            seq: identity.seq(),
+            content,
+            at_ms,
+            answer,
+            writer: Some(writer),
+        });
         if sender.answers.len() > ANSWERS_MAX
             && let Some(gone) = sender.answers.pop_front()
         {
@@ -164,13 +180,17 @@ mod tests {
         Identity::Client { sender: "c".into(), seq }
     }
 
+    fn writer() -> Digest {
+        Digest::of(b"machine")
+    }
+
     #[test]
     fn a_repetition_is_told_from_a_reuse_and_from_something_new() {
         let mut kept = Kept::default();
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
         assert_eq!(kept.look_up(&client(1), one), Known::New);
-        kept.keep(&client(1), one, 0, Ok("1".to_owned()));
-        assert_eq!(kept.look_up(&client(1), one), Known::Answered(Ok("1".to_owned())));
+        kept.keep(&client(1), one, 0, Ok("1".to_owned()), writer());
+        assert_eq!(kept.look_up(&client(1), one), Known::Answered(Ok("1".to_owned()), Some(writer())));
         assert_eq!(kept.look_up(&client(1), other), Known::Conflict);
         assert_eq!(kept.look_up(&client(2), other), Known::New);
         assert_eq!(kept.look_up(&Identity::Key("c".into()), one), Known::New);
@@ -181,10 +201,10 @@ mod tests {
         let mut kept = Kept::default();
         let content = Digest::of(b"");
         for seq in 1..=40 {
-            kept.keep(&client(seq), content, 0, Ok(String::new()));
+            kept.keep(&client(seq), content, 0, Ok(String::new()), writer());
         }
         assert_eq!(kept.look_up(&client(8), content), Known::Expired);
-        assert_eq!(kept.look_up(&client(9), content), Known::Answered(Ok(String::new())));
+        assert_eq!(kept.look_up(&client(9), content), Known::Answered(Ok(String::new()), Some(writer())));
         assert_eq!(Kept::load(kept.save()), kept);
     }
 
@@ -193,13 +213,13 @@ mod tests {
         let mut kept = Kept::default();
         let content = Digest::of(b"");
         let key = |key: &str| Identity::Key(key.into());
-        kept.keep(&client(1), content, 0, Ok(String::new()));
-        kept.keep(&key("k"), content, 0, Ok(String::new()));
-        kept.keep(&client(2), content, KEPT_MS, Ok(String::new()));
-        assert_eq!(kept.look_up(&key("k"), content), Known::Answered(Ok(String::new())));
-        kept.keep(&key("later"), content, KEPT_MS + 1, Ok(String::new()));
+        kept.keep(&client(1), content, 0, Ok(String::new()), writer());
+        kept.keep(&key("k"), content, 0, Ok(String::new()), writer());
+        kept.keep(&client(2), content, KEPT_MS, Ok(String::new()), writer());
+        assert_eq!(kept.look_up(&key("k"), content), Known::Answered(Ok(String::new()), Some(writer())));
+        kept.keep(&key("later"), content, KEPT_MS + 1, Ok(String::new()), writer());
         assert_eq!(kept.look_up(&client(1), content), Known::Expired);
-        assert_eq!(kept.look_up(&client(2), content), Known::Answered(Ok(String::new())));
+        assert_eq!(kept.look_up(&client(2), content), Known::Answered(Ok(String::new()), Some(writer())));
         assert_eq!(kept.look_up(&key("k"), content), Known::New);
         assert_eq!(Kept::load(kept.save()), kept);
     }

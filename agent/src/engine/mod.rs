@@ -9,10 +9,11 @@
 //! [`recover`] and a live run come to the same states; code runs in `step` only; `now` never runs
 //! backwards.
 //!
-//! Where to look: `admit` takes requests in, `step` computes, `deliver` runs and commits,
+//! Where to look: `admit` takes requests in, `again` answers those that are not new, `step` computes, `deliver` runs and commits,
 //! `carry` takes one instance over a switch, `trial` all of them for a try, `switch` goes over.
 
 mod admit;
+mod again;
 mod carry;
 mod deliver;
 pub mod instance;
@@ -52,6 +53,9 @@ use kept::Answered;
 pub struct Engine {
     /// The release that runs; none on an empty node.
     release: Option<Arc<Release>>,
+    /// The release that was left by going back from it, while nothing else was switched to: its
+    /// edges lead to the answers that it gave.
+    left: Option<Arc<Release>>,
     /// The number of the last switch.
     switch: u64,
     /// The number of the switch that brought the configuration.
@@ -89,15 +93,17 @@ pub struct Batch {
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// The output in its JSON form, or kind and reason of a trap. `repeated` when it was given
+    /// The output in the JSON form of the version that the client speaks, or kind and reason of a trap. `repeated` when it was given
     /// before.
     Answered {
         /// What was answered.
         answer: Answered,
         /// True when the request was answered before and not applied again.
         repeated: bool,
+        /// The version that the answer is in.
+        speaks: Arc<str>,
     },
-    /// The request was taken in and could not be applied.
+    /// The request was not applied; or it was before, and its answer cannot be shown.
     Refused(Refusal),
 }
 
@@ -118,6 +124,7 @@ impl Engine {
     pub fn new(salt: u64) -> Engine {
         Engine {
             release: None,
+            left: None,
             switch: 0,
             config: 0,
             now_ms: 0,
@@ -135,6 +142,11 @@ impl Engine {
     /// Returns the release that runs.
     pub fn release(&self) -> Option<&Arc<Release>> {
         self.release.as_ref()
+    }
+
+    /// Tells the engine which release was left by going back from it.
+    pub fn set_left(&mut self, left: Option<Arc<Release>>) {
+        self.left = left;
     }
 
     /// Returns the node's time.

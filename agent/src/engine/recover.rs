@@ -88,7 +88,7 @@ impl Engine {
 
     /// Returns the input of a record, taken out of the mailbox or the timers that it came from.
     fn task(&mut self, address: &InstanceAddress, record: &InputRecord) -> Result<Task, String> {
-        let outside = |identity| Origin::Outside { request: RequestId(0), identity };
+        let outside = |identity| Origin::Outside { request: RequestId(0), identity, tongue: None };
         let instance = self.instances.get_mut(address).ok_or("the instance is not there")?;
         let take = |mailbox: &mut std::collections::VecDeque<Mail>, is: &dyn Fn(&Origin) -> bool| {
             let place = mailbox.iter().position(|mail| is(&mail.origin));

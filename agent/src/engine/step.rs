@@ -49,6 +49,8 @@ pub(super) struct Computed {
     pub(super) mail: Vec<(InstanceAddress, Mail)>,
     /// The output in its JSON form, for a request from outside.
     pub(super) json: Option<String>,
+    /// The same in the version that the client speaks when that is another, or why there is none.
+    pub(super) lowered: Option<Result<String, String>>,
 }
 
 /// Kind and reason of why a step was not done.
@@ -126,6 +128,7 @@ pub(super) fn compute(
                 idle: true,
                 mail: answer.into_iter().collect(),
                 json: None,
+                lowered: None,
             }
         }
     }
@@ -199,12 +202,18 @@ fn applied(
         (Cause::Mail(Origin::Outside { .. }), Some(value)) => Some(value.to_json(output)),
         _ => None,
     };
+    let lowered = match (&task.cause, &outcome.output) {
+        (Cause::Mail(Origin::Outside { tongue: Some(tongue), .. }), Some(value)) if tongue.is_other() => {
+            Some(tongue.write(value, code))
+        }
+        _ => None,
+    };
     let verdict = Verdict::Applied {
         output: outcome.output.map(|value| value.to_binary(output)),
         effects,
         state: after.digest,
     };
-    Ok(Computed { verdict, state: (!stops).then_some(after), born, idle, mail, json })
+    Ok(Computed { verdict, state: (!stops).then_some(after), born, idle, mail, json, lowered })
 }
 
 /// Returns the messages and the answer that a step sent according to the journal. What cannot be

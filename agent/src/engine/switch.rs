@@ -11,7 +11,7 @@ use camshaft_store::{InstanceSnapshot, Status};
 
 use super::carry::{Passage, carry};
 use super::instance::{Instance, State};
-use super::plan::{Change, Plan};
+use super::plan::{Change, Plan, Way};
 
 use super::step::birth;
 use super::trial::Trial;
@@ -83,6 +83,7 @@ impl Engine {
         self.switch = number;
         self.config = number;
         self.release = Some(plan.to.clone());
+        self.left = (plan.way == Way::Down).then(|| plan.from.clone());
         for code in plan.to.machines() {
             if matches!(plan.pairs.get(&code.address), Some(Change::Added { .. })) {
                 switched.counts.restored += self.bring_back(&code.address);

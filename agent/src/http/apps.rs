@@ -10,10 +10,11 @@ use axum::response::{IntoResponse, Response};
 use camshaft_manifests::InstanceAddress;
 
 use super::{Failed, INPUT_BYTES_MAX, Shared, name, read_body};
-use crate::api::{IDEMPOTENCY_HEADER, MESSAGE_HEADER};
+use crate::api::{IDEMPOTENCY_HEADER, MESSAGE_HEADER, RUNNING, SPEAKS_HEADER};
 use crate::engine::{Identity, Reply};
 use crate::host::Input;
 use crate::problem;
+use crate::speech::Says;
 
 pub(super) async fn input(
     State(shared): State<Shared>,
@@ -23,21 +24,28 @@ pub(super) async fn input(
 ) -> Result<Response, Failed> {
     let address = address(path)?;
     let identity = identity(&headers)?;
+    let says = says(&headers)?;
     let trace = trace(&headers);
     let body = read_body(body, INPUT_BYTES_MAX).await?;
     let json = String::from_utf8(body)
         .map_err(|_| Failed(problem::WRONG_TYPE.problem("$: the body is not UTF-8")))?;
-    match shared.host.input(Input { address, json, identity, trace }).await? {
-        Reply::Answered { answer: Ok(json), repeated } => {
-            let mut response =
-                (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], json).into_response();
-            if repeated {
+    match shared.host.input(Input { address, json, says, identity, trace }).await? {
+        Reply::Answered { answer, repeated, speaks } => {
+            let mut response = match answer {
+                Ok(json) => {
+                    (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], json).into_response()
+                }
+                Err((kind, reason)) => Failed(problem::of_trap(&kind, &reason)).into_response(),
+            };
+            if let Ok(value) = header::HeaderValue::from_str(&speaks) {
+                response.headers_mut().insert(SPEAKS_HEADER, value);
+            }
+            if repeated && response.status().is_success() {
                 let value = header::HeaderValue::from_static("true");
                 response.headers_mut().insert("camshaft-repeated", value);
             }
             Ok(response)
         }
-        Reply::Answered { answer: Err((kind, reason)), .. } => Err(problem::of_trap(&kind, &reason).into()),
         Reply::Refused(refusal) => Err(problem::of_refusal(&refusal).into()),
     }
 }
@@ -77,6 +85,15 @@ fn identity(headers: &HeaderMap) -> Result<Option<Identity>, Failed> {
             Ok(Some(Identity::Client { sender: sender.into(), seq: seq.ok_or_else(|| refuse(form))? }))
         }
     }
+}
+
+/// Returns what the client says of the version that it speaks.
+fn says(headers: &HeaderMap) -> Result<Says, Failed> {
+    Ok(match name(headers, SPEAKS_HEADER)? {
+        None => Says::Nothing,
+        Some(version) if version == RUNNING => Says::Running,
+        Some(version) => Says::Version(version.into()),
+    })
 }
 
 /// Returns the trace of a request. One that is not as W3C Trace Context has it is left out: a

@@ -8,6 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use camshaft_manifests::Version;
 
 use super::{BUNDLE_BYTES_MAX, Failed, Shared, json, name, read_body};
 use crate::node::Holding;
@@ -92,19 +93,40 @@ pub(super) async fn install(
     operate(shared, move |operator| operator.install(&who, bundle)).await
 }
 
-pub(super) async fn try_upgrade(State(shared): State<Shared>, body: Body) -> Result<Response, Failed> {
+pub(super) async fn try_upgrade(
+    State(shared): State<Shared>,
+    query: Parameters,
+    body: Body,
+) -> Result<Response, Failed> {
+    let dropped = dropped(query)?;
     let bundle = read_body(body, BUNDLE_BYTES_MAX).await?;
-    operate(shared, move |operator| operator.try_upgrade(&bundle)).await
+    operate(shared, move |operator| operator.try_upgrade(&bundle, dropped)).await
 }
 
 pub(super) async fn upgrade(
     State(shared): State<Shared>,
     headers: HeaderMap,
+    query: Parameters,
     body: Body,
 ) -> Result<Response, Failed> {
     let who = who(&headers)?;
+    let dropped = dropped(query)?;
     let bundle = read_body(body, BUNDLE_BYTES_MAX).await?;
-    operate(shared, move |operator| operator.upgrade(&who, bundle)).await
+    operate(shared, move |operator| operator.upgrade(&who, bundle, dropped)).await
+}
+
+/// Returns the versions whose clients may be left behind: `drop_clients=1.0.0,1.1.0`.
+fn dropped(query: Parameters) -> Result<Vec<Version>, Failed> {
+    let parameters = parameters(query, &["drop_clients"])?;
+    let Some(versions) = parameters.get("drop_clients") else { return Ok(vec![]) };
+    let read = |version: &str| {
+        let refuse = |error| {
+            let reason = format!("`drop_clients` has `{version}`, which is no version: {error}");
+            Failed(problem::BAD_REQUEST.problem(reason))
+        };
+        version.parse().map_err(refuse)
+    };
+    versions.split(',').map(read).collect()
 }
 
 pub(super) async fn rollback(

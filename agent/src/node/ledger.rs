@@ -26,6 +26,10 @@ pub struct Ledger {
     pub unchecked: Option<u64>,
     /// What was done, oldest first.
     pub history: Vec<HistoryEntry>,
+    /// The release that was left by going back from it, while nothing else was switched to.
+    pub left: Option<ReleaseEntry>,
+    /// Clients that the next switch leaves behind, in lines.
+    dropping: Vec<String>,
     /// Instances that were held because their replay differs.
     pub held: BTreeSet<String>,
 }
@@ -74,6 +78,7 @@ impl Ledger {
             Control::Switch { stamp, number, from, to, direction, .. } => {
                 match direction {
                     Direction::Up => {
+                        self.left = None;
                         self.lineage.push(to.clone());
                         self.come(to);
                         self.provisional = true;
@@ -81,6 +86,7 @@ impl Ledger {
                     }
                     Direction::Down | Direction::Undo => {
                         self.lineage.pop();
+                        self.left = Some(from.clone());
                         // Nothing is switched on top of a provisional release, so what the node
                         // goes back to was permanent.
                         self.provisional = false;
@@ -96,7 +102,10 @@ impl Ledger {
                     // The check that failed has its entry already.
                     Direction::Undo => return,
                 };
-                self.note(stamp, kind, Some(from), Some(to), Some(*number), ("", ""));
+                let left = std::mem::take(&mut self.dropping);
+                let why =
+                    if left.is_empty() { String::new() } else { format!("left behind: {}", left.join("; ")) };
+                self.note(stamp, kind, Some(from), Some(to), Some(*number), ("", &why));
             }
             Control::CheckPassed { .. } => self.unchecked = None,
             Control::CheckFailed { stamp, switch, instance, reason } => {
@@ -120,6 +129,9 @@ impl Ledger {
                 let running = self.running().cloned();
                 let reason = (crate::problem::HELD.code, why.as_str());
                 self.note(stamp, HistoryKind::Held, None, running.as_ref(), None, reason);
+            }
+            Control::ClientsDropped { clients, .. } => {
+                self.dropping = clients.iter().map(|seen| super::clients::line(seen, None)).collect();
             }
             Control::Refused(refusal) => {
                 let running = self.running().cloned();

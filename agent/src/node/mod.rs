@@ -6,6 +6,7 @@
 //! What must stay true: after an append has failed, nothing more is done ([`NodeError::Journal`]
 //! ends the host's loop): what is on the disk is found out by opening anew.
 
+mod clients;
 mod install;
 mod ledger;
 mod open;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use camshaft_store::{Control, Journal, Record, Refusal, ReleaseEntry, Stamp, StoreError};
 
+use clients::Clients;
 pub use ledger::Ledger;
 pub use open::{OpenNodeError, Opener};
 pub use rollback::Holding;
@@ -49,6 +51,7 @@ pub struct Node {
     covered: u64,
     answers: Vec<(RequestId, Reply)>,
     last_pause_us: Option<u64>,
+    clients: Clients,
 }
 
 /// Why the node does not do what it is asked for.
@@ -85,6 +88,7 @@ impl Node {
     /// Takes a request in; its answer is among those of a later [`Node::take_answers`].
     pub fn request(&mut self, now_ms: i64, request: Request) {
         self.engine.advance(now_ms);
+        self.count(&request);
         self.engine.request(request);
     }
 
@@ -97,6 +101,9 @@ impl Node {
         self.engine.advance(now_ms);
         self.engine.run(STEPS_MAX);
         self.flush()?;
+        if let Some(clients) = self.clients.take_due(self.engine.now_ms()) {
+            self.journal.save_clients(&clients)?;
+        }
         if self.position - self.covered >= SNAPSHOT_EVERY {
             self.save_snapshot()?;
         }
@@ -118,13 +125,16 @@ impl Node {
         std::mem::take(&mut self.answers)
     }
 
-    /// Saves a snapshot, so that the next opening is quick.
+    /// Saves a snapshot, so that the next opening is quick, and the counts of clients.
     ///
     /// # Errors
     ///
     /// When the journal fails.
     pub fn save_snapshot(&mut self) -> Result<(), StoreError> {
         self.flush()?;
+        if let Some(clients) = self.clients.take_unsaved(self.engine.now_ms()) {
+            self.journal.save_clients(&clients)?;
+        }
         if self.position > self.covered && self.engine.release().is_some() {
             failpoint::pass("snapshot.before");
             self.journal.save_snapshot(&self.engine.save(self.position))?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use camshaft_store::{Control, Direction, Journal, Record, ReleaseEntry, StoreError};
 
-use super::{Asked, Ledger, Node, NodeError};
+use super::{Asked, Clients, Ledger, Node, NodeError};
 use crate::engine::{Divergence, Engine, LoadError, Plan, PlanError, ReplayError, Way};
 use crate::release::Release;
 
@@ -73,7 +73,9 @@ impl Node {
             covered: 0,
             answers: vec![],
             last_pause_us: None,
+            clients: Clients::default(),
         };
+        node.clients = Clients::load(node.journal.clients()?);
         let snapshot = node.journal.snapshot()?;
         let controls = node.journal.controls()?;
         if let Some(snapshot) = snapshot {
@@ -90,6 +92,9 @@ impl Node {
                 node.previous = Some(node.load_release(&previous)?);
             }
             node.engine.load(snapshot, release, node.previous.as_deref())?;
+            if let Some(left) = node.ledger.left.clone() {
+                node.engine.set_left(Some(node.load_release(&left)?));
+            }
         }
         let divergences = node.replay()?;
         node.engine.advance(now_ms);
@@ -157,6 +162,7 @@ impl Node {
             Control::CheckPassed { .. }
             | Control::CheckFailed { .. }
             | Control::InstanceHeld { .. }
+            | Control::ClientsDropped { .. }
             | Control::Refused(_) => {}
         }
         self.ledger.apply(control);

@@ -39,7 +39,7 @@ impl Node {
             let to = trial.plan().to.entry.clone();
             return Err(self.refuse(asked, Some(&to), problem));
         }
-        let done = self.switch(asked, start, &mut trial, Direction::Down, |report| {
+        let done = self.switch(asked, start, &mut trial, Direction::Down, vec![], |report| {
             report.passed || holding == Holding::Hold
         })?;
         failpoint::pass("rollback.switched");

@@ -7,6 +7,7 @@ use crate::release::reference;
 impl Node {
     /// Returns how the node is.
     pub fn status(&self) -> NodeStatus {
+        let release = self.engine.release();
         NodeStatus {
             agent: env!("CARGO_PKG_VERSION").to_owned(),
             running: self.ledger.running().map(reference),
@@ -18,6 +19,11 @@ impl Node {
             last_pause_us: self.last_pause_us,
             machines: self.engine.machines(),
             counts: self.engine.counts(),
+            speaks: release
+                .map(|release| release.speech.versions().map(|version| version.to_string()).collect())
+                .unwrap_or_default(),
+            api_default: release.map(|release| release.speech.default().to_string()),
+            clients: self.clients.status(),
             now_ms: self.engine.now_ms(),
         }
     }

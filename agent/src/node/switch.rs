@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use camshaft_store::{Control, Direction};
+use camshaft_store::{ClientSeen, Control, Direction};
 
 use super::{Asked, Node, NodeError};
 use crate::api::{HistoryKind, Problem, ReleaseRef, Report, RollbackCounts, TryReport, Undone};
@@ -29,13 +29,14 @@ impl Node {
     }
 
     /// Makes a switch, if what `passes` says of the trial holds for what changed since as well.
-    /// Inputs wait since `start`.
+    /// Inputs wait since `start`; `left` are the clients that are left behind.
     pub(super) fn switch(
         &mut self,
         asked: &Asked,
         start: Instant,
         trial: &mut Trial,
         direction: Direction,
+        left: Vec<ClientSeen>,
         passes: impl Fn(&TryReport) -> bool,
     ) -> Result<Done, NodeError> {
         self.engine.advance(asked.now_ms);
@@ -56,7 +57,12 @@ impl Node {
             Direction::Down | Direction::Undo => ("rollback.before-switch", "rollback.after-switch"),
         };
         failpoint::pass(before);
-        self.append(&[self.record(asked, &plan, number, direction)])?;
+        let mut records = vec![];
+        if !left.is_empty() {
+            records.push(Control::ClientsDropped { switch: number, clients: left });
+        }
+        records.push(self.record(asked, &plan, number, direction));
+        self.append(&records)?;
         failpoint::pass(after);
         let switched = self.engine.switch(&plan, number, Some(trial));
         self.previous = (direction == Direction::Up).then(|| plan.from.clone());

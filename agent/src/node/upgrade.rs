@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use camshaft_manifests::Version;
 use camshaft_store::Direction;
 
 use super::{Asked, Node, NodeError};
@@ -53,21 +54,33 @@ impl Node {
         trial.report(self.engine.archives(trial.plan()))
     }
 
-    /// Makes the switch of an upgrade that was tried, if it passes on what changed since.
+    /// Makes the switch of an upgrade that was tried, if it passes on what changed since. Clients
+    /// that speak versions among `dropped` may be left behind.
     ///
     /// # Errors
     ///
-    /// When an instance does not pass: then nothing is changed.
-    pub fn upgrade(&mut self, asked: &Asked, mut trial: Trial, bundle: &[u8]) -> Result<Report, NodeError> {
+    /// When an instance does not pass, or clients would be left behind: then nothing is changed.
+    pub fn upgrade(
+        &mut self,
+        asked: &Asked,
+        mut trial: Trial,
+        bundle: &[u8],
+        dropped: &[Version],
+    ) -> Result<Report, NodeError> {
         let start = Instant::now();
         failpoint::pass("upgrade.tried");
         let to = trial.plan().to.entry.clone();
         if let Err(problem) = self.reason_stale(&trial) {
             return Err(self.refuse(asked, Some(&to), problem));
         }
+        // Asked for once more: a client may have come while the upgrade was tried.
+        let left = match self.leave_behind(&trial.plan().to, dropped, asked.now_ms) {
+            Ok(left) => left,
+            Err(problem) => return Err(self.refuse(asked, Some(&to), problem)),
+        };
         failpoint::pass("upgrade.before-blob");
         self.journal.put_blob(bundle)?;
-        let switched = self.switch(asked, start, &mut trial, Direction::Up, |report| report.passed)?;
+        let switched = self.switch(asked, start, &mut trial, Direction::Up, left, |report| report.passed)?;
         failpoint::pass("upgrade.switched");
         Ok(Report {
             what: HistoryKind::Upgraded,

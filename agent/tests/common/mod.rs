@@ -9,6 +9,7 @@ use camshaft_agent::api::{Problem, Report, TryReport};
 use camshaft_agent::engine::{Identity, Reply, Request, RequestId, Trial};
 use camshaft_agent::node::{Asked, Holding, Node, NodeError, OpenNodeError};
 use camshaft_agent::release::Release;
+use camshaft_agent::speech::Says;
 use camshaft_cam::code::{Module, encode};
 use camshaft_cam::compile;
 use camshaft_cam::derive;
@@ -16,12 +17,12 @@ use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, verify};
-use camshaft_manifests::MachineAddress;
 use camshaft_manifests::app::{Strategy, Supervision};
 use camshaft_manifests::relup::{Instruction, Pair, Relup, RelupFrom};
 use camshaft_manifests::resolved::{
-    ResolvedApp, ResolvedEdge, ResolvedLink, ResolvedMachine, ResolvedRelease,
+    Predecessor, ResolvedApp, ResolvedEdge, ResolvedLink, ResolvedMachine, ResolvedRelease,
 };
+use camshaft_manifests::{MachineAddress, Version};
 use camshaft_releases::OpenedRelease;
 use camshaft_store::{Journal, ReleaseEntry};
 
@@ -136,18 +137,32 @@ pub fn make(
     let resolved = ResolvedRelease {
         name: "test".parse().expect("a name"),
         version: version.parse().expect("a version"),
-        api_default: None,
+        api_default: from.map(|from| from.resolved.spoken_by_default().clone()),
         strictness: Default::default(),
         apps,
         links,
         edges,
-        predecessors: vec![],
+        predecessors: from.map(Made::predecessor).into_iter().collect(),
     };
     let relups = relups.into_iter().collect();
     Made { resolved, edges: edge_code, links: link_code, relups, modules }
 }
 
 impl Made {
+    fn predecessor(&self) -> Predecessor {
+        Predecessor {
+            version: self.resolved.version.clone(),
+            digest: self.digest(),
+            composition: self.resolved.composition(),
+        }
+    }
+
+    /// What clients speak that do not say; taken over from the predecessor unless it is moved.
+    pub fn speaking(mut self, default: &str) -> Made {
+        self.resolved.api_default = Some(default.parse().expect("a version"));
+        self
+    }
+
     pub fn digest(&self) -> Digest {
         Digest::of(format!("{:?}", self.resolved).as_bytes())
     }
@@ -207,8 +222,8 @@ pub struct TestNode {
 /// What a request came to, in a line: the JSON of the output, or what went wrong.
 pub fn line(reply: &Reply) -> String {
     match reply {
-        Reply::Answered { answer: Ok(json), repeated: false } => json.clone(),
-        Reply::Answered { answer: Ok(json), repeated: true } => format!("{json} again"),
+        Reply::Answered { answer: Ok(json), repeated: false, .. } => json.clone(),
+        Reply::Answered { answer: Ok(json), repeated: true, .. } => format!("{json} again"),
         Reply::Answered { answer: Err((kind, reason)), .. } => format!("trap {kind}: {reason}"),
         Reply::Refused(refusal) => format!("refused: {refusal}"),
     }
@@ -228,11 +243,22 @@ impl TestNode {
     }
 
     pub fn post(&mut self, address: &str, json: &str, identity: Option<Identity>) -> u64 {
+        self.post_speaking(Says::Running, address, json, identity)
+    }
+
+    pub fn post_speaking(
+        &mut self,
+        says: Says,
+        address: &str,
+        json: &str,
+        identity: Option<Identity>,
+    ) -> u64 {
         self.requests += 1;
         let request = Request {
             id: RequestId(self.requests),
             address: address.parse().expect("an address"),
             json: json.to_owned(),
+            says,
             identity,
             trace: None,
         };
@@ -247,6 +273,17 @@ impl TestNode {
 
     pub fn send_as(&mut self, address: &str, json: &str, identity: Option<Identity>) -> String {
         let id = self.post(address, json, identity);
+        self.settle();
+        self.take(id)
+    }
+
+    /// Sends an input in a version, or without saying which when it is empty.
+    pub fn speak(&mut self, version: &str, address: &str, json: &str, identity: Option<Identity>) -> String {
+        let says = match version {
+            "" => Says::Nothing,
+            version => Says::Version(version.into()),
+        };
+        let id = self.post_speaking(says, address, json, identity);
         self.settle();
         self.take(id)
     }
@@ -271,12 +308,13 @@ impl TestNode {
     pub fn try_out(&mut self, version: &str) -> Result<TryReport, Box<Problem>> {
         let release = self.world.release(version);
         let plan = self.node.plan_upgrade(&release)?;
+        self.node.leave_behind(&release, &[], self.now_ms)?;
         let copies = self.node.carryable(&plan);
         Ok(self.node.report_trial(&Trial::new(plan, copies)))
     }
 
     pub fn upgrade(&mut self, version: &str) -> Result<Report, NodeError> {
-        self.upgrade_meanwhile(version, |_| {})
+        self.upgrade_with(version, &[], |_| {})
     }
 
     /// Upgrades, and lets something happen between trial and switch.
@@ -285,16 +323,30 @@ impl TestNode {
         version: &str,
         meanwhile: impl FnOnce(&mut TestNode),
     ) -> Result<Report, NodeError> {
+        self.upgrade_with(version, &[], meanwhile)
+    }
+
+    /// The same, and clients of some versions may be left behind.
+    pub fn upgrade_with(
+        &mut self,
+        version: &str,
+        dropped: &[&str],
+        meanwhile: impl FnOnce(&mut TestNode),
+    ) -> Result<Report, NodeError> {
         let asked = self.asked();
+        let dropped: Vec<Version> = dropped.iter().map(|text| text.parse().expect("a version")).collect();
         let release = self.world.release(version);
-        let plan = match self.node.plan_upgrade(&release) {
+        let plan = self.node.plan_upgrade(&release);
+        let plan =
+            plan.and_then(|plan| self.node.leave_behind(&release, &dropped, self.now_ms).map(|_| plan));
+        let plan = match plan {
             Ok(plan) => plan,
             Err(problem) => return Err(self.node.refused(&asked, Some(&release.entry), problem)),
         };
         let copies = self.node.carryable(&plan);
         let trial = Trial::new(plan, copies);
         meanwhile(self);
-        let report = self.node.upgrade(&asked, trial, version.as_bytes())?;
+        let report = self.node.upgrade(&asked, trial, version.as_bytes(), &dropped)?;
         let checked = self.node.checks().run();
         self.node.settle_check(&asked, checked)?;
         Ok(report)

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use camshaft_agent::api::{Report, TryReport};
+use camshaft_manifests::Version;
 
 use super::{look, show};
 use crate::exit::Exit;
@@ -15,7 +16,7 @@ use crate::talk::Talk;
 /// The header in which an operator says who it is.
 const OPERATOR_HEADER: &str = "camshaft-operator";
 
-/// Arguments of the verbs that take a bundle and nothing else.
+/// Arguments of `install`.
 #[derive(Debug, clap::Args)]
 pub struct Bundle {
     /// The bundle: NAME-VERSION.tar.gz
@@ -31,6 +32,40 @@ pub struct Upgrade {
     /// Do nothing, and succeed, when exactly this release runs already
     #[arg(long)]
     if_needed: bool,
+
+    #[command(flatten)]
+    leaving: Leaving,
+}
+
+/// Arguments of `try`.
+#[derive(Debug, clap::Args)]
+pub struct Try {
+    /// The bundle: NAME-VERSION.tar.gz
+    bundle: PathBuf,
+
+    #[command(flatten)]
+    leaving: Leaving,
+}
+
+#[derive(Debug, clap::Args)]
+struct Leaving {
+    /// Leave the clients of this version behind, although they were here within the last day; may
+    /// be repeated
+    #[arg(long, value_name = "VERSION")]
+    drop_clients: Vec<Version>,
+}
+
+impl Leaving {
+    /// Returns the versions as the agent takes them; nothing when there are none.
+    fn versions(&self) -> Option<String> {
+        let versions: Vec<String> = self.drop_clients.iter().map(Version::to_string).collect();
+        (!versions.is_empty()).then(|| versions.join(","))
+    }
+}
+
+/// Returns the query that names versions whose clients may be left behind.
+fn dropping(versions: Option<&str>) -> Vec<(&str, &str)> {
+    versions.map(|versions| ("drop_clients", versions)).into_iter().collect()
 }
 
 /// Arguments of `rollback`.
@@ -68,19 +103,22 @@ pub fn upgrade(
             return Ok(());
         }
     }
-    change("upgrade", bytes, &node, talk)
+    let versions = args.leaving.versions();
+    ask("upgrade", &dropping(versions.as_deref()), bytes, &node, talk)
 }
 
 /// Tries an upgrade on the live state.
 pub fn try_upgrade(
-    args: &Bundle,
+    args: &Try,
     node: impl Fn() -> Result<Node, Failure>,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
     let bytes = read_bundle(&args.bundle)?;
+    let versions = args.leaving.versions();
+    let query = dropping(versions.as_deref());
     let node = node()?;
     let answer = talk.while_waiting("trying on the live state", || {
-        node.post(&["v1", "node", "try"], &[], &[], bytes, None, Effect::Looks)
+        node.post(&["v1", "node", "try"], &query, &[], bytes, None, Effect::Looks)
     })?;
     let report: TryReport = answer.read()?;
     if report.passed {

@@ -34,7 +34,7 @@ enum Verb {
     /// Install the first release on an empty node
     Install(change::Bundle),
     /// Try an upgrade on the live state; nothing changes
-    Try(change::Bundle),
+    Try(change::Try),
     /// Upgrade to the release of a bundle
     Upgrade(change::Upgrade),
     /// Go back to the release before the last upgrade

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use camshaft_agent::api::{IDEMPOTENCY_HEADER, MESSAGE_HEADER};
+use camshaft_agent::api::{IDEMPOTENCY_HEADER, MESSAGE_HEADER, RUNNING, SPEAKS_HEADER};
 use camshaft_manifests::InstanceAddress;
 
 use crate::failure::Failure;
@@ -29,6 +29,11 @@ pub struct Args {
     /// The same for a single request
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+
+    /// The version that the input is written in, and the answer is wanted in; without it, that
+    /// which runs
+    #[arg(long, value_name = "VERSION", default_value = RUNNING, hide_default_value = true)]
+    speaks: String,
 }
 
 /// Sends the input and prints the output.
@@ -39,7 +44,8 @@ pub fn run(args: &Args, node: impl Fn() -> Result<Node, Failure>, talk: &mut Tal
             Failure::refused(message, "camshaft node instances lists the addresses of a node")
         })?;
     let input = if args.input == "-" { from_stdin()? } else { args.input.clone().into_bytes() };
-    let mut headers = vec![("content-type", "application/json")];
+    let speaks = check_header("--speaks", &args.speaks)?;
+    let mut headers = vec![("content-type", "application/json"), (SPEAKS_HEADER, speaks)];
     if let Some(id) = &args.id {
         headers.push((MESSAGE_HEADER, check_id(id)?));
     }

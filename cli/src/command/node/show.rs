@@ -83,6 +83,18 @@ pub fn status(status: &NodeStatus, address: &str) -> String {
         text.push('\n');
         text += &table(&rows);
     }
+    if let Some(default) = &status.api_default {
+        let _ =
+            writeln!(text, "\nclients may speak {}; untagged ones speak {default}", status.speaks.join(", "));
+    }
+    if !status.clients.is_empty() {
+        let mut rows = vec![["app", "speaks", "requests", "last seen"].map(str::to_owned).to_vec()];
+        rows.extend(status.clients.iter().map(|client| {
+            let (app, speaks) = (client.app.clone(), client.speaks.clone());
+            vec![app, speaks, client.requests.to_string(), time(client.last_seen_ms)]
+        }));
+        text += &table(&rows);
+    }
     text
 }
 
