@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::line::{Line, Retired, Returned, TooMuch};
 use super::modules::{INPUT, Items, Modules};
 use super::outlet::{CheckedChannel, CheckedPort};
 use super::test::Around;
@@ -45,12 +46,16 @@ pub struct CheckedMachine {
     pub ports: Vec<CheckedPort>,
     /// The declared types, for the debug section.
     pub types: Vec<(Arc<str>, Ty)>,
+    /// The names that earlier releases had and these types have not.
+    pub(crate) retired: Vec<Retired>,
+    /// Those of them that came back.
+    pub returned: Vec<Returned>,
     /// The tests; no part of the compiled machine.
     pub(crate) tests: Vec<Script>,
 }
 
 /// The name under which the type of `config` is known to the next version.
-const CONFIG: &str = "config";
+pub(super) const CONFIG: &str = "config";
 
 /// Checks a machine file.
 ///
@@ -62,7 +67,7 @@ pub fn check(
     file: &MachineFile,
     predecessor: Option<&Module>,
 ) -> Result<CheckedMachine, Vec<Diagnostic>> {
-    check_with(source, file, &Modules::default(), predecessor)
+    check_with(source, file, &Modules::default(), predecessor.as_slice())
 }
 
 /// Checks a machine file of an application with type modules.
@@ -74,22 +79,24 @@ pub fn check_with(
     source: &Source,
     file: &MachineFile,
     modules: &Modules,
-    predecessor: Option<&Module>,
+    predecessors: &[&Module],
 ) -> Result<CheckedMachine, Vec<Diagnostic>> {
     let mut checker = Checker::new(source);
     let items = Items::of_machine(file);
-    let predecessor = predecessor.map(types_of).unwrap_or_default();
-    checker.use_modules(modules, &items, &predecessor);
-    checker.types.predecessor = predecessor;
+    let too_much = |TooMuch| {
+        let message = "the types of a predecessor, and the names that they ever had, are too many to be kept";
+        let fault = Diagnostic::new("E0302", source, file.name.span.clone(), message, "comes from it");
+        vec![fault.help("give the machine another name: it begins a line of its own")]
+    };
+    let line = Line::of(predecessors).map_err(too_much)?;
+    checker.begin(modules, &items, &line);
     match checker.machine(file, &items) {
-        Ok(machine) if checker.errors.is_empty() => Ok(machine),
+        Ok(machine) if checker.errors.is_empty() => {
+            let retired = line.left(&machine.types).map_err(too_much)?;
+            Ok(CheckedMachine { retired, returned: checker.returned, ..machine })
+        }
         _ => Err(checker.faults()),
     }
-}
-
-/// Returns the declared types of a module that was compiled before.
-pub(super) fn types_of(module: &Module) -> BTreeMap<Arc<str>, Ty> {
-    module.debug.types.iter().map(|(name, ty)| (name.clone(), module.ty(*ty).clone())).collect()
 }
 
 impl Checker<'_> {
@@ -157,6 +164,8 @@ impl Checker<'_> {
             channels,
             ports,
             types,
+            retired: Vec::new(),
+            returned: Vec::new(),
             tests: tests?,
         })
     }
@@ -189,7 +198,7 @@ impl Checker<'_> {
             self.fault(diagnostic);
         }
         let old = self.types.predecessor.get(CONFIG).cloned();
-        let config = self.record(fields, span, old.as_ref())?;
+        let config = self.at_name(&CONFIG.into(), |checker| checker.record(fields, span, old.as_ref()))?;
         let secret = config.as_record().and_then(|record| {
             let (_, secret) = record.in_declared_order().find(|(_, field)| field.ty.holds_secret())?;
             fields.iter().find(|field| field.name.text == secret.label)

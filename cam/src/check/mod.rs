@@ -13,6 +13,7 @@ mod definition;
 mod effect;
 mod expr;
 mod items;
+pub mod line;
 pub mod machine;
 mod make;
 pub mod migration;
@@ -111,6 +112,8 @@ pub(crate) struct Checker<'a> {
     imported_types: usize,
     /// The declaration of `Input` in a module, and where it is used.
     imported_input: Option<(&'a ast::TypeDecl, Span)>,
+    /// The retired names that came back.
+    returned: Vec<line::Returned>,
 }
 
 impl<'a> Checker<'a> {
@@ -119,6 +122,7 @@ impl<'a> Checker<'a> {
             source,
             errors: Vec::new(),
             types: Types::default(),
+            returned: Vec::new(),
             functions: BTreeMap::new(),
             faulty_functions: Vec::new(),
             outlets: BTreeMap::new(),

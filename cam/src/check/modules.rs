@@ -10,6 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::line::Line;
+use super::machine::CONFIG;
 use super::{Bound, Checker, Reported, Signature, listed};
 use crate::diagnostic::{Diagnostic, Source, Span, did_you_mean};
 use crate::syntax::ast::{
@@ -237,20 +239,26 @@ impl Exports<'_> {
     }
 }
 
-/// The types of a predecessor by their names.
-pub(super) type Predecessor = BTreeMap<Arc<str>, Ty>;
-
 impl<'a> Checker<'a> {
     /// Checks all modules, each for itself.
     fn load_all(&mut self, modules: &'a Modules) {
         for module in &modules.modules {
-            self.module(module, &Predecessor::new(), &BTreeMap::new());
+            self.module(module, &Line::default(), &BTreeMap::new());
         }
+    }
+
+    /// Takes what comes from elsewhere: type modules, and what the line of releases had.
+    pub(super) fn begin(&mut self, modules: &'a Modules, items: &Items<'_>, line: &Line) {
+        self.use_modules(modules, items, line);
+        self.types.predecessor = line.types.clone();
+        let declared = items.types.iter().map(|declaration| declaration.name.text.clone());
+        let named = declared.chain([CONFIG.into()]);
+        self.types.retired = named.map(|name| (name.clone(), line.retired_in(&name))).collect();
     }
 
     /// Checks the modules that a file uses, directly or through others, and brings what it uses
     /// into its scope.
-    pub(super) fn use_modules(&mut self, modules: &'a Modules, items: &Items<'_>, predecessor: &Predecessor) {
+    pub(super) fn use_modules(&mut self, modules: &'a Modules, items: &Items<'_>, line: &Line) {
         let mut wanted: BTreeSet<&str> = items.uses.iter().map(|used| &*used.module.text).collect();
         for module in modules.modules.iter().rev() {
             if wanted.contains(&*module.file.name.text) {
@@ -261,7 +269,7 @@ impl<'a> Checker<'a> {
         let closure: Vec<&TypeModule> = closure.collect();
         let owners = owners(&closure, items);
         for module in closure {
-            self.module(module, predecessor, &owners);
+            self.module(module, line, &owners);
         }
         let known: Vec<&str> = modules.sources().map(|(name, _)| name).collect();
         self.import(items, &known);
@@ -269,7 +277,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks a module in a scope of its own.
-    fn module(&mut self, module: &'a TypeModule, predecessor: &Predecessor, owners: &Owners) {
+    fn module(&mut self, module: &'a TypeModule, line: &Line, owners: &Owners) {
         let name = &module.file.name.text;
         let items = Items::of_types(&module.file);
         let outer_source = std::mem::replace(&mut self.source, &module.source);
@@ -280,8 +288,14 @@ impl<'a> Checker<'a> {
 
         for declaration in &items.types {
             let plain = &declaration.name.text;
-            let before = predecessor.get(&*qualified(name, plain)).or_else(|| predecessor.get(plain));
+            let qualified = qualified(name, plain);
+            let before = line.types.get(&*qualified).or_else(|| line.types.get(plain));
             self.types.predecessor.extend(before.map(|ty| (plain.clone(), ty.clone())));
+            let mut retired = line.retired_in(&qualified);
+            if retired.is_empty() {
+                retired = line.retired_in(plain);
+            }
+            self.types.retired.insert(plain.clone(), retired);
         }
         self.import(&items, &[]);
         let imported = self.types.named().len();

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use super::machine::{function, types_of};
+use super::line::Line;
+use super::machine::function;
 use super::modules::{Items, Modules};
 use super::{Checked, Checker, Reported, Types};
 use crate::code::Module;
@@ -128,9 +129,9 @@ impl Amid<'_> {
     ) -> Result<(T, Types), Vec<Diagnostic>> {
         let mut checker = Checker::new(self.source);
         let items = Items::of_machine(self.file);
-        let predecessor = self.predecessor.map(types_of).unwrap_or_default();
-        checker.use_modules(self.modules, &items, &predecessor);
-        checker.types.predecessor = predecessor;
+        // What the machine itself was compiled from was looked at when it was.
+        let line = Line::of(self.predecessor.as_slice()).unwrap_or_default();
+        checker.begin(self.modules, &items, &line);
         match inside(&mut checker, &items) {
             Ok(found) if checker.errors.is_empty() => Ok((found, checker.types)),
             _ => Err(checker.faults()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::line::{self, Returned};
 use super::modules::INPUT;
 use super::{Checked, Checker, Reported, listed};
 use crate::diagnostic::{Span, did_you_mean};
@@ -44,6 +45,10 @@ pub(crate) struct Types {
     order: Vec<(Arc<str>, Ty)>,
     /// The types of the same names in the predecessor: members that it has keep their ordinals.
     pub(crate) predecessor: BTreeMap<Arc<str>, Ty>,
+    /// The names that earlier releases had within types of the same names, by the way to them.
+    pub(crate) retired: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Vec<line::Retired>>>,
+    /// The declared type that is being resolved, and the way to the part at hand.
+    place: (Arc<str>, String),
 }
 
 #[derive(Debug, Clone)]
@@ -113,18 +118,26 @@ impl Types {
         }
     }
 
+    /// Returns the retired names of the record or variant at hand.
+    fn retired_here(&self, case: bool) -> Vec<line::Retired> {
+        let (name, path) = &self.place;
+        let here = self.retired.get(name).and_then(|within| within.get(path.as_str()));
+        here.into_iter().flatten().filter(|(retired, _)| retired.case == case).cloned().collect()
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         STANDARD.into_iter().chain(self.declared.keys().map(|name| &**name))
     }
 }
 
-/// Hands out ordinals: kept where the predecessor has the member, else after its last one.
+/// Hands out ordinals: kept where an earlier release has or had the member, else after all of theirs.
 struct Ordinals {
     next: u32,
 }
 
 impl Ordinals {
-    fn after(last: Option<u32>) -> Ordinals {
+    fn after(last: Option<u32>, retired: &[line::Retired]) -> Ordinals {
+        let last = retired.iter().map(|(retired, _)| retired.ordinal).chain(last).max();
         Ordinals { next: last.map_or(0, |last| last.saturating_add(1)) }
     }
 
@@ -139,7 +152,41 @@ impl Ordinals {
     }
 }
 
+/// Returns the type that a retired name had last.
+fn last_type<'r>(retired: &'r [line::Retired], label: &str) -> Option<&'r Ty> {
+    retired.iter().rfind(|(name, _)| *name.label == *label).map(|(_, ty)| ty)
+}
+
 impl Checker<'_> {
+    /// Resolves a part of the type at hand.
+    fn type_part(&mut self, step: &str, expr: &TypeExpr, old: Option<&Ty>) -> Checked<Ty> {
+        let length = self.types.place.1.len();
+        self.types.place.1.push_str(step);
+        let ty = self.resolve_with(expr, old);
+        self.types.place.1.truncate(length);
+        ty
+    }
+
+    /// Resolves something as the type of a name.
+    pub(super) fn at_name<T>(&mut self, name: &Arc<str>, resolve: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.types.place, (name.clone(), String::new()));
+        let resolved = resolve(self);
+        self.types.place = outer;
+        resolved
+    }
+
+    /// Returns the ordinal of a name that comes back as what it was, and notes every name that
+    /// comes back.
+    fn ordinal_of_returned(&mut self, name: &Name, ty: &Ty, retired: &[line::Retired]) -> Option<u32> {
+        let mut before = retired.iter().filter(|(retired, _)| retired.label == name.text);
+        let same = before.clone().find(|(_, was)| was == ty);
+        let (retired, was) = same.or_else(|| before.next_back())?;
+        let path = format!("{}{}.{}", self.types.place.0, self.types.place.1, name.text);
+        let (source, span) = (self.source.clone(), name.span.clone());
+        self.returned.push(Returned { source, span, path, was: was.clone(), is: ty.clone() });
+        same.map(|_| retired.ordinal)
+    }
+
     /// Takes the declarations of a file, then resolves them all.
     pub(crate) fn declare_types<'t>(&mut self, declarations: impl Iterator<Item = &'t TypeDecl>) {
         let mut order = Vec::new();
@@ -195,7 +242,8 @@ impl Checker<'_> {
             Some(Slot::Declared(declaration)) => {
                 self.types.declared.insert(name.text.clone(), Slot::Open);
                 let old = self.types.predecessor.get(&name.text).cloned();
-                let resolved = self.resolve_body(&declaration, old.as_ref());
+                let resolved =
+                    self.at_name(&name.text, |checker| checker.resolve_body(&declaration, old.as_ref()));
                 let slot = resolved.clone().map_or(Slot::Faulty, Slot::Resolved);
                 self.types.declared.insert(name.text.clone(), slot);
                 resolved
@@ -261,7 +309,7 @@ impl Checker<'_> {
                 let items: Vec<Checked<Ty>> = items
                     .iter()
                     .enumerate()
-                    .map(|(index, item)| self.resolve_with(item, olds.get(index)))
+                    .map(|(index, item)| self.type_part(&line::tuple_step(index), item, olds.get(index)))
                     .collect();
                 let items = items.into_iter().collect::<Checked<_>>()?;
                 self.build(Kind::Tuple(items), span)
@@ -312,7 +360,7 @@ impl Checker<'_> {
                     Some(Kind::Option(item)) => Some(item),
                     _ => None,
                 };
-                let item = self.resolve_with(item, old)?;
+                let item = self.type_part(line::OPTION, item, old)?;
                 self.build(Kind::Option(item), span)
             }
             ("List", [TypeArg::Type(item), rest @ ..]) => {
@@ -325,7 +373,7 @@ impl Checker<'_> {
                     Some(Kind::List { item, .. }) => Some(item),
                     _ => None,
                 };
-                let item = self.resolve_with(item, old)?;
+                let item = self.type_part(line::ITEM, item, old)?;
                 self.build(Kind::List { item, max }, span)
             }
             ("Map", [TypeArg::Type(key), TypeArg::Type(value)]) => {
@@ -333,8 +381,8 @@ impl Checker<'_> {
                     Some(Kind::Map { key, value }) => (Some(key), Some(value)),
                     _ => (None, None),
                 };
-                let key = self.resolve_with(key, old_key);
-                let value = self.resolve_with(value, old_value);
+                let key = self.type_part(line::KEY, key, old_key);
+                let value = self.type_part(line::ITEM, value, old_value);
                 self.build(Kind::Map { key: key?, value: value? }, span)
             }
             ("Int", _) => Err(self.type_args(name, span, "nothing, or a range `0..=10`")),
@@ -356,7 +404,9 @@ impl Checker<'_> {
     pub(crate) fn record(&mut self, fields: &[FieldDecl], span: &Span, old: Option<&Ty>) -> Checked<Ty> {
         let old = old.and_then(Ty::as_record);
         let kept = |label: &str| old.and_then(|old| old.index(label).map(|index| &old.fields[index]));
-        let mut ordinals = Ordinals::after(old.and_then(|old| old.fields.last()).map(|last| last.ordinal));
+        let retired = self.types.retired_here(false);
+        let last = old.and_then(|old| old.fields.last()).map(|last| last.ordinal);
+        let mut ordinals = Ordinals::after(last, &retired);
         let mut built: Vec<Field> = Vec::new();
         let mut faulty = false;
         for field in fields {
@@ -372,7 +422,8 @@ impl Checker<'_> {
                 continue;
             }
             let before = kept(label);
-            let Ok(ty) = self.resolve_with(&field.ty, before.map(|field| &field.ty)) else {
+            let as_before = before.map(|field| &field.ty).or_else(|| last_type(&retired, label));
+            let Ok(ty) = self.type_part(&line::member_step(label), &field.ty, as_before) else {
                 faulty = true;
                 continue;
             };
@@ -386,7 +437,9 @@ impl Checker<'_> {
                     }
                 },
             };
-            let ordinal = ordinals.of(before.map(|field| field.ordinal));
+            let before = before.map(|field| field.ordinal);
+            let ordinal =
+                ordinals.of(before.or_else(|| self.ordinal_of_returned(&field.name, &ty, &retired)));
             built.push(Field { label: label.clone(), ordinal, ty, default });
         }
         if faulty {
@@ -404,7 +457,9 @@ impl Checker<'_> {
 
     fn variant(&mut self, cases: &[CaseDecl], span: &Span, old: Option<&Ty>) -> Checked<Ty> {
         let old = old.and_then(Ty::as_variant);
-        let mut ordinals = Ordinals::after(old.and_then(|old| old.cases.last()).map(|last| last.ordinal));
+        let retired = self.types.retired_here(true);
+        let last = old.and_then(|old| old.cases.last()).map(|last| last.ordinal);
+        let mut ordinals = Ordinals::after(last, &retired);
         let mut built: Vec<Case> = Vec::new();
         let mut faulty = false;
         for case in cases {
@@ -422,13 +477,18 @@ impl Checker<'_> {
             let before = old.and_then(|old| old.index(label).map(|index| &old.cases[index]));
             let payload = match &case.payload {
                 None => Ok(Ty::unit()),
-                Some(payload) => self.resolve_with(payload, before.map(|case| &case.payload)),
+                Some(payload) => {
+                    let as_before = before.map(|case| &case.payload).or_else(|| last_type(&retired, label));
+                    self.type_part(&line::member_step(label), payload, as_before)
+                }
             };
             let Ok(payload) = payload else {
                 faulty = true;
                 continue;
             };
-            let ordinal = ordinals.of(before.map(|case| case.ordinal));
+            let before = before.map(|case| case.ordinal);
+            let ordinal =
+                ordinals.of(before.or_else(|| self.ordinal_of_returned(&case.name, &payload, &retired)));
             built.push(Case { label: label.clone(), ordinal, payload });
         }
         if faulty {

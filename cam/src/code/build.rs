@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::canonical::{RangeError, TypeTable, canonical};
-use super::{Block, ConstIx, Debug, Entry, FuncIx, Function, Module, TypeIx};
+use super::{Block, ConstIx, Debug, Entry, FuncIx, Function, Module, Retired, TypeIx};
+use crate::check::line;
 use crate::ty::Ty;
 use crate::value::Value;
 
@@ -59,6 +60,14 @@ impl ModuleBuilder {
     pub fn declare(&mut self, name: impl Into<Arc<str>>, ty: &Ty) {
         let index = self.ty(ty);
         self.debug.types.push((name.into(), index));
+    }
+
+    /// Records a name that an earlier release had. Debug information, as [`Self::declare`].
+    pub(crate) fn retire(&mut self, (name, ty): &line::Retired) {
+        let ty = self.ty(ty);
+        let (of, path) = name.place.clone();
+        let (case, label, ordinal) = (name.case, name.label.clone(), name.ordinal);
+        self.debug.retired.push(Retired { name: of, path, case, label, ordinal, ty });
     }
 
     /// Returns the parameters and the result of a function that was added.

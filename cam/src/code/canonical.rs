@@ -5,7 +5,7 @@
 //! - Constants: exactly those that the functions load, each once, in the order of first use.
 //! - Types: first those that the entry, the functions (parameters, result, body) and the
 //!   constants name, each once, in the order of first use, every type directly after its parts;
-//!   then those that only [`Debug::types`] names, in the same manner. The latter are outside
+//!   then those that only [`Debug`] names (its types, then its retired names), in the same manner. The latter are outside
 //!   the digest.
 //!
 //! So neither the order in which a source declares its functions and types nor unused
@@ -18,7 +18,7 @@ use std::collections::HashMap;
 pub(crate) use check::code_types;
 
 use super::operand::{Operand, OperandMut};
-use super::{Answer, ConstIx, Debug, Entry, FuncIx, Function, Module, TypeIx};
+use super::{Answer, ConstIx, Debug, Entry, FuncIx, Function, Module, Retired, TypeIx};
 use crate::digest::Digest;
 use crate::ty::{Ty, children};
 use crate::value::Value;
@@ -283,6 +283,11 @@ impl Renumber<'_> {
             .iter()
             .map(|(name, ty)| Ok((name.clone(), self.ty(*ty)?)))
             .collect::<Result<_, RangeError>>()?;
+        let retired = old
+            .retired
+            .iter()
+            .map(|retired| Ok(Retired { ty: self.ty(retired.ty)?, ..retired.clone() }))
+            .collect::<Result<_, RangeError>>()?;
         let mut functions: Vec<_> = order
             .iter()
             .map(|index| old.functions.get(index.0 as usize).cloned().unwrap_or_default())
@@ -290,6 +295,6 @@ impl Renumber<'_> {
         while functions.last().is_some_and(|name| name.is_empty()) {
             functions.pop();
         }
-        Ok(Debug { name: old.name.clone(), types, functions })
+        Ok(Debug { name: old.name.clone(), types, functions, retired })
     }
 }

@@ -30,6 +30,8 @@ pub const OPS_MAX: usize = 1 << 20;
 /// The most members that the tuples, records and variants of a module have together. A member
 /// takes up to 100 bytes once decoded.
 pub const MEMBERS_IN_ALL_MAX: usize = 1 << 18;
+/// The most retired names in a module.
+pub const RETIRED_MAX: usize = 1 << 16;
 /// How deep blocks may nest within a function, its body counted. Every walk over code recurses
 /// as deep as this.
 pub const NESTING_MAX: u32 = 128;

@@ -7,7 +7,8 @@
 //! constants= 2   count (type-index length value)*        values in their canonical form
 //! functions= 3   count (count type-index* type-index block)*   parameters, result, body
 //! entry    = 4   kind ...
-//! debug    = 5   types of its own, names                 left out when it says nothing
+//! debug    = 5   types of its own, names, retired        left out when it says nothing
+//! retired  = count (name path case label ordinal type-index)*   left out when there are none
 //! block    = count (opcode operand*)*                    operands as the table of `op` lists them
 //! number   = LEB128, minimal; signed ones in zigzag
 //! ```
@@ -364,4 +365,16 @@ fn debug(out: &mut Vec<u8>, module: &Module, code_types: usize) {
     }
     count(out, module.debug.functions.len());
     module.debug.functions.iter().for_each(|name| text(out, name));
+    // Left out where there are none: a line without retired names keeps the bytes it had.
+    if !module.debug.retired.is_empty() {
+        count(out, module.debug.retired.len());
+        for retired in &module.debug.retired {
+            text(out, &retired.name);
+            text(out, &retired.path);
+            out.push(retired.case.into());
+            text(out, &retired.label);
+            index(out, retired.ordinal);
+            index(out, retired.ty.0);
+        }
+    }
 }

@@ -207,6 +207,26 @@ pub struct Debug {
     pub types: Vec<(Arc<str>, TypeIx)>,
     /// A name per function, in their order; may be shorter.
     pub functions: Vec<Arc<str>>,
+    /// The names that fields and cases of earlier releases had, and these types have not; by type,
+    /// path, kind, name and ordinal.
+    pub retired: Vec<Retired>,
+}
+
+/// The name that a field or case had in an earlier release. No other gets its ordinal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retired {
+    /// The declared type that it stood in.
+    pub name: Arc<str>,
+    /// The way from there to its record or variant, such as `.items[..]`; empty for the type itself.
+    pub path: Arc<str>,
+    /// True for a case, false for a field.
+    pub case: bool,
+    /// What it was called.
+    pub label: Arc<str>,
+    /// Its ordinal.
+    pub ordinal: u32,
+    /// The type that it had last.
+    pub ty: TypeIx,
 }
 
 impl Module {

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use crate::check::Modules;
+pub use crate::check::line::Returned;
+use crate::check::line::{self, TooMuch};
 use crate::check::machine::CheckedMachine;
 use crate::check::migration::CheckedMigration;
 use crate::check::{machine as check_machine, migration as check_migration};
@@ -55,20 +57,43 @@ pub fn machine_with(
     modules: &Modules,
     predecessor: Option<&Module>,
 ) -> Result<Module, Vec<Diagnostic>> {
-    checked_machine(source, modules, predecessor).map(|checked| emit_machine(&checked))
+    machine_in_line(source, modules, predecessor.as_slice()).map(|(module, _)| module)
+}
+
+/// As [`machine_with`], where a machine comes from several predecessors, the newest first: the newest
+/// gives the ordinals, and the names that any of them has or had stay taken. Returns those of them
+/// that come back, too; one that is of another type than it was has a new ordinal.
+///
+/// # Errors
+///
+/// All faults of the text.
+pub fn machine_in_line(
+    source: &Source,
+    modules: &Modules,
+    predecessors: &[&Module],
+) -> Result<(Module, Vec<Returned>), Vec<Diagnostic>> {
+    let checked = checked_machine(source, modules, predecessors)?;
+    Ok((emit_machine(&checked), checked.returned))
+}
+
+/// Returns why predecessors of a machine cannot be of one line: an ordinal that means two names, or a
+/// name with two ordinals.
+pub fn conflict(predecessors: &[&Module]) -> Option<String> {
+    line::conflict(predecessors)
+        .unwrap_or_else(|TooMuch| Some("their types are too many to be compared".to_owned()))
 }
 
 fn checked_machine(
     source: &Source,
     modules: &Modules,
-    predecessor: Option<&Module>,
+    predecessors: &[&Module],
 ) -> Result<CheckedMachine, Vec<Diagnostic>> {
     let file = match parse_file(source)? {
         ast::File::Machine(file) => file,
         ast::File::Migration(file) => return Err(no_machine(source, file.machine.span, "migration")),
         ast::File::Types(file) => return Err(no_machine(source, file.name.span, "type module")),
     };
-    check_machine::check_with(source, &file, modules, predecessor)
+    check_machine::check_with(source, &file, modules, predecessors)
 }
 
 fn no_machine(source: &Source, span: Span, what: &str) -> Vec<Diagnostic> {
@@ -121,6 +146,7 @@ fn emit_machine(checked: &CheckedMachine) -> Module {
     for (name, ty) in &checked.types {
         builder.declare(name.clone(), ty);
     }
+    checked.retired.iter().for_each(|retired| builder.retire(retired));
     finish(builder, Entry::Machine(entry))
 }
 

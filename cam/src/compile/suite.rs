@@ -38,7 +38,7 @@ pub fn suite_with(
     modules: &Modules,
     predecessor: Option<&Module>,
 ) -> Result<Suite, Vec<Diagnostic>> {
-    let checked = checked_machine(source, modules, predecessor)?;
+    let checked = checked_machine(source, modules, predecessor.as_slice())?;
     let machine = verified(source, &(0..0), emit_machine(&checked)).map_err(|fault| vec![*fault])?;
     let mut tests = Vec::new();
     let mut faults = Vec::new();

@@ -22,6 +22,9 @@ pub(crate) fn code_types(module: &Module) -> Option<usize> {
     for (_, ty) in &module.debug.types {
         walk.ty(*ty)?;
     }
+    for retired in &module.debug.retired {
+        walk.ty(retired.ty)?;
+    }
     let names = &module.debug.functions;
     let named = names.len() <= module.functions.len() && names.last().is_none_or(|name| !name.is_empty());
     let complete = walk.types_met == module.types.len() && walk.constants_met.len() == module.constants.len();
@@ -130,6 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::code::Retired;
     use crate::code::canonical::canonical;
     use crate::code::encode;
     use crate::code::generate::any_module;
@@ -157,6 +161,14 @@ mod tests {
                 module.functions.swap(a, b);
             }
             7 => module.debug.functions.extend([["", "f"][one % 2].into(), "".into()]),
+            12 => module.debug.retired.push(Retired {
+                name: "T".into(),
+                path: ".f".into(),
+                case: one.is_multiple_of(2),
+                label: "l".into(),
+                ordinal: u32::try_from(other % 9).expect("small"),
+                ty: TypeIx(u32::try_from(one % 9).expect("small")),
+            }),
             8 => module.debug.types.push(("T".into(), TypeIx(u32::try_from(one % 9).expect("small")))),
             _ => {
                 let mut left = one % 7;
@@ -191,7 +203,7 @@ mod tests {
         #[test]
         fn every_other_numbering_is_seen(
             mut module in any_module(),
-            changes in proptest::collection::vec((0..12u8, any::<usize>(), any::<usize>()), 1..3),
+            changes in proptest::collection::vec((0..13u8, any::<usize>(), any::<usize>()), 1..3),
         ) {
             for (kind, one, other) in changes {
                 scramble(&mut module, kind, one, other);

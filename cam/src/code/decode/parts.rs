@@ -1,11 +1,11 @@
 //! The contents of the sections.
 
 use super::reader::Reader;
-use super::{DecodeError, MEMBERS_IN_ALL_MAX, NESTING_MAX, OPS_MAX, TYPES_MAX, VALUE_BYTES_MAX};
+use super::{DecodeError, MEMBERS_IN_ALL_MAX, NESTING_MAX, OPS_MAX, RETIRED_MAX, TYPES_MAX, VALUE_BYTES_MAX};
 use crate::code::op::Count;
 use crate::code::{
     Answer, Block, Channel, ChannelEdge, ConstIx, Debug, Edge, EffectKind, Entry, FuncIx, Function, Link,
-    Machine, Op, Port, TypeIx,
+    Machine, Op, Port, Retired, TypeIx,
 };
 use crate::digest::Digest;
 use crate::for_each_op;
@@ -267,7 +267,26 @@ impl Parts {
             (0..count).map(|_| Ok((reader.text()?, self.ty(reader)?))).collect::<Result<_, DecodeError>>()?;
         let count = reader.count("names", self.function_count)?;
         let functions = (0..count).map(|_| reader.text()).collect::<Result<_, _>>()?;
-        Ok(Debug { name, types, functions })
+        let retired = match reader.left() {
+            0 => vec![],
+            _ => self.retired(reader)?,
+        };
+        Ok(Debug { name, types, functions, retired })
+    }
+
+    fn retired(&mut self, reader: &mut Reader<'_>) -> Result<Vec<Retired>, DecodeError> {
+        let count = reader.count("retired names", RETIRED_MAX)?;
+        let one = |_| {
+            Ok(Retired {
+                name: reader.text()?,
+                path: reader.text()?,
+                case: reader.flag("kind of a retired name")?,
+                label: reader.text()?,
+                ordinal: reader.number32()?,
+                ty: self.ty(reader)?,
+            })
+        };
+        (0..count).map(one).collect()
     }
 }
 
