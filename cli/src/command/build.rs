@@ -41,9 +41,11 @@ pub struct Written {
     predecessors: Vec<String>,
     /// Why upgrades to it are not certified in advance.
     checked: Vec<String>,
+    /// What older releases mean by a name or a default, and this one does not.
+    notes: Vec<Value>,
     /// What is no fault and worth looking at.
     warnings: Vec<Value>,
-    /// The same, a line each.
+    /// Both, a line each.
     #[serde(skip)]
     pub warned: Vec<String>,
     /// True when the lock was written anew.
@@ -93,6 +95,7 @@ pub fn write(built: &Built, project: &Project, root: &Path, out: &Path) -> Resul
         bytes: built.packed.bytes.len(),
         predecessors: resolved.predecessors.iter().map(|one| one.version.to_string()).collect(),
         checked: built.checked.clone(),
+        notes: built.notes.iter().map(to_json).collect(),
         warnings: built.warnings.iter().map(to_json).collect(),
         warned: super::check::warnings(built),
         lock_changed,

@@ -47,6 +47,7 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         "machines": machines,
         "predecessors": resolved.predecessors.iter().map(|one| one.version.to_string()).collect::<Vec<_>>(),
         "checked": built.checked,
+        "notes": built.notes.iter().map(to_json).collect::<Vec<_>>(),
         "warnings": built.warnings.iter().map(to_json).collect::<Vec<_>>(),
     });
     let line = format!(
@@ -60,11 +61,12 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns what is no fault and worth looking at, a line each.
+/// Returns what is no fault and worth saying or looking at, a line each.
 pub fn warnings(built: &Built) -> Vec<String> {
     let line = |warning: &Diagnostic| {
         let help = warning.help.iter().map(|help| format!("; {help}"));
         [format!("warning: {}", warning.one_line())].into_iter().chain(help).collect()
     };
-    built.warnings.iter().map(line).collect()
+    let notes = built.notes.iter().map(|note| format!("note: {}", note.one_line()));
+    notes.chain(built.warnings.iter().map(line)).collect()
 }

@@ -3,34 +3,48 @@
 
 use std::collections::BTreeSet;
 
-use camshaft_cam::derive::{Arrow, Breach, Strictness};
+use camshaft_cam::derive::{Arrow, Breach, Rule, Strictness};
 use camshaft_cam::diagnostic::Diagnostic;
-use camshaft_manifests::{AppName, MachineAddress, Step, Version};
+use camshaft_manifests::appup::Waiver;
+use camshaft_manifests::{AppName, MachineAddress, MachineName, Step, Version};
 
 use super::documents::App;
 use super::{Made, at, at_value};
 use crate::diff::{AppDiff, Bump, Diff, diff};
 
-/// Judges a release. Returns what is worth a warning.
+/// What there is to say of a release that is held to be good.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// Waivers for nothing.
+    pub(super) warnings: Vec<Diagnostic>,
+    /// Names and defaults that mean something else to older releases.
+    pub(super) notes: Vec<Diagnostic>,
+}
+
+/// Judges a release. Returns what is worth saying.
 ///
 /// # Errors
 ///
 /// All breaches that nobody set aside, and all versions that grew too little.
-pub(super) fn judge(made: &Made) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+pub(super) fn judge(made: &Made) -> Result<Said, Vec<Diagnostic>> {
     // In the order of the predecessors' versions, whatever the order in `from`.
     let mut found: Vec<_> = made.found.iter().collect();
     found.sort_by(|a, b| a.resolved.version.cmp(&b.resolved.version));
     let diffs: Vec<Diff> = found.iter().map(|before| diff(before, &made.built.release)).collect();
     let mut faults = Vec::new();
-    let mut warnings = Vec::new();
+    let mut said = Said::default();
     for app in &made.apps {
         let of_app: Vec<&AppDiff> = distinct(&diffs, &app.manifest.name);
-        faults.extend(of_app.iter().flat_map(|diff| breaches(made, app, diff)));
+        for diff in &of_app {
+            faults.extend(breaches(made, app, diff));
+            said.notes.extend(other_defaults(made, app, diff));
+        }
+        returned(made, app, &of_app, &mut faults, &mut said.notes);
         faults.extend(too_small(app, &of_app));
-        warnings.extend(idle_waivers(app, &of_app));
+        said.warnings.extend(idle_waivers(made, app, &of_app));
     }
     faults.extend(release_too_small(made, &diffs));
-    if faults.is_empty() { Ok(warnings) } else { Err(faults) }
+    if faults.is_empty() { Ok(said) } else { Err(faults) }
 }
 
 /// Returns what became of an application, once for each version that predecessors have of it.
@@ -46,6 +60,75 @@ fn breaches(made: &Made, app: &App, diff: &AppDiff) -> Vec<Diagnostic> {
     let class = diff.strictness;
     let found = diff.breaches(class);
     found.into_iter().map(|(machine, breach)| fault(made, app, machine, before, class, &breach)).collect()
+}
+
+/// Returns a note for each default that is another value, where the class allows it.
+fn other_defaults(made: &Made, app: &App, diff: &AppDiff) -> Vec<Diagnostic> {
+    let Some(before) = &diff.before else { return vec![] };
+    let class = diff.strictness;
+    if class >= Strictness::History {
+        return vec![];
+    }
+    let found = diff.breaches(Strictness::History).into_iter();
+    let defaults = found.filter(|(_, breach)| breach.change.rule == Rule::DEFAULT_CHANGED);
+    let note = |(machine, breach): (&MachineAddress, Breach)| {
+        let told = fault(made, app, machine, before, class, &breach);
+        Diagnostic { code: "U023", label: String::new(), help: None, ..told }
+    };
+    defaults.map(note).collect()
+}
+
+/// Tells of the names of earlier releases that came back: as another type always a fault, as what
+/// they were from class `history` on, where nobody set it aside.
+fn returned(
+    made: &Made,
+    app: &App,
+    diffs: &[&AppDiff],
+    faults: &mut Vec<Diagnostic>,
+    notes: &mut Vec<Diagnostic>,
+) {
+    let class = app.manifest.strictness.unwrap_or(made.manifest.strictness);
+    for machine in &app.manifest.machines {
+        let compiled = &made.compiled[&(app.manifest.name.clone(), machine.clone())];
+        let set_aside = waivers(app).any(|waiver| sets_returned_aside(waiver, machine, diffs));
+        for one in &compiled.returned {
+            let told = |code, label: &str| {
+                let message = match one.is_as_it_was() {
+                    true => format!("U022 {}: the name was retired, and comes back as what it was", one.path),
+                    false => {
+                        format!(
+                            "U022 {}: the name was retired as {}, and comes back as {}",
+                            one.path, one.was, one.is
+                        )
+                    }
+                };
+                Diagnostic::new(code, &one.source, one.span.clone(), message, label)
+            };
+            let mend = || {
+                let waive = format!("[[waive]]\nrule = \"U022\"\nreason = \"...\"\nmachine = \"{machine}\"");
+                let appup = app.path("appup.toml");
+                format!("{}\nor set the rule aside in {appup}:\n{waive}", Rule::RETIRED.text().mend)
+            };
+            match one.is_as_it_was() {
+                _ if set_aside => {}
+                false => faults.push(told("R0119", "refused in every class").help(mend())),
+                true if class >= Strictness::History => {
+                    faults.push(told("R0119", "breaks class `history`").help(mend()));
+                }
+                true => notes.push(told("U022", "")),
+            }
+        }
+    }
+}
+
+fn waivers(app: &App) -> impl Iterator<Item = &Waiver> {
+    app.appup.iter().flat_map(|appup| &appup.waivers)
+}
+
+/// Returns true for a waiver of names that come back to a machine.
+fn sets_returned_aside(waiver: &Waiver, machine: &MachineName, diffs: &[&AppDiff]) -> bool {
+    let mut versions = diffs.iter().filter_map(|diff| diff.before.as_ref());
+    versions.any(|before| waiver.covers(Rule::RETIRED, machine, before))
 }
 
 fn fault(
@@ -138,13 +221,23 @@ fn release_too_small(made: &Made, diffs: &[Diff]) -> Option<Diagnostic> {
 }
 
 /// Returns a warning for every waiver that sets nothing aside.
-fn idle_waivers(app: &App, diffs: &[&AppDiff]) -> Vec<Diagnostic> {
-    let waivers = app.appup.iter().flat_map(|appup| &appup.waivers).enumerate();
-    let idle = waivers.filter(|(_, waiver)| {
-        !diffs.iter().any(|diff| {
-            let mut breaches = diff.all_breaches(diff.strictness).into_iter();
-            breaches.any(|(machine, breach)| diff.waives(waiver, machine, &breach))
+fn idle_waivers(made: &Made, app: &App, diffs: &[&AppDiff]) -> Vec<Diagnostic> {
+    let keeps_silent = |waiver: &Waiver| {
+        app.manifest.machines.iter().any(|machine| {
+            let compiled = &made.compiled[&(app.manifest.name.clone(), machine.clone())];
+            !compiled.returned.is_empty() && sets_returned_aside(waiver, machine, diffs)
         })
+    };
+    let idle = waivers(app).enumerate().filter(|(_, waiver)| {
+        let used = diffs.iter().any(|diff| {
+            // Defaults are told in every class.
+            let mut breaches = diff.all_breaches(diff.strictness.max(Strictness::History)).into_iter();
+            breaches.any(|(machine, breach)| {
+                let told = breach.class <= diff.strictness || breach.change.rule == Rule::DEFAULT_CHANGED;
+                told && diff.waives(waiver, machine, &breach)
+            })
+        });
+        !used && !keeps_silent(waiver)
     });
     idle.map(|(index, waiver)| {
         let place = [Step::Key("waive"), Step::Item(index)];

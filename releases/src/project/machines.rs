@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use camshaft_cam::code::Module;
 use camshaft_cam::code::encode::encode;
-use camshaft_cam::compile::{self, Modules};
+use camshaft_cam::compile::{self, Modules, Returned};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::verify::{Verified, VerifiedMachine, load};
 use camshaft_manifests::resolved::ResolvedApp;
-use camshaft_manifests::{AppName, MachineAddress, MachineName, Step};
+use camshaft_manifests::{AppName, MachineAddress, MachineName, Step, Version};
 
 use super::documents::App;
 use super::{Files, at, at_value};
@@ -18,15 +19,32 @@ use crate::open::OpenedRelease;
 pub(super) struct Compiled {
     pub(super) source: Source,
     pub(super) verified: VerifiedMachine,
+    /// The names of earlier releases that came back.
+    pub(super) returned: Vec<Returned>,
 }
 
-/// Returns the newest predecessor's machine at an address.
-fn newest<'p>(found: &'p [OpenedRelease], address: &MachineAddress) -> Option<&'p VerifiedMachine> {
-    let mut having: Vec<&OpenedRelease> =
-        found.iter().filter(|release| release.resolved.machine(address).is_some()).collect();
-    having.sort_by(|a, b| a.resolved.version.cmp(&b.resolved.version));
-    let newest = having.last()?;
-    newest.machines.get(&newest.resolved.machine(address)?.digest)
+/// Returns the predecessors' machines at an address, the newest first: it gives the ordinals, and the
+/// names of all stay taken.
+fn line<'p>(found: &'p [OpenedRelease], address: &MachineAddress) -> Vec<(&'p Version, &'p Module)> {
+    let of = |release: &'p OpenedRelease| {
+        let machine = release.machines.get(&release.resolved.machine(address)?.digest)?;
+        Some((&release.resolved.version, machine.module()))
+    };
+    let mut line: Vec<_> = found.iter().filter_map(of).collect();
+    line.sort_by(|a, b| b.0.cmp(a.0));
+    line
+}
+
+/// Returns a fault when the predecessors of a machine cannot be of one line.
+fn parted(source: &Source, address: &MachineAddress, line: &[(&Version, &Module)]) -> Option<Diagnostic> {
+    let modules: Vec<&Module> = line.iter().map(|(_, module)| *module).collect();
+    let reason = compile::conflict(&modules)?;
+    let versions: Vec<String> = line.iter().map(|(version, _)| version.to_string()).collect();
+    let message = format!("the predecessors of {address} do not agree on their ordinals: {reason}");
+    let fault = at(source, "R0123", "machine", message, &format!("comes from {}", versions.join(", ")));
+    Some(fault.help(
+        "they were not made one after the other: leave one of them out of `from`, and let its nodes go over a release in between",
+    ))
 }
 
 /// Compiles every machine.
@@ -54,13 +72,15 @@ pub(super) fn compile(
             };
             let source = Source::new(path, text.as_str());
             let address = MachineAddress { app: app.manifest.name.clone(), machine: name.clone() };
-            let predecessor = newest(found, &address).map(VerifiedMachine::module);
-            match compile::machine_with(&source, &modules[&app.manifest.name], predecessor) {
-                Ok(module) => {
+            let line = line(found, &address);
+            faults.extend(parted(&source, &address, &line));
+            let line: Vec<&Module> = line.into_iter().map(|(_, module)| module).collect();
+            match compile::machine_in_line(&source, &modules[&app.manifest.name], &line) {
+                Ok((module, returned)) => {
                     let verified = machine(&source, &encode(&module));
                     let key = (app.manifest.name.clone(), name.clone());
                     match verified {
-                        Ok(verified) => drop(compiled.insert(key, Compiled { source, verified })),
+                        Ok(verified) => drop(compiled.insert(key, Compiled { source, verified, returned })),
                         Err(fault) => faults.push(*fault),
                     }
                 }

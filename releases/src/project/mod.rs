@@ -69,6 +69,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("R0120", "an application whose version grew less than what changed in it asks for"),
     ("R0121", "a release whose version grew less than what changed in its applications asks for"),
     ("R0122", "a waiver that sets nothing aside; a warning"),
+    ("R0123", "predecessors that give one ordinal to two names, or two to one name"),
     ("R0130", "an `[api] default` that the release does not speak"),
 ];
 
@@ -101,6 +102,9 @@ pub struct Built {
     pub checked: Vec<String>,
     /// What is no fault, and worth looking at.
     pub warnings: Vec<Diagnostic>,
+    /// What older releases mean by a name or a default, and this one does not: U022 and U023, where
+    /// neither the class forbids it nor a waiver sets it aside.
+    pub notes: Vec<Diagnostic>,
 }
 
 /// What was made on the way to a bundle, for those who judge it.
@@ -146,8 +150,8 @@ pub fn check(files: &Files, find: Find<'_>, locking: Locking) -> Result<(), Vec<
 /// All faults of the first stage that has any.
 pub fn build(files: &Files, find: Find<'_>, locking: Locking) -> Result<Built, Vec<Diagnostic>> {
     let made = make(files, find, locking)?;
-    let warnings = judge::judge(&made)?;
-    Ok(Built { warnings, ..made.built })
+    let said = judge::judge(&made)?;
+    Ok(Built { warnings: said.warnings, notes: said.notes, ..made.built })
 }
 
 /// Builds a project, and asks neither whether it keeps its promises nor how much its versions grew:
@@ -235,7 +239,7 @@ fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Dia
         vec![at(&source, "R0116", "name", format!("the bundle that was built cannot be opened: {error}"), "")]
     })?;
     let checked = edges.into_iter().filter_map(|edge| edge.checked).collect();
-    let built = Built { release, packed, lock: lock::write(&lock), checked, warnings: vec![] };
+    let built = Built { release, packed, lock: lock::write(&lock), checked, warnings: vec![], notes: vec![] };
     Ok(Made { source, manifest, apps, compiled, found, built })
 }
 
