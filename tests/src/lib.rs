@@ -8,6 +8,7 @@
 mod agent;
 mod client;
 pub mod compat;
+pub mod project;
 mod random;
 mod world;
 

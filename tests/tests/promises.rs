@@ -1,7 +1,8 @@
 //! What `check` and `build` hold a release to, as a user sees it: the class of strictness, waivers,
 //! version bumps; and documents that say what cannot be.
 
-use camshaft_tests::{Done, World};
+use camshaft_tests::World;
+use camshaft_tests::project::{Project, codes};
 
 fn world() -> World {
     World::new(env!("CARGO_BIN_EXE_camshaft-under-test"))
@@ -31,68 +32,9 @@ const MIGRATION: &str = "apps/counter/migrations/counter.cam";
 const NAMED: &str =
     "[[from]]\nversion = \"1.0.0\"\n\n[from.machines.counter]\nmigration = \"migrations/counter.cam\"\n";
 
-/// A project with one application and one machine, in the folder `new`.
-struct Project<'w> {
-    world: &'w World,
-}
-
-impl Project<'_> {
-    fn file(&self, path: &str, text: &str) -> &Self {
-        self.world.write(&format!("new/{path}"), text);
-        self
-    }
-
-    fn release(&self, version: &str, more: &str) -> &Self {
-        let text = format!(
-            "name = \"shop\"\nversion = \"{version}\"\n{more}\n[apps]\ncounter = {{ path = \"apps/counter\" }}\n\n\
-             [api]\ndefault = \"{version}\"\n"
-        );
-        self.file("release.toml", &text)
-    }
-
-    fn app(&self, version: &str, more: &str) -> &Self {
-        let text = format!("name = \"counter\"\nversion = \"{version}\"\nmachines = [\"counter\"]\n{more}");
-        self.file("apps/counter/app.toml", &text)
-    }
-
-    fn machine(&self, text: &str) -> &Self {
-        self.file("apps/counter/machines/counter.cam", text)
-    }
-
-    fn run(&self, command: &str, more: &[&str]) -> Done {
-        let words = [&[command, "new"], more].concat();
-        self.world.run(&words)
-    }
-
-    #[track_caller]
-    fn builds(&self) -> Done {
-        self.run("check", &[]).expect(0);
-        self.run("build", &[]).expect(0)
-    }
-
-    /// Expects that both commands refuse the project with one code.
-    #[track_caller]
-    fn refused(&self, code: &str, words: &[&str]) {
-        for command in ["check", "build"] {
-            let done = self.run(command, &[]).expect(1);
-            let codes: Vec<&str> = codes(&done.stderr);
-            assert_eq!(codes, [code], "{}", done.stderr);
-            for word in words {
-                assert!(done.stderr.contains(word), "no `{word}` in {}", done.stderr);
-            }
-        }
-    }
-}
-
-/// The codes of the faults that were told.
-fn codes(text: &str) -> Vec<&str> {
-    let inside = text.split("error[").skip(1);
-    inside.filter_map(|rest| rest.split(']').next()).collect()
-}
-
 /// A world with version 1.0.0 built, and version 2.0.0 begun: the same machine, both versions raised.
 fn begun(world: &World) -> Project<'_> {
-    let project = Project { world };
+    let project = Project::new(world);
     project.release("1.0.0", "").app("1.0.0", "").machine(COUNTER).builds();
     project.release("2.0.0", "from = [\"1.0.0\"]").app("2.0.0", "");
     project
@@ -241,7 +183,7 @@ fn an_input_more_or_other_code_asks_for_less() {
 #[test]
 fn before_the_first_release_the_numbers_stand_one_place_further_to_the_right() {
     let world = world();
-    let project = Project { world: &world };
+    let project = Project::new(&world);
     project.release("0.1.0", "").app("0.1.0", "").machine(COUNTER).builds();
     let more = format!("{}on Reset => ({{ count: 0 }}, Ok)\n", COUNTER.replace("| Read", "| Read | Reset"));
     project.release("0.1.1", "from = [\"0.1.0\"]").app("0.1.1", "").machine(&more).builds();
@@ -252,92 +194,6 @@ fn before_the_first_release_the_numbers_stand_one_place_further_to_the_right() {
     project.app("0.1.1", "").release("0.2.0", "from = [\"0.1.0\"]");
     project.refused("R0120", &["asks for major", "U025 Input.Read", "would do is 0.2.0"]);
     project.app("0.2.0", "").builds();
-}
-
-/// A state without `step`, which is dropped on the way from a version that has it.
-const PLAIN: &str = "machine counter
-type State = { count: Int = 0 }
-type Input = Add { by: Int = 1 } | Read
-type Output = Ok | Count(Int)
-init = { count: 0 }
-on Add { by } => ({ count: state.count + by }, Ok)
-on Read => (state, Count(state.count))
-";
-
-#[test]
-fn a_retired_name_comes_back_as_what_it_was_or_not_at_all() {
-    let world = world();
-    let project = begun(&world);
-    let dropped = "migration counter from \"1.0.0\"\n\ndrop State.step\n";
-    project.machine(PLAIN).file(APPUP, NAMED).file(MIGRATION, dropped).builds();
-    // As another type, two releases later.
-    let text = COUNTER.replace("step: Int = 1", "step: Text = \"\"");
-    project
-        .release("3.0.0", "from = [\"2.0.0\"]")
-        .app("3.0.0", "")
-        .machine(PLAIN.replace("count + by", "count + by + 0").as_str());
-    project.file(APPUP, "").file(MIGRATION, "");
-    std::fs::remove_file(world.at(&format!("new/{MIGRATION}"))).expect("it was written");
-    project.builds();
-    project.release("4.0.0", "from = [\"3.0.0\"]").app("4.0.0", "").machine(&text);
-    project.refused(
-        "R0119",
-        &[
-            "U022 State.step: the name was retired as Int, and comes back as Text",
-            "apps/counter/machines/counter.cam:2:32",
-            "refused in every class",
-            "take another name: old states, backups and clients mean the old one",
-            "rule = \"U022\"",
-        ],
-    );
-    let waived = "[[waive]]\nrule = \"U022\"\nreason = \"no backup is that old\"\n";
-    let done = project.file(APPUP, waived).builds();
-    assert!(!done.stderr.contains("warning") && !done.stderr.contains("U022"), "{}", done.stderr);
-    // As what it was: told, and refused by class `history`.
-    project.file(APPUP, "").machine(COUNTER);
-    let done = project.run("check", &[]).expect(0);
-    let words = "note: apps/counter/machines/counter.cam:2:32: U022 State.step: the name was retired, and comes back as \
-                 what it was";
-    assert!(done.stderr.contains(words), "{}", done.stderr);
-    assert_eq!(project.run("build", &["--json"]).expect(0).json()["notes"][0]["code"], "U022");
-    project.release("4.0.0", "from = [\"3.0.0\"]\nstrictness = \"history\"");
-    project.refused("R0119", &["U022 State.step", "breaks class `history`"]);
-    project.file(APPUP, waived).builds();
-    // From the release that had it, too: the newest gives the ordinals.
-    project.release("4.0.0", "from = [\"1.0.0\", \"2.0.0\", \"3.0.0\"]").file(APPUP, "").builds();
-}
-
-#[test]
-fn a_default_that_changes_is_told() {
-    let world = world();
-    let project = begun(&world);
-    let done = project.machine(&COUNTER.replace("by: Int = 1", "by: Int = 2")).builds();
-    let words = "note: apps/counter/machines/counter.cam:3:1: U023 Input.Add.by: what stands for it where it is left out was \
-                 1, and is 2";
-    assert!(done.stderr.contains(words), "{}", done.stderr);
-    let waived = "[[waive]]\nrule = \"U023\"\nreason = \"everybody says it\"\n";
-    let done = project.file(APPUP, waived).builds();
-    assert!(!done.stderr.contains("U023"), "{}", done.stderr);
-}
-
-#[test]
-fn predecessors_of_two_lines_are_refused() {
-    let world = world();
-    let project = begun(&world);
-    // Two releases from 1.0.0, each with a field of its own after `step`.
-    let with = |field: &str| COUNTER.replace("step: Int = 1", &format!("step: Int = 1, {field}: Int = 0"));
-    project.machine(&with("left")).builds();
-    project.release("3.0.0", "from = [\"1.0.0\"]").app("3.0.0", "").machine(&with("right")).builds();
-    project.release("4.0.0", "from = [\"2.0.0\", \"3.0.0\"]").app("4.0.0", "");
-    project.refused(
-        "R0123",
-        &[
-            "the predecessors of counter/counter do not agree on their ordinals: State.right and State.left have one \
-             ordinal, 2",
-            "comes from 3.0.0, 2.0.0",
-            "leave one of them out of `from`",
-        ],
-    );
 }
 
 #[test]
