@@ -106,6 +106,12 @@ fn an_old_client_sends_and_gets_its_own_types() {
 }
 
 #[test]
+fn a_release_that_could_not_understand_its_predecessor_is_none() {
+    let error = two().without_edges().try_release().expect_err("no edge");
+    assert_eq!(error.to_string(), "shop/till is another machine than in 1.0.0, and there is no edge from it");
+}
+
+#[test]
 fn a_moved_default_is_that_of_the_release_and_goes_back_with_it() {
     let (_, mut node) = upgraded("2.1.0");
     assert_eq!(node.speak("", "shop/till/a", "\"Sum\"", None), "{\"Total\":{\"sum\":0,\"adds\":0}}");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use camshaft_agent::api::{Problem, Report, TryReport};
 use camshaft_agent::engine::{Identity, Reply, Request, RequestId, Trial};
 use camshaft_agent::node::{Asked, Holding, Node, NodeError, OpenNodeError};
-use camshaft_agent::release::Release;
+use camshaft_agent::release::{Release, ReleaseError};
 use camshaft_agent::speech::Says;
 use camshaft_cam::code::{Module, encode};
 use camshaft_cam::compile;
@@ -171,7 +171,17 @@ impl Made {
         self.resolved.version.to_string()
     }
 
+    /// The same without the edges from its predecessors.
+    pub fn without_edges(mut self) -> Made {
+        self.resolved.edges.clear();
+        self
+    }
+
     pub fn release(&self) -> Release {
+        self.try_release().expect("a release")
+    }
+
+    pub fn try_release(&self) -> Result<Release, ReleaseError> {
         let entry = ReleaseEntry {
             name: "test".to_owned(),
             version: self.version(),
@@ -187,7 +197,7 @@ impl Made {
             links: self.links.clone(),
             relups: self.relups.clone(),
         };
-        Release::new(opened, entry).expect("a release")
+        Release::new(opened, entry)
     }
 }
 
