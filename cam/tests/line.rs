@@ -1,6 +1,7 @@
 //! Names that were ever taken, over a line of releases.
 
 use camshaft_cam::code::decode::decode;
+use camshaft_cam::code::disassemble::disassemble;
 use camshaft_cam::code::encode::{digest, encode};
 use camshaft_cam::code::{Debug, Module, Retired, TypeIx};
 use camshaft_cam::compile::{self, Modules, Returned};
@@ -84,6 +85,8 @@ fn a_retired_name_is_carried_for_ever_and_its_ordinal_is_never_given_again() {
     let one = of(ONE, &[]);
     let two = of(WITHOUT_B, &[&one]);
     assert_eq!(retired(&two), ["State.b 1 Text"]);
+    assert!(disassemble(&two).contains("\nretired\n  State.b: Text, ordinal 1\n"), "{}", disassemble(&two));
+    assert!(!disassemble(&one).contains("retired"));
     // Outside of the digest: the same machine as one that never had the name.
     assert_eq!(digest(&two), digest(&of(WITHOUT_B, &[])));
     let three = of("type State = { a: Int = 0, c: Int = 0 }", &[&two]);

@@ -7,7 +7,8 @@ use std::fmt::{self, Write as _};
 
 use super::operand::Operand;
 use super::{
-    Answer, Block, ConstIx, EffectKind, Entry, FuncIx, Function, Module, Op, TypeIx, decode::NESTING_MAX,
+    Answer, Block, ConstIx, EffectKind, Entry, FuncIx, Function, Module, Op, Retired, TypeIx,
+    decode::NESTING_MAX,
 };
 use crate::ty::{Kind, Ty};
 use crate::value::Value;
@@ -64,6 +65,7 @@ impl<'m> Listing<'m> {
     fn all(&mut self) {
         self.head();
         self.types();
+        self.retired();
         self.constants();
         for (index, function) in (0..).zip(&self.module.functions) {
             self.function(FuncIx(index), function);
@@ -157,6 +159,17 @@ impl<'m> Listing<'m> {
             let names: Vec<&str> = names.map(|(name, _)| &**name).collect();
             let names = if names.is_empty() { String::new() } else { format!("  ; {}", names.join(", ")) };
             self.line(1, &format!("t{index} = {}{names}", type_at_most(ty, TABLE_WIDTH)));
+        }
+    }
+
+    fn retired(&mut self) {
+        if self.module.debug.retired.is_empty() {
+            return;
+        }
+        self.line(0, "\nretired");
+        for retired in &self.module.debug.retired {
+            let Retired { name, path, label, ordinal, ty, .. } = retired;
+            self.line(1, &format!("{name}{path}.{label}: {}, ordinal {ordinal}", self.ty(*ty)));
         }
     }
 
