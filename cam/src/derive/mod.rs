@@ -11,6 +11,7 @@ mod edits;
 mod judge;
 mod keep;
 mod link;
+pub mod route;
 mod rules;
 mod same;
 
