@@ -23,6 +23,7 @@ pub mod fuzz;
 pub mod open;
 pub mod plan;
 pub mod project;
+pub mod routes;
 #[cfg(test)]
 mod testing;
 

@@ -1,6 +1,8 @@
 //! `camshaft diff OLD [NEW]`: what changed between two releases, by types and code, and whether that
 //! keeps what was promised.
 
+mod routes;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,7 @@ use camshaft_cam::derive::{
 use camshaft_manifests::appup::Waiver;
 use camshaft_releases::OpenedRelease;
 use camshaft_releases::diff::{AppDiff, Bump, Diff, MachineChange, MachineDiff, diff};
+use camshaft_releases::routes::Routes;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -45,7 +48,9 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let (_, old) = open_bundle(&args.old)?;
     let new = newer(&args.new, talk)?;
     let found = diff(&old, &new);
-    let report = Report { diff: &found, strict: args.strict, marks: Marks::new(colour_out() && !talk.json) };
+    let routes = camshaft_releases::routes::routes(&old, &new);
+    let marks = Marks::new(colour_out() && !talk.json);
+    let report = Report { diff: &found, routes: &routes, strict: args.strict, marks };
     let count = report.breaches();
     let asked = args.strict.filter(|_| count > 0);
     if asked.is_none() || !talk.json {
@@ -101,6 +106,8 @@ impl Marks {
 
 struct Report<'d> {
     diff: &'d Diff,
+    /// What it means for channels between nodes.
+    routes: &'d Routes,
     /// The class that was asked for; each application's own when none was.
     strict: Option<Strictness>,
     marks: Marks,
@@ -123,6 +130,12 @@ impl Report<'_> {
         };
         for app in &self.diff.apps {
             self.app(app, &mut text);
+        }
+        for (index, (depth, mark, what)) in routes::lines(self.routes).into_iter().enumerate() {
+            if index == 0 {
+                text.push('\n');
+            }
+            self.line(&mut text, depth, mark, &what);
         }
         text
     }
@@ -258,6 +271,7 @@ impl Report<'_> {
             "strict": self.strict.map(Strictness::word),
             "breaches": self.breaches(),
             "apps": self.diff.apps.iter().map(|app| self.app_to_json(app)).collect::<Vec<_>>(),
+            "routes": routes::to_json(self.routes),
         })
     }
 
