@@ -89,6 +89,22 @@ macro_rules! define_walkers {
 
 for_each_op!(define_walkers);
 
+impl Op {
+    /// Returns how many operands an instruction takes from the stack that makes one new value of them
+    /// and of the value register. REC and CALL take as many as a type or a function says.
+    pub(crate) fn pops(&self) -> usize {
+        match self {
+            Op::Cons {} | Op::Upd { .. } => 1,
+            Op::Add {} | Op::Sub {} | Op::Mul {} | Op::Div {} | Op::Mod {} | Op::Bits { .. } => 1,
+            Op::Lt {} | Op::Le {} | Op::Eq {} => 1,
+            Op::Cat {} | Op::Append {} | Op::Get {} | Op::Del {} | Op::Range {} => 1,
+            Op::Take {} | Op::Drop {} | Op::Search {} | Op::Split {} | Op::Join {} => 1,
+            Op::Put {} | Op::Set {} | Op::Slice {} => 2,
+            _ => 0,
+        }
+    }
+}
+
 impl Block {
     /// Shows each instruction of the block and of the blocks in it, in the order of the bytes.
     ///

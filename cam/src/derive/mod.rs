@@ -8,6 +8,7 @@
 mod compare;
 mod convert;
 mod edits;
+mod fuse;
 mod judge;
 mod keep;
 mod link;
@@ -18,6 +19,7 @@ mod same;
 pub use compare::{Arrow, Breach, Comparison, DownClass, InputChange, OutletChange, OutletWhat, compare};
 pub(crate) use convert::{convert, nests, nests_secretly};
 pub use edits::Edits;
+pub use fuse::fuse;
 pub(crate) use judge::keys_stay;
 pub use judge::{Change, Effect, Verdict, Way, judge, judge_state, judge_way};
 pub(crate) use keep::{down_arrow, keep_arrow, kept};

@@ -215,5 +215,6 @@ fn nothing_follows_a_case_whose_branches_all_fail() {
 }
 
 mod compare;
+mod fuse;
 mod keep;
 mod rules;

@@ -74,7 +74,7 @@ impl Flow<'_> {
                 Sketch::any(left)
             }
             _ => {
-                let operands = self.stack.split_off(self.stack.len() - operand_count(op));
+                let operands = self.stack.split_off(self.stack.len() - op.pops());
                 self.spend(&extra(op, &operands, &v, &left));
                 match (op, &operands[..]) {
                     (Op::Get {}, [whole]) => found(left, whole.part(Step::Each)),
@@ -82,17 +82,5 @@ impl Flow<'_> {
                 }
             }
         })
-    }
-}
-
-/// Returns how many operands an instruction takes that makes a new value.
-fn operand_count(op: &Op) -> usize {
-    match op {
-        Op::Add {} | Op::Sub {} | Op::Mul {} | Op::Div {} | Op::Mod {} | Op::Bits { .. } => 1,
-        Op::Lt {} | Op::Le {} | Op::Eq {} => 1,
-        Op::Cat {} | Op::Append {} | Op::Get {} | Op::Del {} | Op::Range {} => 1,
-        Op::Take {} | Op::Drop {} | Op::Search {} | Op::Split {} | Op::Join {} => 1,
-        Op::Put {} | Op::Set {} | Op::Slice {} => 2,
-        _ => 0,
     }
 }
