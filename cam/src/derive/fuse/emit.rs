@@ -1,7 +1,7 @@
 //! From a graph back to instructions.
 //!
 //! A value that is used once is computed where it is used; one that is used more often, or within a
-//! block, is bound; one that is used nowhere and may trap is computed and forgotten.
+//! block, is bound, if that costs less; one that is used nowhere and may trap is computed and forgotten.
 
 use super::graph::{Ix, Node, Region};
 use super::uses::{Use, uses};
@@ -38,17 +38,17 @@ fn places(nodes: &[Node], mut uses: Vec<Use>) -> (Vec<Place>, Vec<Use>) {
     for (at, node) in nodes.iter().enumerate() {
         let inlined = node.args.iter().filter(|arg| places[arg.at()] == Place::Inline);
         let height = inlined.map(|arg| heights[arg.at()] + 1).max().unwrap_or(0);
-        let (Use { same, nested, .. }, first) = (uses[at], node.args.first());
-        // To read a member twice costs no more than to bind it.
+        let (Use { same, nested, in_loop, .. }, first) = (uses[at], node.args.first());
+        // To read a member twice, but in a loop, costs no more than to bind it.
         let read = matches!(node.op, Some(Op::Fld { .. }))
             && first.is_some_and(|whole| places[whole.at()] == Place::Bound);
         let place = match node.op {
             None => Place::Bound,
             Some(_) if node.is_free() => Place::Inline,
             Some(_) if same + nested == 0 => Place::Unused,
-            Some(_) if read && (same, nested) == (2, 0) => {
+            Some(_) if read && same + nested <= 2 && !in_loop => {
                 if let Some(whole) = first {
-                    uses[whole.at()].same += 1;
+                    uses[whole.at()].same += same + nested - 1;
                 }
                 Place::Inline
             }

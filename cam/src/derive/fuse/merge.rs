@@ -2,7 +2,7 @@
 //!
 //! A CASE of what a CASE leaves goes into the branches of that one, a loop over what a MAP leaves does
 //! the work of both in each round. Only where nobody else needs the value in between: no work is ever
-//! done twice. The graph is written anew, so that what comes to light on the way (a member of a
+//! done twice. What stands behind a CASE with one block that does not fail goes into that block. The graph is written anew, so that what comes to light on the way (a member of a
 //! record that is known now, a case that is known now) is made use of at once.
 
 use std::collections::HashMap;
@@ -129,8 +129,60 @@ impl<'o, 't> Merge<'o, 't> {
 
     /// Writes what stands in a region into the one that is open, and returns what it leaves.
     fn rest(&mut self, region: &Region) -> Option<Ix> {
-        self.nodes(region, None)?;
+        self.rest_from(region, 0)
+    }
+
+    /// The same, from the node at this place on.
+    fn rest_from(&mut self, region: &Region, start: usize) -> Option<Ix> {
+        for (at, ix) in region.nodes.iter().enumerate().skip(start) {
+            if !self.uses[ix.at()].live || self.waiting[ix.at()] {
+                continue;
+            }
+            if let Some(case) = self.only_way(*ix) {
+                self.merged += 1;
+                return self.go_on_within(*ix, case, region, at + 1);
+            }
+            self.write(*ix)?;
+        }
         region.left.map(|left| self.now(left))
+    }
+
+    /// Returns the one block of a CASE or IF that does not fail, if what it makes is taken apart behind it.
+    fn only_way(&self, ix: Ix) -> Option<usize> {
+        let node = self.node(ix);
+        let user = self.node(self.uses[ix.at()].user.filter(|_| node.is_branch())?);
+        let mut ways = (0..).zip(&node.regions).filter_map(|(case, region)| Some((case, region.left?)));
+        let ((case, left), None) = (ways.next()?, ways.next()) else { return None };
+        let apart = matches!(
+            (&self.node(left).op, &user.op),
+            (Some(Op::Rec { .. } | Op::Cons {} | Op::Upd { .. }), Some(Op::Fld { .. }))
+                | (Some(Op::Map { .. }), Some(Op::Map { .. } | Op::Fold { .. } | Op::Fit { .. }))
+                | (Some(Op::Fit { .. }), Some(Op::Fit { .. }))
+        );
+        (apart && !self.waiting[node.args[0].at()] && self.graph.nodes.len() < self.room).then_some(case)
+    }
+
+    /// Writes a CASE or IF in whose one block that does not fail the region goes on, from the node at
+    /// `next`.
+    fn go_on_within(&mut self, ix: Ix, way: usize, region: &Region, next: usize) -> Option<Ix> {
+        let node = self.node(ix);
+        let v = self.now(node.args[0]);
+        let mut regions = Vec::with_capacity(node.regions.len());
+        for (case, block) in node.regions.iter().enumerate() {
+            let bound = self.bind(block);
+            self.graph.open();
+            let mut left = self.rest(block);
+            if case == way {
+                left = left.and_then(|left| {
+                    self.now.insert(ix, left);
+                    self.rest_from(region, next)
+                });
+            }
+            regions.push(self.graph.close(bound, left));
+        }
+        let op = node.op.as_ref().expect("a branch is an instruction");
+        let ty = region.left.map_or_else(Ty::unit, |left| self.node(left).ty.clone());
+        self.graph.nested(op, vec![v], regions, ty)
     }
 
     /// Writes the nodes of a region, but for its tail, if one is given.

@@ -13,8 +13,12 @@ pub(super) struct Use {
     pub(super) nested: u32,
     /// The node in its own region that uses it; `None` when that is the region itself, which leaves it.
     pub(super) user: Option<Ix>,
+    /// It is used in a loop that does not make it anew in each round.
+    pub(super) in_loop: bool,
     /// The region in which it stands.
     home: u32,
+    /// In how many loops that is.
+    loops: u32,
 }
 
 impl Use {
@@ -27,7 +31,7 @@ impl Use {
 /// Returns the uses of all nodes of the graph of a function.
 pub(super) fn uses(nodes: &[Node], whole: &Region) -> Vec<Use> {
     let mut walk = Walk { nodes, uses: vec![Use::default(); nodes.len()], regions: 0 };
-    walk.region(whole);
+    walk.region(whole, 0);
     walk.uses
 }
 
@@ -40,14 +44,15 @@ struct Walk<'g> {
 
 impl Walk<'_> {
     /// Goes from the end of a region to its start, so that who uses a node is met before it.
-    fn region(&mut self, region: &Region) {
+    fn region(&mut self, region: &Region, loops: u32) {
         self.regions += 1;
         let home = self.regions;
         for ix in region.bound.iter().chain(&region.nodes) {
             self.uses[ix.at()].home = home;
+            self.uses[ix.at()].loops = loops;
         }
         if let Some(left) = region.left {
-            self.used(left, None, home);
+            self.used(left, None, (home, loops));
         }
         for ix in region.nodes.iter().rev() {
             let node = &self.nodes[ix.at()];
@@ -56,17 +61,18 @@ impl Walk<'_> {
             }
             self.uses[ix.at()].live = true;
             for arg in &node.args {
-                self.used(*arg, Some(*ix), home);
+                self.used(*arg, Some(*ix), (home, loops));
             }
             for region in &node.regions {
-                self.region(region);
+                self.region(region, loops + u32::from(!node.is_branch()));
             }
         }
     }
 
-    fn used(&mut self, ix: Ix, by: Option<Ix>, home: u32) {
+    fn used(&mut self, ix: Ix, by: Option<Ix>, (home, loops): (u32, u32)) {
         let uses = &mut self.uses[ix.at()];
         uses.live = true;
+        uses.in_loop |= loops > uses.loops;
         if uses.home == home {
             uses.same += 1;
             uses.user = by;

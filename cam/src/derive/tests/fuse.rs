@@ -122,7 +122,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60 * long(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150 * long(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_fused_program_does_what_it_did(
@@ -156,32 +156,38 @@ fn long() -> u32 {
     std::env::var("CAMSHAFT_LONG").ok().and_then(|long| long.parse().ok()).unwrap_or(1)
 }
 
-/// Makes an edge up which a machine does a step that emits nothing and sees a fixed context, and then
-/// changes what the step leaves.
-fn pure_step(machine: &Module, case: usize, dice: &[u8]) -> Module {
-    let Entry::Machine(entry) = &machine.entry else { panic!("a machine") };
-    let mut builder = ModuleBuilder::new("test");
+/// Adds the functions of a module, without their effects and with a context that is always the same.
+fn imported(builder: &mut ModuleBuilder, module: &Module) -> Vec<FuncIx> {
     let number = builder.constant(&Ty::int(), Value::Int(7));
     let text = builder.constant(&Ty::text(), Value::text("self"));
     let mut functions: Vec<FuncIx> = vec![];
-    for function in &machine.functions {
+    for function in &module.functions {
         let mut body = function.body.clone();
         body.each_op_mut(&mut |op| match op {
             Op::Emit { .. } => *op = Op::Unit {},
             Op::Ctx { field } => *op = Op::Quote { constant: if *field == 2 { text } else { number } },
             _ => op.each_operand_mut(|operand| match operand {
-                OperandMut::Type(ty) => *ty = builder.ty(machine.ty(*ty)),
+                OperandMut::Type(ty) => *ty = builder.ty(module.ty(*ty)),
                 OperandMut::Constant(constant) => {
-                    let (ty, value) = &machine.constants[constant.0 as usize];
-                    *constant = builder.constant(machine.ty(*ty), value.clone());
+                    let (ty, value) = &module.constants[constant.0 as usize];
+                    *constant = builder.constant(module.ty(*ty), value.clone());
                 }
                 OperandMut::Function(function) => *function = functions[function.0 as usize],
                 OperandMut::Plain | OperandMut::Blocks(_) => {}
             }),
         });
-        let params: Vec<Ty> = function.params.iter().map(|ty| machine.ty(*ty).clone()).collect();
-        functions.push(builder.function("", &params, machine.ty(function.result), body));
+        let params: Vec<Ty> = function.params.iter().map(|ty| module.ty(*ty).clone()).collect();
+        functions.push(builder.function("", &params, module.ty(function.result), body));
     }
+    functions
+}
+
+/// Makes an edge up which a machine does a step that emits nothing and sees a fixed context, and then
+/// changes what the step leaves.
+fn pure_step(machine: &Module, case: usize, dice: &[u8]) -> Module {
+    let Entry::Machine(entry) = &machine.entry else { panic!("a machine") };
+    let mut builder = ModuleBuilder::new("test");
+    let functions = imported(&mut builder, machine);
     let step = functions[entry.step[case].0 as usize];
     let (params, left) = builder.signature(step).expect("a function that was added");
     let taken = Ty::new(Kind::Tuple(params)).expect("a tuple of three");
@@ -400,6 +406,88 @@ fn a_division_that_is_left_out_still_traps() {
     assert_eq!(ran(0), Err(Trap::DivisionByZero));
     let counts = counts(&fused);
     assert_eq!((counts.get("CONS"), counts.get("CALL")), (None, None), "{counts:?}");
+}
+
+#[test]
+fn behind_the_one_way_that_does_not_fail_nothing_is_built_either() {
+    let [first, second, third] = wider();
+    let option = Ty::option(first).expect("an option");
+    let row = [option, second, third].map(|ty| record(&[("x", ty), ("y", Ty::int())]));
+    let value = |x| Value::product([x, Value::Int(1)]);
+    let (fused, before, after) = check(&row, &value(Value::some(eight())), Ok(()));
+    let counts = counts(&fused);
+    assert_eq!((counts["CASE"], counts["REC"]), (1, 2), "{counts:?}");
+    assert!(after < before, "{after} and {before}");
+    check(&row, &value(Value::none()), Err(()));
+}
+
+/// Four versions of a machine, and the migrations that a person wrote between them.
+const WRITTEN: [(&str, &str, &str); 4] = [
+    ("type State = { seen: Int, names: List(Text) }", "{ seen: 0, names: [] }", ""),
+    (
+        "type Name = { text: Text, size: Int }\ntype State = { seen: Int, names: List(Name), last: Int }",
+        "{ seen: 0, names: [], last: 0 }",
+        "up (old) = { seen: old.seen, names: old.names.map(text -> { text, size: 1 }), last: old.seen - 1 }\n\
+         down (new) = { seen: new.seen, names: new.names.map(name -> name.text) }",
+    ),
+    (
+        "type Mode = Broken | Fine(Int)\ntype Name = { text: Text, size: Int }\n\
+         type State = { even: Int, odd: Int, names: List(Name), mode: Mode }",
+        "{ even: 0, odd: 0, names: [], mode: Broken }",
+        "up (old) = { even: old.seen - old.seen / 2, odd: old.seen / 2,\n\
+           names: old.names.map(name -> { ..name, size: name.size + 1 }),\n\
+           mode: if old.last < 0 { Broken } else { Fine(12 / old.last) } }\n\
+         down (new) = { seen: new.even + new.odd, names: new.names, last: 0 }",
+    ),
+    (
+        "type State = { seen: Int, sizes: List(Int), fine: Int }",
+        "{ seen: 0, sizes: [], fine: 0 }",
+        "up (old) = { seen: old.even + old.odd, sizes: old.names.map(name -> name.size),\n\
+           fine: match old.mode { Broken => 0, Fine(n) => n } }\n\
+         down (new) = { even: new.seen, odd: 0, names: [], mode: Broken }",
+    ),
+];
+
+#[test]
+fn written_migrations_become_one_pass_too() {
+    let machines: Vec<_> = WRITTEN
+        .iter()
+        .map(|(types, init, _)| {
+            let text =
+                format!("machine m\n{types}\ntype Input = | Go\ninit = {init}\non Go => (state, ())\n");
+            let module = crate::compile::machine(&Source::new("m.cam", text), None).expect("a machine");
+            verify(module).ok().and_then(Verified::into_machine).expect("it verifies")
+        })
+        .collect();
+    let mut builder = ModuleBuilder::new("m");
+    let (mut forth, mut back) = (vec![], vec![]);
+    for (pair, (_, _, migration)) in machines.windows(2).zip(&WRITTEN[1..]) {
+        let source = Source::new("migration.cam", format!("migration m from \"1.0.0\"\n{migration}\n"));
+        let edge = crate::compile::edge(&pair[0], &pair[1], Some(&source)).expect("an edge");
+        let Entry::Edge(entry) = &edge.entry else { panic!("an edge") };
+        let functions = imported(&mut builder, &edge);
+        forth.push(functions[entry.up.0 as usize]);
+        back.insert(0, functions[entry.down.0 as usize]);
+    }
+    let (first, last) = (machines[0].state(), machines[3].state());
+    let forth = in_a_row(&mut builder, "forth", [first, last], &forth);
+    let back = in_a_row(&mut builder, "back", [last, first], &back);
+    let composed = edge_of(builder, forth, back);
+    let (composed, fused) = (verified(composed.clone()), verified(fuse(&composed)));
+    let counts = counts(&fused);
+    let built = ["REC", "MAP", "CALL", "INJ", "CASE"].map(|op| counts.get(op).copied().unwrap_or(0));
+    assert_eq!(built, [1, 1, 0, 0, 0], "{counts:?}");
+    for seen in [0, 1, 2, 3, 40, i64::MIN] {
+        let value = Value::product([Value::Int(seen), Value::list(["a", "b", "c"].map(Value::text))]);
+        let done = same(&composed, &fused, EdgeArrow::Up, &value);
+        // The 12 is divided by one less, and the least number has none below it.
+        assert_eq!(done.is_none(), seen == 1 || seen == i64::MIN, "{seen}");
+        let Some(done) = done else { continue };
+        same(&composed, &fused, EdgeArrow::Down, &done);
+        let (before, after) = (fuel(&composed, &value), fuel(&fused, &value));
+        println!("written: fuel {before} in a row, {after} fused");
+        assert!(after < before, "{after} and {before}");
+    }
 }
 
 #[test]
