@@ -63,6 +63,7 @@ use crate::run::Limits;
 use block::Pass;
 use cost::{Remembered, UNBOUNDED};
 
+pub(crate) use ends::function_digest;
 pub use ends::{ChannelSide, EdgeEndsError, LinkEndsError};
 pub(crate) use entry::taken_by_down;
 pub use fault::{Fault, Place, RULES, VerifyError};

@@ -301,6 +301,8 @@ impl Judge<'_> {
     fn records(&mut self, (from, record): (&Ty, &Record), (to, to_record): (&Ty, &Record), path: &str) {
         let mut stays = record.fields.len() == to_record.fields.len();
         let mut renamed = false;
+        // A field that kept its name and not its place, whatever became of the others.
+        let mut moved = false;
         for (index, field) in to_record.fields.iter().enumerate() {
             let path = format!("{path}.{}", field.label);
             let before = self.edits.before(from, to, &field.label);
@@ -311,7 +313,9 @@ impl Judge<'_> {
             };
             let old = &record.fields[at];
             stays &= at == index && old.ordinal == field.ordinal;
-            if *old.label != *field.label {
+            if *old.label == *field.label {
+                moved |= at != index || old.ordinal != field.ordinal;
+            } else {
                 renamed = true;
                 let effect =
                     if at == index && old.ordinal == field.ordinal { Effect::Same } else { Effect::Made };
@@ -340,8 +344,9 @@ impl Judge<'_> {
                 self.note(added, &path, what, effect);
             }
         }
-        let same_members = record.fields.len() == to_record.fields.len() && !renamed;
-        if same_members && (!stays || record.declared != to_record.declared) {
+        let same_count = record.fields.len() == to_record.fields.len();
+        let reordered = if renamed { moved } else { !stays || record.declared != to_record.declared };
+        if same_count && reordered {
             let effect = if stays { Effect::Same } else { Effect::Made };
             self.note([Rule::FIELDS_REORDERED; 2], path, "the fields stand in another order", effect);
         }

@@ -15,6 +15,7 @@ mod link;
 pub mod route;
 mod rules;
 mod same;
+mod stays;
 
 pub use compare::{Arrow, Breach, Comparison, DownClass, InputChange, OutletChange, OutletWhat, compare};
 pub(crate) use convert::{convert, nests, nests_secretly};

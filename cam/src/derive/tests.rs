@@ -218,3 +218,4 @@ mod compare;
 mod fuse;
 mod keep;
 mod rules;
+mod stays;

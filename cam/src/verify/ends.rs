@@ -293,7 +293,7 @@ fn message_of<'m>(machine: &'m VerifiedMachine, name: &str) -> Option<(bool, &'m
 
 /// Returns a digest of a function and all that it calls, the same in whichever module it stands:
 /// that of a module with this function alone.
-fn function_digest(module: &VerifiedModule, function: FuncIx) -> Digest {
+pub(crate) fn function_digest(module: &VerifiedModule, function: FuncIx) -> Digest {
     let nobody = Digest::from_bytes([0; 32]);
     let link = Link { sender: nobody, channel: "".into(), receiver: nobody, message: function, answer: None };
     let alone = Module {

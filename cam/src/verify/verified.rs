@@ -19,6 +19,8 @@ pub struct VerifiedModule {
     pub(crate) facts: Arc<Vec<FunctionFacts>>,
     /// What was found out when somebody asked: most modules are run without.
     more: Arc<OnceLock<Facts>>,
+    /// Of an edge, when somebody asked: whether it leaves states as they are.
+    pub(crate) zero_touch: Arc<OnceLock<bool>>,
 }
 
 /// A verified machine.
@@ -113,6 +115,7 @@ impl VerifiedModule {
             digest,
             facts: Arc::new(facts),
             more: Arc::new(OnceLock::new()),
+            zero_touch: Arc::new(OnceLock::new()),
         }
     }
 
