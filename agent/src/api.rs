@@ -294,8 +294,11 @@ pub struct TryMachine {
     pub from: Option<Digest>,
     /// The digest that would run; none for a machine that is removed.
     pub to: Option<Digest>,
-    /// The states that were migrated.
+    /// The states that came over, those that stayed as they are too.
     pub states: u64,
+    /// The states that stayed as they are: the edge is zero-touch, and only invariants were checked.
+    #[serde(default)]
+    pub untouched: u64,
     /// The queued messages and timers that were carried over.
     pub messages: u64,
     /// The size of the states in bytes, before.

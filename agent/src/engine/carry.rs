@@ -46,6 +46,8 @@ pub(super) enum Passage {
     Untouched,
     /// It took the state from before the last switch.
     BeforeImage,
+    /// The edge leaves states as they are: nothing was run on it but the invariants.
+    AsItIs,
     /// It went along the edge.
     Edge,
     /// It could not and is held.
@@ -95,6 +97,14 @@ struct Along<'a> {
     address: &'a InstanceAddress,
 }
 
+impl Along<'_> {
+    /// Returns true where a state is taken over as it is. The way down may be another: a person may have
+    /// written it.
+    fn leaves_states(&self) -> bool {
+        self.way == Way::Up && self.edge.is_zero_touch()
+    }
+}
+
 fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
     let to_type = along.to.verified.state();
     match &instance.state {
@@ -134,7 +144,8 @@ fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
                         value: live.value.clone(),
                     });
                     carried.instance.aside = aside;
-                    carried.passage = Passage::Edge;
+                    let as_it_is = along.leaves_states();
+                    carried.passage = if as_it_is { Passage::AsItIs } else { Passage::Edge };
                 }
                 Err(failure) => {
                     let mut held = instance.clone();
@@ -159,6 +170,11 @@ fn moved_state(
     let from = Subject { along, value: &live.value, ty, digest: live.digest, seq };
     let failed = |word: &str, trap: Trap| Box::new(from.failure(word, kind(&trap), trap.to_string()));
     let limits = Limits::MIGRATION;
+    if along.leaves_states() {
+        check_invariants(&along.to.verified, &live.value, limits)
+            .map_err(|trap| failed("invariant", trap))?;
+        return Ok((live.clone(), None));
+    }
     let (state, aside) = match along.way {
         Way::Up => {
             let kept = edge_keep(along.edge, &live.value, limits).map_err(|trap| failed("keep", trap))?;
@@ -199,7 +215,7 @@ pub(super) fn check_way_back(
     carried: &Carried,
 ) -> Option<TryFailure> {
     let Change::Moves { from, to, edge } = change else { return None };
-    let (Passage::Edge, State::Live(old), State::Live(new)) =
+    let (Passage::Edge | Passage::AsItIs, State::Live(old), State::Live(new)) =
         (carried.passage, &before.state, &carried.instance.state)
     else {
         return None;

@@ -61,7 +61,7 @@ impl Engine {
                         .take(&address, instance.version)
                         .unwrap_or_else(|| carry(plan, change, &address, &instance, number));
                     match carried.passage {
-                        Passage::Untouched => switched.counts.untouched += 1,
+                        Passage::Untouched | Passage::AsItIs => switched.counts.untouched += 1,
                         Passage::BeforeImage => switched.counts.before_image += 1,
                         Passage::Edge => switched.counts.down += 1,
                         Passage::Held => {

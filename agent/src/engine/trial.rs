@@ -195,6 +195,7 @@ impl Trial {
                 from,
                 to,
                 states: 0,
+                untouched: 0,
                 messages: 0,
                 bytes_before: 0,
                 bytes_after: 0,
@@ -213,6 +214,7 @@ impl Trial {
             failures.extend(&tried.way_back);
             if let Some(machine) = machines.get_mut(&tried.machine) {
                 machine.states += u64::from(*passage != Passage::Untouched);
+                machine.untouched += u64::from(*passage == Passage::AsItIs);
                 machine.messages += carried;
                 machine.bytes_before += bytes.0;
                 machine.bytes_after += bytes.1;

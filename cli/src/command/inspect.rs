@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use camshaft_cam::code::disassemble::disassemble_verified;
 use camshaft_cam::digest::Digest;
 use camshaft_cam::facts::{Answers, Reach};
-use camshaft_cam::verify::{VerifiedMachine, VerifiedModule};
+use camshaft_cam::verify::{VerifiedEdge, VerifiedMachine, VerifiedModule};
 use camshaft_manifests::relup::{Instruction, Relup};
 use camshaft_releases::OpenedRelease;
 use serde_json::{Value, json};
@@ -81,7 +81,10 @@ fn document(release: &OpenedRelease, bytes: usize, code: Option<&[(&str, String,
         })
     });
     let edges = resolved.edges.iter().map(|edge| {
-        json!({ "machine": edge.machine.to_string(), "from": edge.from, "to": edge.to, "digest": edge.digest })
+        json!({
+            "machine": edge.machine.to_string(), "from": edge.from, "to": edge.to, "digest": edge.digest,
+            "zero_touch": release.edges.get(&edge.digest).is_some_and(VerifiedEdge::is_zero_touch),
+        })
     });
     let links = resolved.links.iter().map(|link| {
         json!({
@@ -142,6 +145,13 @@ fn describe(release: &OpenedRelease, bytes: usize) -> String {
     for link in &resolved.links {
         let (sender, channel, receiver) = (&link.sender, &link.channel, &link.receiver);
         let _ = writeln!(text, "\nchannel {channel} of {sender} to {receiver}, {}", link.digest.short());
+    }
+    for edge in &resolved.edges {
+        let zero_touch = release.edges.get(&edge.digest).is_some_and(VerifiedEdge::is_zero_touch);
+        let states = if zero_touch { "; states stay as they are (zero-touch)" } else { "" };
+        let (from, to) = (edge.from.short(), edge.to.short());
+        let _ =
+            writeln!(text, "\nedge of {} from {from} to {to}, {}{states}", edge.machine, edge.digest.short());
     }
     for relup in &release.relups {
         text += &describe_relup(relup);

@@ -172,6 +172,15 @@ pub fn instances(instances: &Instances) -> String {
     text
 }
 
+/// Says how many of the states stayed as they are.
+fn untouched(states: u64, untouched: u64) -> String {
+    match untouched {
+        0 => String::new(),
+        _ if untouched == states => " (the states stay as they are)".to_owned(),
+        _ => format!(" ({untouched} of the states stay as they are)"),
+    }
+}
+
 /// Returns what a trial found.
 pub fn trial(report: &TryReport) -> String {
     let verdict = if report.passed { "would pass" } else { "would not pass" };
@@ -185,10 +194,11 @@ pub fn trial(report: &TryReport) -> String {
         };
         let _ = writeln!(
             text,
-            "  {}: {change}; {} states and {} messages migrated, {} bytes to {}, the longest took {}",
+            "  {}: {change}; {} states and {} messages migrated{}, {} bytes to {}, the longest took {}",
             machine.machine,
             machine.states,
             machine.messages,
+            untouched(machine.states, machine.untouched),
             machine.bytes_before,
             machine.bytes_after,
             duration(machine.worst_us),
