@@ -257,6 +257,16 @@ impl MachineDiff {
         comparison.breaches(class).into_iter().filter(|breach| !answered(breach)).collect()
     }
 
+    /// Returns true for a change that a migration answers: without its word a value would have no
+    /// counterpart, or a part of a state would be lost. What is left out of an input or answer by
+    /// itself is none.
+    pub fn is_answered(&self, arrow: Arrow, change: &Change) -> bool {
+        let MachineChange::Changed { edge: Some(_), said, .. } = &self.what else { return false };
+        let breach = Breach { arrow, change: change.clone(), class: Strictness::Frozen };
+        let settled = matches!(arrow, Arrow::Up | Arrow::Lift) && breach.is_settled_by_any_edge();
+        settled || breach.is_answerable() && said.contains(&breach.id())
+    }
+
     /// Returns how much the change asks for, and what of it; nothing for the same machine.
     fn bump(&self) -> Option<(Bump, String)> {
         match &self.what {

@@ -18,12 +18,14 @@ fn what_changed_is_told_by_types_and_code() {
         "counter 1.0.0 -> 2.0.0\n\n\
          ~ app counter 1.0.0 -> 2.0.0: major; the changes ask for patch\n\
          \x20 ~ machine counter: states made anew, the way down is the one that the migration writes\n\
-         \x20   ~ U028 State: Int does not become (Int, Int) by itself\n\
-         \x20   ~ instances begin in another state\n\
+         \x20   ~ U028 State: Int does not become (Int, Int) by itself (the migration says)\n\
+         \x20   ~ instances may begin in another state\n\
          \x20   ~ on Incr: answers, states or effects may differ\n\
          \x20   ~ on Read: answers, states or effects may differ\n\
          \x20     edge: certified, it cannot fail\n"
     );
+    let back = world.run(&["diff", &v2, &v1]).expect(0).stdout;
+    assert!(back.contains("no edge: ") && !back.contains("the migration says"), "{back}");
     let json = world.run(&["diff", &v1, &v2, "--json"]).expect(0).json();
     assert_eq!(json["breaches"], 0);
     let machine = &json["apps"][0]["machines"][0];

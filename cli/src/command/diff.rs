@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use camshaft_cam::derive::{
-    Change, Comparison, DownClass, Effect, InputChange, OutletWhat, Strictness, Verdict,
+    Arrow, Change, Comparison, DownClass, Effect, InputChange, OutletWhat, Strictness, Verdict,
 };
 use camshaft_manifests::appup::Waiver;
 use camshaft_releases::OpenedRelease;
@@ -193,20 +193,21 @@ impl Report<'_> {
         let broken = |change: &Change| {
             breaches.iter().any(|(of, breach)| **of == machine.address && breach.change == *change)
         };
-        let verdict = |text: &mut String, depth: usize, verdict: &Verdict| {
+        let verdict = |text: &mut String, depth: usize, arrow: Arrow, verdict: &Verdict| {
             for change in &verdict.changes {
                 let mark = match change.effect {
                     _ if broken(change) => '!',
                     Effect::Lost => '-',
                     _ => '~',
                 };
-                self.line(text, depth, mark, &format!("{} {change}", change.rule));
+                let says = if machine.is_answered(arrow, change) { " (the migration says)" } else { "" };
+                self.line(text, depth, mark, &format!("{} {change}{says}", change.rule));
             }
         };
-        verdict(text, 2, &comparison.up);
-        verdict(text, 2, &comparison.config);
+        verdict(text, 2, Arrow::Up, &comparison.up);
+        verdict(text, 2, Arrow::Config, &comparison.config);
         if comparison.init {
-            self.line(text, 2, '~', "instances begin in another state");
+            self.line(text, 2, '~', "instances may begin in another state");
         }
         for invariant in &comparison.new_invariants {
             self.line(text, 2, '+', &format!("U032 invariant {invariant:?}"));
@@ -226,8 +227,8 @@ impl Report<'_> {
             let internal = if input.internal { "internal " } else { "" };
             let acts = if input.acts_otherwise { ": answers, states or effects may differ" } else { "" };
             self.line(text, 2, '~', &format!("on {internal}{}{acts}", input.label));
-            verdict(text, 3, &input.lift);
-            verdict(text, 3, &input.lower);
+            verdict(text, 3, Arrow::Lift, &input.lift);
+            verdict(text, 3, Arrow::Lower, &input.lower);
         }
         for input in &comparison.new_inputs {
             let internal = if input.internal { "internal " } else { "" };
@@ -242,8 +243,8 @@ impl Report<'_> {
             };
             self.line(text, 2, mark, &format!("U031 {word} {}", outlet.name));
             if let OutletWhat::Kept { up, answer, moved, .. } = &outlet.what {
-                verdict(text, 3, up);
-                verdict(text, 3, answer);
+                verdict(text, 3, Arrow::Outlet, up);
+                verdict(text, 3, Arrow::Outlet, answer);
                 if *moved {
                     self.line(text, 3, '~', "it leads elsewhere, or to other instances");
                 }
