@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::canonical::{RangeError, TypeTable, canonical};
+use super::operand::OperandMut;
 use super::{Block, ConstIx, Debug, Entry, FuncIx, Function, Module, Retired, TypeIx};
 use crate::check::line;
 use crate::ty::Ty;
@@ -53,6 +54,34 @@ impl ModuleBuilder {
         self.functions.push(Function { params, result, body });
         self.debug.functions.push(name.into());
         index
+    }
+
+    /// Adds all functions of another module; returns their indices here, in its order. It has to be a
+    /// verified one.
+    ///
+    /// # Panics
+    ///
+    /// When the module names something that it does not have.
+    pub(crate) fn import(&mut self, module: &Module) -> Vec<FuncIx> {
+        let mut functions: Vec<FuncIx> = Vec::with_capacity(module.functions.len());
+        for (index, function) in module.functions.iter().enumerate() {
+            let mut body = function.body.clone();
+            body.each_op_mut(&mut |op| {
+                op.each_operand_mut(|operand| match operand {
+                    OperandMut::Type(ty) => *ty = self.ty(module.ty(*ty)),
+                    OperandMut::Constant(constant) => {
+                        let (ty, value) = &module.constants[constant.0 as usize];
+                        *constant = self.constant(module.ty(*ty), value.clone());
+                    }
+                    OperandMut::Function(callee) => *callee = functions[callee.0 as usize],
+                    OperandMut::Plain | OperandMut::Blocks(_) => {}
+                });
+            });
+            let params: Vec<Ty> = function.params.iter().map(|ty| module.ty(*ty).clone()).collect();
+            let name = module.debug.functions.get(index).cloned().unwrap_or_default();
+            functions.push(self.function(&name, &params, module.ty(function.result), body));
+        }
+        functions
     }
 
     /// Records a declared type under its name; the next version takes its ordinals from it.

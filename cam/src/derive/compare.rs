@@ -98,6 +98,16 @@ pub enum DownClass {
     D4,
 }
 
+impl std::str::FromStr for DownClass {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DownClass, String> {
+        let all = [DownClass::D0, DownClass::D1, DownClass::D2, DownClass::D3, DownClass::D4];
+        let found = all.into_iter().find(|class| class.to_string() == text);
+        found.ok_or_else(|| format!("`{text}` is no class of a way down: they are D0 to D4"))
+    }
+}
+
 impl fmt::Display for DownClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")

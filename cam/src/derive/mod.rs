@@ -5,6 +5,7 @@
 //! over is a problem with a path; in code it is a `FAIL` that says so. Nothing is ever dropped or
 //! defaulted in silence: what is left out is a loss, and the caller decides whether it may be.
 
+mod chain;
 mod compare;
 mod convert;
 mod edits;
@@ -17,6 +18,7 @@ mod rules;
 mod same;
 mod stays;
 
+pub use chain::{ChainError, chain};
 pub use compare::{Arrow, Breach, Comparison, DownClass, InputChange, OutletChange, OutletWhat, compare};
 pub(crate) use convert::{convert, nests, nests_secretly};
 pub use edits::Edits;

@@ -214,6 +214,7 @@ fn nothing_follows_a_case_whose_branches_all_fail() {
     assert_eq!(ran, Err(Trap::Fail("Text does not become Int".into())));
 }
 
+mod chain;
 mod compare;
 mod fuse;
 mod keep;

@@ -14,7 +14,7 @@ use crate::value::Value;
 use crate::verify::{Verified, VerifiedEdge, taken_by_down, verify};
 
 /// Says that every field may be dropped.
-fn everything_may_go(ty: &Ty, edits: &mut Edits) {
+pub(super) fn everything_may_go(ty: &Ty, edits: &mut Edits) {
     match ty.kind() {
         Kind::Option(item) | Kind::Secret(item) | Kind::List { item, .. } => everything_may_go(item, edits),
         Kind::Map { value, .. } => everything_may_go(value, edits),
