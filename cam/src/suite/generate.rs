@@ -58,7 +58,8 @@ impl Generator {
         generator
     }
 
-    fn learn_constants(&mut self, module: &Module) {
+    /// Remembers the constants of a program, and numbers near them.
+    pub(super) fn learn_constants(&mut self, module: &Module) {
         for (ty, value) in &module.constants {
             let ty = module.ty(*ty);
             self.learn(ty, value);

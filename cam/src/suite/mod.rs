@@ -12,6 +12,7 @@ mod case;
 mod differ;
 mod failure;
 mod generate;
+pub mod laws;
 mod observe;
 mod play;
 mod property;
