@@ -81,7 +81,9 @@ impl Facts {
 fn params(module: &VerifiedModule, index: FuncIx) -> Vec<(String, Ty)> {
     let module = module.module();
     let step = matches!(&module.entry, Entry::Machine(machine) if machine.step.contains(&index));
+    let up = matches!(&module.entry, Entry::Edge(edge) if edge.up == index);
     let name = |number| match number {
+        0 if up => "state".to_owned(),
         0 if step => "input".to_owned(),
         1 if step => "state".to_owned(),
         2 if step => "config".to_owned(),

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use camshaft_cam::diagnostic::Diagnostic;
+use camshaft_cam::suite::laws;
 use camshaft_manifests::{ReleaseName, Version};
 use camshaft_releases::bundle::{self, Limits};
-use camshaft_releases::project::{self, Built, Files, Locking};
+use camshaft_releases::project::{self, Built, Files, Locking, Templates};
 use camshaft_releases::{OpenedRelease, open};
 
 use crate::failure::{Failure, chain};
@@ -73,7 +74,9 @@ impl Project {
     ///
     /// All faults of the first stage that has any.
     pub fn build(&self, root: &Path, out: &Path, locking: Locking) -> Result<Built, Failure> {
-        self.made(root, out, |files, find| project::build(files, find, locking))
+        let mut built = self.made(root, out, |files, find| project::build(files, find, locking))?;
+        hold_to_laws(root, &mut built)?;
+        Ok(built)
     }
 
     /// Builds the project whatever it breaks of what it promises; nothing is written.
@@ -85,12 +88,28 @@ impl Project {
         self.made(root, out, |files, find| project::build_unjudged(files, find, Locking::Update))
     }
 
-    fn made(
+    /// Returns the migrations that are needed and not there, for a person to finish.
+    ///
+    /// # Errors
+    ///
+    /// All faults of documents and machines, and a version that `from` does not name.
+    pub fn templates(&self, root: &Path, out: &Path, only: Option<&Version>) -> Result<Templates, Failure> {
+        if let Some(only) = only
+            && !project::predecessors(&self.files)
+                .is_ok_and(|named| named.iter().any(|(_, version)| version == only))
+        {
+            let message = format!("release.toml does not name {only} in `from`");
+            return Err(Failure::refused(message, "add it there, or leave `--from` out"));
+        }
+        self.made(root, out, |files, find| project::templates(files, find, only))
+    }
+
+    fn made<T>(
         &self,
         root: &Path,
         out: &Path,
-        build: impl FnOnce(&Files, project::Find<'_>) -> Result<Built, Vec<Diagnostic>>,
-    ) -> Result<Built, Failure> {
+        build: impl FnOnce(&Files, project::Find<'_>) -> Result<T, Vec<Diagnostic>>,
+    ) -> Result<T, Failure> {
         let find = |name: &ReleaseName, version: &Version| {
             self.predecessors.get(&(name.clone(), version.clone())).cloned()
         };
@@ -138,6 +157,30 @@ pub fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
 /// Returns where bundles of a project are written when nobody says otherwise.
 pub fn default_out(root: &Path) -> PathBuf {
     root.join("dist")
+}
+
+/// How many generated states each edge is held against the laws with.
+const LAW_CASES: u32 = 200;
+
+/// Holds the edges of a build against the laws, with generated states.
+fn hold_to_laws(root: &Path, built: &mut Built) -> Result<(), Failure> {
+    let mut faults = vec![];
+    for edge in &built.edges {
+        match laws::check(edge.ends(), edge.options(LAW_CASES)) {
+            Err(broken) if edge.waives(broken.law) => {
+                let mut note = edge.fault(&broken);
+                note.message = format!("set aside: {}", note.message);
+                built.notes.push(note);
+            }
+            Err(broken) => faults.push(edge.fault(&broken)),
+            Ok(kept) => {
+                // That some new states have no way down is what a guard is for.
+                let stuck = kept.example.as_ref().filter(|example| example.arrow != "down");
+                built.notes.extend(stuck.map(|example| edge.stuck(kept.stuck, kept.states, example)));
+            }
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faulty(root, faults)) }
 }
 
 fn faulty(root: &Path, faults: Vec<Diagnostic>) -> Failure {

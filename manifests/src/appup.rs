@@ -1,9 +1,10 @@
 //! `appup.toml`: what an application does when it comes from another of its versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_cam::derive::{RULES, Rule};
 use camshaft_cam::diagnostic::{Diagnostic, Source, did_you_mean};
+use camshaft_cam::suite::laws::Law;
 
 use crate::name::MachineName;
 use crate::path::RelativePath;
@@ -29,6 +30,8 @@ pub struct AppupFrom {
     /// The file of the migration, relative to the application's folder, by machine. Machines
     /// whose migration can be derived need none.
     pub migrations: BTreeMap<MachineName, RelativePath>,
+    /// The machines that do what they did: held against law L3 at build time.
+    pub preserving: BTreeSet<MachineName>,
 }
 
 /// A rule of compatibility that a person set aside, and why.
@@ -47,7 +50,12 @@ pub struct Waiver {
 impl Waiver {
     /// Returns true when it sets aside what a rule says of a machine that comes from a version.
     pub fn covers(&self, rule: Rule, machine: &MachineName, from: &Version) -> bool {
-        self.rule == rule.to_string()
+        self.sets_aside(&rule.to_string(), machine, from)
+    }
+
+    /// The same, of a rule or law by its id.
+    pub fn sets_aside(&self, id: &str, machine: &MachineName, from: &Version) -> bool {
+        self.rule == id
             && self.machine.as_ref().is_none_or(|only| only == machine)
             && self.from.as_ref().is_none_or(|only| only == from)
     }
@@ -115,7 +123,8 @@ pub(crate) fn read_waiver(table: &Table<'_, '_>) -> Option<Waiver> {
 fn refuse_unknown_rule(table: &Table<'_, '_>) {
     let Some(field) = table.optional("rule") else { return };
     let Some(rule) = field.text().filter(|text| !text.trim().is_empty()) else { return };
-    if Rule::of_id(rule).is_some() {
+    let is_law = Law::ALL.iter().any(|law| law.id() == rule);
+    if Rule::of_id(rule).is_some() || is_law {
         return;
     }
     let message = format!("there is no rule `{rule}`");
@@ -146,27 +155,46 @@ fn read_from(field: &Field<'_, '_>) -> Option<BTreeMap<Version, AppupFrom>> {
                 if let Some(version) = &version {
                     seen.note(item, version.clone(), &format!("version {version}"));
                 }
-                let migrations = match table.optional("machines") {
-                    Some(field) => field.table().and_then(|table| read_migrations(&table)),
-                    None => Some(BTreeMap::new()),
+                let machines = match table.optional("machines") {
+                    Some(field) => field.table().and_then(|table| read_machines(&table)),
+                    None => Some(AppupFrom::default()),
                 };
-                Some((version?, AppupFrom { migrations: migrations? }))
+                Some((version?, machines?))
             })
         })
         .collect();
     read.into_iter().collect()
 }
 
-fn read_migrations(table: &Table<'_, '_>) -> Option<BTreeMap<MachineName, RelativePath>> {
-    let read: Vec<Option<_>> = table
-        .entries::<MachineName>()
-        .into_iter()
-        .map(|(name, _, field)| {
-            let path = field.table_with(|table| table.required("migration")?.word())?;
-            Some((name, path))
-        })
-        .collect();
-    read.into_iter().collect()
+fn read_machines(table: &Table<'_, '_>) -> Option<AppupFrom> {
+    let mut from = AppupFrom::default();
+    let mut whole = true;
+    for (name, _, field) in table.entries::<MachineName>() {
+        let read = field.table_with(|table| {
+            let preserves = match table.optional("preserves_behaviour") {
+                Some(field) => field.truth()?,
+                None => false,
+            };
+            // A machine is named for the one or the other.
+            let migration = match (preserves, table.optional("migration")) {
+                (true, None) => None,
+                (_, Some(field)) => Some(field.word()?),
+                (false, None) => Some(table.required("migration")?.word()?),
+            };
+            Some((migration, preserves))
+        });
+        let Some((migration, preserves)) = read else {
+            whole = false;
+            continue;
+        };
+        if preserves {
+            from.preserving.insert(name.clone());
+        }
+        if let Some(path) = migration {
+            from.migrations.insert(name, path);
+        }
+    }
+    whole.then_some(from)
 }
 
 /// Writes an `appup.toml`.
@@ -175,9 +203,13 @@ pub fn write(appup: &Appup) -> String {
     for (version, from) in &appup.from {
         writer.item("from");
         writer.text("version", version);
-        for (machine, path) in &from.migrations {
+        let machines: BTreeSet<&MachineName> = from.migrations.keys().chain(&from.preserving).collect();
+        for machine in machines {
             writer.table(format_args!("from.machines.{machine}"));
-            writer.text("migration", path);
+            writer.text_if("migration", from.migrations.get(machine));
+            if from.preserving.contains(machine) {
+                writer.raw("preserves_behaviour", true);
+            }
         }
     }
     for waiver in &appup.waivers {
@@ -196,6 +228,7 @@ mod tests {
     fn an_appup_reads_back_what_it_writes() {
         let good = "[[from]]\nversion = \"1.0.0\"\n\n[from.machines.counter]\n\
                     migration = \"migrations/counter-2.0.0-from-1.0.0.cam\"\n\n[[from]]\nversion = \"1.1.0\"\n\n\
+                    [from.machines.clock]\npreserves_behaviour = true\n\n\
                     [[waive]]\nrule = \"U019\"\nreason = \"nobody used it\"\n\n\
                     [[waive]]\nrule = \"U024\"\nreason = \"a new client only\"\nmachine = \"counter\"\n\
                     from = \"1.0.0\"\n";

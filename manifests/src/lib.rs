@@ -58,4 +58,6 @@ pub const CODES: &[(&str, &str)] = &[
     ("M0124", "a name that stands for nothing in the release"),
     ("M0125", "a text that is no address of a machine"),
     ("M0126", "a rule of compatibility that there is not"),
+    ("M0130", "a class of a way down that there is not"),
+    ("M0131", "an oldest release that `from` goes beyond"),
 ];

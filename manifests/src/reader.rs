@@ -12,7 +12,7 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::str::FromStr;
 
-use camshaft_cam::derive::Strictness;
+use camshaft_cam::derive::{DownClass, Strictness};
 use camshaft_cam::diagnostic::{Diagnostic, Source, did_you_mean};
 use camshaft_cam::digest::Digest;
 use toml::Spanned;
@@ -53,6 +53,7 @@ words! {
     Requirement = "M0107";
     RelativePath = "M0108";
     Digest = "M0109";
+    DownClass = "M0130";
     Millis = "M0110";
     MachineAddress = "M0125";
 }

@@ -21,6 +21,9 @@ pub struct ReleaseManifest {
     pub version: Version,
     /// The releases that nodes may come from, and go back to. In the author's order.
     pub from: Vec<Version>,
+    /// The oldest release that is reached through those of `from`; all are where it is not said. A
+    /// person moves it to leave old releases, and their clients, behind.
+    pub oldest: Option<Version>,
     /// The applications, at least one.
     pub apps: BTreeMap<AppName, AppOrigin>,
     /// Configuration by application and machine; typed later, by the machine.
@@ -59,6 +62,16 @@ pub fn read(source: &Source) -> Result<ReleaseManifest, Vec<Diagnostic>> {
             Some(field) => field.strictness(),
             None => Some(Strictness::default()),
         };
+        let oldest_field = table.optional("oldest");
+        let oldest: Option<Option<Version>> = match &oldest_field {
+            Some(field) => field.word().map(Some),
+            None => Some(None),
+        };
+        if let (Some(Some(oldest)), Some(from), Some(field)) = (&oldest, &from, &oldest_field)
+            && let Some(older) = from.iter().find(|version| *version < oldest)
+        {
+            field.refuse("M0131", format!("`from` names {older}, which is older than the oldest, {oldest}"));
+        }
         let apps_field = table.required("apps");
         let apps = apps_field.as_ref().and_then(|field| field.table()).and_then(|table| read_apps(&table));
         let config_field = table.optional("config");
@@ -91,6 +104,7 @@ pub fn read(source: &Source) -> Result<ReleaseManifest, Vec<Diagnostic>> {
             name: name?,
             version: version?,
             from: from?,
+            oldest: oldest?,
             apps: apps?,
             config: config?,
             api_default: api_default?,
@@ -162,6 +176,7 @@ pub fn write(release: &ReleaseManifest) -> String {
     if !release.from.is_empty() {
         writer.texts("from", &release.from);
     }
+    writer.text_if("oldest", release.oldest.as_ref());
     if release.strictness != Strictness::default() {
         writer.text("strictness", release.strictness);
     }
@@ -198,6 +213,7 @@ mod tests {
     const GOOD: &str = r#"name = "shop"
 version = "2.0.0"
 from = ["1.0.0", "1.1.0"]
+oldest = "1.0.0"
 strictness = "history"
 
 [apps]
@@ -287,6 +303,10 @@ default = "1.0.0"
         refused(
             &apps("strictness = 'strict'"),
             "M0111 `'strict'` `strictness` is one of `wire`, `state`, `history`, `frozen`, found `strict`",
+        );
+        refused(
+            &apps("from = ['0.1.0', '0.9.0']\noldest = '0.5.0'"),
+            "M0131 `'0.5.0'` `from` names 0.1.0, which is older than the oldest, 0.5.0",
         );
         refused(&apps("from = ['0.1.0', '0.1.0']"), "M0112 `'0.1.0'` `0.1.0` stands twice in `from`");
         refused(

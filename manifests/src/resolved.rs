@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camshaft_cam::derive::Strictness;
+use camshaft_cam::derive::{DownClass, Strictness};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
 
@@ -112,6 +112,12 @@ pub struct ResolvedEdge {
     /// The changes of answers, inputs and ways down that its migration wrote or named, each as
     /// `ARROW RULE PATH`. Code does not show what a person said.
     pub said: Vec<String>,
+    /// How states find their way down. Missing in bundles of older tools.
+    pub class: Option<DownClass>,
+    /// Why the edge is tried on live states and not certified in advance; missing where it is.
+    pub checked: Option<String>,
+    /// The version of the release over which it was chained, if it was.
+    pub over: Option<Version>,
 }
 
 /// A release that nodes may come from.
@@ -374,7 +380,28 @@ fn read_edge(table: &Table<'_, '_>) -> Option<ResolvedEdge> {
         }),
         None => Some(Vec::new()),
     };
-    Some(ResolvedEdge { machine: machine?, from: from?, to: to?, digest: digest?, said: said? })
+    let class = match table.optional("class") {
+        Some(field) => field.word().map(Some),
+        None => Some(None),
+    };
+    let checked = match table.optional("checked") {
+        Some(field) => field.prose(SAID_BYTES_MAX).map(Some),
+        None => Some(None),
+    };
+    let over = match table.optional("over") {
+        Some(field) => field.word().map(Some),
+        None => Some(None),
+    };
+    Some(ResolvedEdge {
+        machine: machine?,
+        from: from?,
+        to: to?,
+        digest: digest?,
+        said: said?,
+        class: class?,
+        checked: checked?,
+        over: over?,
+    })
 }
 
 fn read_predecessor(table: &Table<'_, '_>) -> Option<Predecessor> {
@@ -559,6 +586,9 @@ pub fn write(release: &ResolvedRelease) -> String {
         if !edge.said.is_empty() {
             writer.texts("said", &edge.said);
         }
+        writer.text_if("class", edge.class.as_ref());
+        writer.text_if("checked", edge.checked.as_ref());
+        writer.text_if("over", edge.over.as_ref());
     }
     for predecessor in &release.predecessors {
         writer.item("predecessor");
@@ -635,6 +665,9 @@ mod tests {
                 to: Digest::of(b"a"),
                 digest: Digest::of(b"edge"),
                 said: vec!["lower U024 Output.New".to_owned()],
+                class: Some(DownClass::D2),
+                checked: Some("the migration may trap: `fail`".to_owned()),
+                over: Some("1.5.0".parse().expect("a version")),
             }],
             predecessors: vec![],
         };

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use camshaft_cam::derive::{Arrow, Breach, Change, Comparison, Edits, Strictness, compare};
+use camshaft_cam::derive::{Arrow, Breach, Change, Comparison, DownClass, Edits, Strictness, compare};
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::appup::Waiver;
 use camshaft_manifests::resolved::ResolvedApp;
@@ -64,13 +64,26 @@ pub enum MachineChange {
     Changed {
         /// The difference.
         comparison: Box<Comparison>,
-        /// The digest of the edge that the newer release has between the two.
-        edge: Option<Digest>,
-        /// What the edge's migration says of changes that would break something: [`Breach::id`].
-        said: Vec<String>,
-        /// Why the edge is tried on live states instead of certified in advance.
-        not_certified: Option<String>,
+        /// The edge that the newer release has between the two.
+        edge: Option<Box<EdgeFound>>,
     },
+}
+
+/// An edge between the two versions of a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeFound {
+    /// Its digest.
+    pub digest: Digest,
+    /// What its migration says of changes that would break something: [`Breach::id`].
+    pub said: Vec<String>,
+    /// How states find their way down, if the release says so.
+    pub class: Option<DownClass>,
+    /// The most fuel that migrating a state takes, in terms of the state.
+    pub cost: String,
+    /// The release over which it was chained, if it was.
+    pub over: Option<Version>,
+    /// Why it is tried on live states instead of certified in advance.
+    pub not_certified: Option<String>,
 }
 
 /// How much a version has to grow.
@@ -185,9 +198,16 @@ fn changed(before: &OpenedRelease, after: &OpenedRelease, from: Digest, to: Dige
     let edge = resolved.and_then(|edge| after.edges.get(&edge.digest));
     MachineChange::Changed {
         comparison: Box::new(compare(old, new, &Edits::default())),
-        edge: edge.map(|edge| edge.digest()),
-        said: resolved.map(|edge| edge.said.clone()).unwrap_or_default(),
-        not_certified: edge.and_then(|edge| edge.reason_not_certified(old, new)),
+        edge: resolved.zip(edge).map(|(resolved, edge)| {
+            Box::new(EdgeFound {
+                digest: edge.digest(),
+                said: resolved.said.clone(),
+                class: resolved.class,
+                cost: edge.up_cost().to_string(),
+                over: resolved.over.clone(),
+                not_certified: edge.reason_not_certified(old, new),
+            })
+        }),
     }
 }
 
@@ -247,7 +267,8 @@ impl MachineDiff {
     /// Returns what breaks a class of strictness. Where the newer release has an edge, what its
     /// migration says was written and checked, so that it breaks nothing.
     pub fn breaches(&self, class: Strictness) -> Vec<Breach> {
-        let MachineChange::Changed { comparison, edge, said, .. } = &self.what else { return vec![] };
+        let MachineChange::Changed { comparison, edge } = &self.what else { return vec![] };
+        let said = edge.as_ref().map_or(&[][..], |edge| &edge.said);
         let answered = |breach: &Breach| {
             // Said is said of losses and of what has no counterpart; what a name or a default means is
             // not for a migration to say.
@@ -261,10 +282,10 @@ impl MachineDiff {
     /// counterpart, or a part of a state would be lost. What is left out of an input or answer by
     /// itself is none.
     pub fn is_answered(&self, arrow: Arrow, change: &Change) -> bool {
-        let MachineChange::Changed { edge: Some(_), said, .. } = &self.what else { return false };
+        let MachineChange::Changed { edge: Some(edge), .. } = &self.what else { return false };
         let breach = Breach { arrow, change: change.clone(), class: Strictness::Frozen };
         let settled = matches!(arrow, Arrow::Up | Arrow::Lift) && breach.is_settled_by_any_edge();
-        settled || breach.is_answerable() && said.contains(&breach.id())
+        settled || breach.is_answerable() && edge.said.contains(&breach.id())
     }
 
     /// Returns how much the change asks for, and what of it; nothing for the same machine.
@@ -378,12 +399,7 @@ mod tests {
             after: "1.0.1".parse().ok(),
             machines: vec![MachineDiff {
                 address: address.clone(),
-                what: MachineChange::Changed {
-                    comparison: comparison.clone(),
-                    edge,
-                    said: vec![],
-                    not_certified: None,
-                },
+                what: MachineChange::Changed { comparison: comparison.clone(), edge },
             }],
             waivers,
             strictness: Strictness::State,
@@ -414,7 +430,15 @@ mod tests {
             assert_eq!(rules(&app(None, vec![waiver]), Strictness::State), ["U019"]);
         }
         // With an edge it was said what becomes of it.
-        let migrated = app(Some(Digest::of(b"edge")), vec![]);
+        let edge = EdgeFound {
+            digest: Digest::of(b"edge"),
+            said: vec![],
+            class: None,
+            cost: "1".to_owned(),
+            over: None,
+            not_certified: None,
+        };
+        let migrated = app(Some(Box::new(edge)), vec![]);
         assert_eq!(rules(&migrated, Strictness::State), Vec::<String>::new());
         assert_eq!((plain.bump_found(), plain.bump_needed()), (Some(Bump::Patch), Bump::Patch));
     }

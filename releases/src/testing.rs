@@ -74,6 +74,9 @@ pub(crate) fn release(
             to: digest(words[2]),
             digest: digest(words[3]),
             said: vec![],
+            class: None,
+            checked: None,
+            over: None,
         }
     };
     ResolvedRelease {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use camshaft_cam::derive::DownClass;
 use camshaft_cam::diagnostic::Diagnostic;
 use camshaft_manifests::relup::Instruction;
 use camshaft_releases::open::{self, OpenedRelease};
@@ -136,6 +137,18 @@ fn every_fault_of_a_project_says_what_and_where() {
     let inherits = without_default(two.clone());
     let inherits = build(&inherits, found).unwrap_or_else(|faults| panic!("{faults}"));
     let inherited: &[&Built] = &[&inherits];
+    let both: &[&Built] = &[&inherits, &base];
+    // A machine that the release between does not have: nobody comes over it from the one before.
+    let without_ping = without_default(example("pingpong/v2"));
+    let without_ping = with(&without_ping, "release.toml", "ping = { path = \"apps/ping\" }\n", "");
+    let gone = build(&without_ping, &[&ping_one]).unwrap_or_else(|faults| panic!("{faults}"));
+    let over_gap: &[&Built] = &[&gone];
+    let mut returning = without_default(example("pingpong/v2"));
+    returning.retain(|path, _| !path.starts_with("apps/pong/migrations") && path != "apps/pong/appup.toml");
+    let returning = with(&returning, "release.toml", "from = [\"1.0.0\"]", "from = [\"2.0.0\"]");
+    let returning = with(&returning, "release.toml", "version = \"2.0.0\"", "version = \"3.0.0\"");
+    let client = "apps/ping/machines/client.cam";
+    let returning = with(&returning, client, "goal: Int = 0 ", "more: Int = 0, goal: Int = 0 ");
     let mut extra = two.clone();
     extra.insert(
         "apps/counter/migrations/stray.cam".to_owned(),
@@ -269,13 +282,30 @@ fn every_fault_of_a_project_says_what_and_where() {
             "R0130",
             with(&two, "release.toml", "default = \"2.0.0\"", "default = \"0.9.0\""),
             found,
-            "release.toml:9:11: the API default 0.9.0 is neither this release nor one of its predecessors",
+            "release.toml:9:11: the API default 0.9.0 is neither this release nor one that it comes from",
         ),
         (
             "R0130",
-            without_default(example("counter/v3")),
-            inherited,
+            returning,
+            over_gap,
             "speak 1.0.0, as 2.0.0 has it, and this release has no edges from 1.0.0",
+        ),
+        (
+            "R0126",
+            with(
+                &example("counter/v1"),
+                "release.toml",
+                "version = \"1.0.0\"",
+                "version = \"1.0.0\"\nfrom = [\"2.0.0\"]",
+            ),
+            inherited,
+            "release.toml:3:9: 2.0.0 comes from 1.0.0, and 1.0.0 would come from 2.0.0 | a circle |",
+        ),
+        (
+            "R0127",
+            with(&example("counter/v3"), "release.toml", "[\"2.0.0\"]", "[\"1.0.0\", \"2.0.0\"]"),
+            both,
+            "and 1.0.0 is or comes from another 1.0.0",
         ),
         (
             "R0118",
@@ -325,7 +355,7 @@ fn every_fault_of_a_project_says_what_and_where() {
             "E0401",
             without(&without(&two, APPUP), MIGRATION),
             found,
-            "write migrations/counter-from-1.0.0.cam",
+            "by hand: migrations/counter-from-1.0.0.cam",
         ),
     ];
     for (code, files, found, words) in &cases {
@@ -372,6 +402,34 @@ fn what_clients_speak_that_do_not_say_is_taken_over_until_a_person_moves_it() {
     let three = without_default(example("counter/v3"));
     let three = build(&three, &[&two]).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(default(&three), (Some("2.0.0".to_owned()), "2.0.0".to_owned()));
+}
+
+#[test]
+fn a_node_that_skipped_a_release_comes_over_in_one_go() {
+    let one = good("counter/v1", &[]);
+    let two = good("counter/v2", &[&one]);
+    let three = good("counter/v3", &[&two]);
+    let resolved = &three.release.resolved;
+    let reached: Vec<String> = resolved.predecessors.iter().map(|one| one.version.to_string()).collect();
+    assert_eq!(reached, ["1.0.0", "2.0.0"]);
+    assert_eq!(resolved.predecessors[0].digest, one.release.digest);
+    let machine = |built: &Built| built.release.resolved.apps[0].machines[0].digest;
+    let chained = resolved.edges.iter().find(|edge| edge.from == machine(&one)).expect("an edge from 1.0.0");
+    assert_eq!(chained.over.as_ref().map(ToString::to_string).as_deref(), Some("2.0.0"));
+    let edge = &three.release.edges[&chained.digest];
+    edge.check_ends(&one.release.machines[&machine(&one)], &three.release.machines[&machine(&three)])
+        .expect("it leads from the one to the other");
+    let direct = resolved.edges.iter().find(|edge| edge.from == machine(&two)).expect("an edge from 2.0.0");
+    assert_eq!((&direct.over, direct.class), (&None, Some(DownClass::D1)));
+    let relup = three.release.relups.iter().find(|relup| relup.from.digest == one.release.digest);
+    assert_eq!(words(&relup.expect("a relup from 1.0.0").up).last(), Some(&"switch"));
+    // A person may leave old releases behind.
+    let leaving =
+        with(&example("counter/v3"), "release.toml", "[\"2.0.0\"]", "[\"2.0.0\"]\noldest = \"2.0.0\"");
+    let leaving = build(&leaving, &[&two]).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!((leaving.release.relups.len(), leaving.release.edges.len()), (1, 1));
+    // The lock pins what the project names; the rest follows from it.
+    assert_eq!(three.lock.matches("[[predecessor]]").count(), 1, "{}", three.lock);
 }
 
 #[test]

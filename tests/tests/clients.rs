@@ -59,12 +59,18 @@ struct Shop {
 impl Shop {
     fn new() -> Shop {
         let world = World::new(env!("CARGO_BIN_EXE_camshaft-under-test"));
-        let one = project(&world, "1.0.0", "", "", TILL_1);
+        let one = project(&world, "1.0.0", "from = []", "", TILL_1);
         world.write("2.0.0/apps/shop/migrations/till-from-1.0.0.cam", TILL_UP);
         let appup = "[[from]]\nversion = \"1.0.0\"\n\n[from.machines.till]\nmigration = \"migrations/till-from-1.0.0.cam\"\n";
         world.write("2.0.0/apps/shop/appup.toml", appup);
-        let two = project(&world, "2.0.0", "\"1.0.0\"", "", TILL_2);
-        let three = project(&world, "3.0.0", "\"2.0.0\"", "\n[api]\ndefault = \"2.0.0\"\n", TILL_3);
+        let two = project(&world, "2.0.0", "from = [\"1.0.0\"]", "", TILL_2);
+        let three = project(
+            &world,
+            "3.0.0",
+            "from = [\"2.0.0\"]\noldest = \"2.0.0\"",
+            "\n[api]\ndefault = \"2.0.0\"\n",
+            TILL_3,
+        );
         Shop { world, one, two, three }
     }
 
@@ -89,7 +95,7 @@ impl Shop {
 
 fn project(world: &World, version: &str, from: &str, api: &str, till: &str) -> PathBuf {
     let release = format!(
-        "name = \"shop\"\nversion = \"{version}\"\nfrom = [{from}]\n\n[apps]\nshop = {{ path = \"apps/shop\" }}\n{api}"
+        "name = \"shop\"\nversion = \"{version}\"\n{from}\n\n[apps]\nshop = {{ path = \"apps/shop\" }}\n{api}"
     );
     world.write(&format!("{version}/release.toml"), release);
     let app = format!("name = \"shop\"\nversion = \"{version}\"\nmachines = [\"till\"]\n");

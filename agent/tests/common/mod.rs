@@ -111,7 +111,16 @@ pub fn make(
                 let digest = encode::digest(&module);
                 edge_code.insert(digest, verified(&module).into_edge().expect("an edge"));
                 let (machine, from, to) = (address.clone(), old.digest(), to.digest());
-                edges.push(ResolvedEdge { machine, from, to, digest, said: vec![] });
+                edges.push(ResolvedEdge {
+                    machine,
+                    from,
+                    to,
+                    digest,
+                    said: vec![],
+                    class: None,
+                    checked: None,
+                    over: None,
+                });
                 digest
             });
             let from = old.map(VerifiedMachine::digest);

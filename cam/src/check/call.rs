@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{Checked, Checker, Reported, article};
-use crate::derive::{Edits, judge};
+use crate::derive::{Edits, Way, judge_way};
 use crate::diagnostic::Span;
 use crate::hir::{Expr, ExprKind, Local};
 use crate::standard::{self, On};
@@ -25,8 +25,8 @@ impl Checker<'_> {
         if self.is_given(&name.text) {
             return self.given(name, args, expected);
         }
-        if let (Some(edits), None, "derived") = (self.deriving.clone(), receiver, &*name.text) {
-            return self.derived(edits, name, args, span, expected);
+        if let (Some(deriving), None, "derived") = (self.deriving.clone(), receiver, &*name.text) {
+            return self.derived(deriving, name, args, span, expected);
         }
         // A definition of a standard function is made of standard functions alone.
         if !self.within_definition() {
@@ -53,7 +53,7 @@ impl Checker<'_> {
     /// Checks `derived(x)` in an arrow of a migration: what becomes of a part of the old version by itself.
     fn derived(
         &mut self,
-        edits: Arc<Edits>,
+        (way, edits): (Way, Arc<Edits>),
         name: &Name,
         args: &[ast::Expr],
         span: &Span,
@@ -61,18 +61,26 @@ impl Checker<'_> {
     ) -> Checked<Expr> {
         self.count(name, args.len(), 1, span)?;
         let value = self.expr(&args[0], None)?;
+        if self.edits_faulty {
+            return Err(Reported);
+        }
         let Some(to) = expected else {
             let diagnostic = self
                 .diagnostic("E0408", span, "it is not known what is to be derived here", "of which type?")
                 .help("`derived(x)` stands where the type is known: as a field of a record, or an argument");
             return Err(self.fault(diagnostic));
         };
-        let verdict = judge(&value.ty, to, &edits, "value");
-        let open: Vec<String> = verdict.problems().chain(verdict.losses()).map(ToString::to_string).collect();
+        let verdict = judge_way(way, &value.ty, to, &edits, "value");
+        // On the way back what is only new is forgotten, as it always is.
+        let lost = verdict.losses().filter(|_| way == Way::Forth);
+        let open: Vec<String> = verdict.problems().chain(lost).map(ToString::to_string).collect();
         if !open.is_empty() {
             let (from, to) = (self.types.name(&value.ty), self.types.name(to));
             let message = format!("{} does not become {} by itself", article(&from), article(&to));
-            let diagnostic = self.diagnostic("E0408", span, message, &open[0]).help(open.join("\n"));
+            let mut diagnostic = self.diagnostic("E0408", span, message, &open[0]);
+            if open.len() > 1 {
+                diagnostic = diagnostic.help(open[1..].join("\n"));
+            }
             return Err(self.fault(diagnostic));
         }
         let diverges = value.diverges;

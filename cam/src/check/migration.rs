@@ -8,7 +8,7 @@ use super::line::Line;
 use super::modules::{Items, Modules};
 use super::pattern::Pat;
 use super::{Checked, Checker, Reported, listed};
-use crate::derive::{Edits, judge, kept};
+use crate::derive::{Edits, Way, judge, kept};
 use crate::diagnostic::{Diagnostic, Source, Span, did_you_mean};
 use crate::hir::{Decision, Expr, ExprKind, Function, FunctionId, Match};
 use crate::syntax::ast::{self, MigrationFile, MigrationItem};
@@ -103,11 +103,12 @@ impl Checker<'_> {
         let declared = self.declare_functions(items.functions.iter().copied());
         let functions = self.check_functions(items.functions.iter().copied(), declared);
         let edits = self.edits(file, from, to);
+        self.edits_faulty = edits.is_err();
         let forth = edits.clone().map(Arc::new).unwrap_or_default();
         let back = Arc::new(forth.reversed());
         let (old, new) = (from.state(), to.state());
         let derived = &mut BTreeSet::new();
-        self.deriving = Some(forth.clone());
+        self.deriving = Some((Way::Forth, forth.clone()));
         let up = self.whole(file, "up", old, new, |item| match item {
             MigrationItem::Up(pattern, body, span) => Some((pattern, body, span)),
             _ => None,
@@ -115,7 +116,7 @@ impl Checker<'_> {
         let keep = self.kept_by(file, old, &forth);
         let put_aside = kept(old, new, &forth).filter(|_| !matches!(up, Ok(Some(_)))).map(|kept| kept.ty);
         let (takes, down_takes_kept) = self.taken_by_down(file, new, &keep, put_aside);
-        self.deriving = Some(back.clone());
+        self.deriving = Some((Way::Back, back.clone()));
         let down = self.whole(file, "down", &takes, old, |item| match item {
             MigrationItem::Down(pattern, body, span) => Some((pattern, body, span)),
             _ => None,
@@ -230,7 +231,7 @@ impl Checker<'_> {
                 .help("write `down (new, kept) = ...`; `kept` is an Option, `None` for instances that were born later");
             return Err(self.fault(diagnostic));
         }
-        self.deriving = Some(forth.clone());
+        self.deriving = Some((Way::Forth, forth.clone()));
         self.scoped(|checker| {
             let local = checker.fresh();
             let body = checker.destructure(pattern, local, old, |checker| checker.expr(body, None))?;
@@ -365,7 +366,8 @@ impl Checker<'_> {
         pick: impl Fn(&'f MigrationItem) -> Option<Clause<'f>>,
     ) -> Checked<Option<Function>> {
         let clauses: Vec<Clause<'f>> = file.items.iter().filter_map(pick).collect();
-        self.deriving = Some(edits.clone());
+        let way = if matches!(name, "unlift" | "lower") { Way::Back } else { Way::Forth };
+        self.deriving = Some((way, edits.clone()));
         let Some((first, _)) = clauses.first() else { return Ok(None) };
         let span = first.span.clone();
         let local = self.fresh();

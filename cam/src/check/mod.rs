@@ -33,7 +33,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::derive::Edits;
+use crate::derive::{Edits, Way};
 use crate::diagnostic::{Diagnostic, Source, Span, did_you_mean};
 use crate::hir::{Expr, ExprKind, Function, FunctionId, Local, Unary};
 use crate::syntax::ast;
@@ -97,7 +97,9 @@ pub(crate) struct Checker<'a> {
     /// How many such definitions stand within each other here.
     expanded: usize,
     /// The edits of the arrow that is being checked, for `derived`.
-    deriving: Option<Arc<Edits>>,
+    deriving: Option<(Way, Arc<Edits>)>,
+    /// True when the edits are faulty, so that nothing can be said of what is derived.
+    edits_faulty: bool,
     /// The test that is being checked.
     test: Option<Box<test::Testing>>,
     /// The type modules that were checked.
@@ -134,6 +136,7 @@ impl<'a> Checker<'a> {
             definitions: definition::Definitions::default(),
             expanded: 0,
             deriving: None,
+            edits_faulty: false,
             test: None,
             modules: BTreeMap::new(),
             shared_types: Vec::new(),

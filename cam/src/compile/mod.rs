@@ -4,6 +4,7 @@ mod emit;
 mod said;
 pub mod session;
 mod suite;
+mod template;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use crate::check::migration::CheckedMigration;
 use crate::check::{machine as check_machine, migration as check_migration};
 use crate::code::build::ModuleBuilder;
 use crate::code::{Answer, Channel, ChannelEdge, Edge, Entry, FuncIx, Machine, Module, Port};
-use crate::derive::{Effect, Way, arrow, down_arrow, judge, judge_state, judge_way, keep_arrow, kept};
+use crate::derive::{
+    DownClass, Effect, Way, arrow, compare, down_arrow, judge, judge_state, judge_way, keep_arrow, kept,
+};
 use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::hir::{Function, FunctionId};
 use crate::syntax::{ast, parse_file};
@@ -24,6 +27,7 @@ use crate::ty::Ty;
 use crate::verify::{VerifiedMachine, taken_by_down};
 
 pub use suite::{suite, suite_with};
+pub use template::template;
 
 /// What the first line of a migration file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,22 +197,32 @@ pub fn edge_with(
     migration: Option<&Source>,
     modules: &Modules,
 ) -> Result<Module, Vec<Diagnostic>> {
-    edge_and_said(from, to, migration, modules).map(|(module, _)| module)
+    edge_told(from, to, migration, modules).map(|edge| edge.module)
 }
 
-/// As [`edge_with`]; and what the migration says of answers, inputs and ways down that would break
-/// something if it were not said, each as [`Breach::id`](crate::derive::Breach::id) names it. Code
-/// does not show what a person wrote.
+/// An edge, and what its code does not show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeTold {
+    /// The edge.
+    pub module: Module,
+    /// What the migration says of answers, inputs and ways down that would break something if it were
+    /// not said, each as [`Breach::id`](crate::derive::Breach::id) names it.
+    pub said: Vec<String>,
+    /// How states find their way down; `None` where a person wrote it.
+    pub class: Option<DownClass>,
+}
+
+/// As [`edge_with`]; and what its code does not show.
 ///
 /// # Errors
 ///
 /// As [`edge_with`].
-pub fn edge_and_said(
+pub fn edge_told(
     from: &VerifiedMachine,
     to: &VerifiedMachine,
     migration: Option<&Source>,
     modules: &Modules,
-) -> Result<(Module, Vec<String>), Vec<Diagnostic>> {
+) -> Result<EdgeTold, Vec<Diagnostic>> {
     let name = to.module().debug.name.clone();
     let nowhere = Source::new(format!("(edge of {name})"), "");
     let source = migration.unwrap_or(&nowhere);
@@ -271,9 +285,10 @@ pub fn edge_and_said(
         channels.push(ChannelEdge { name: name.clone(), up, down });
     }
     let said = if migration.is_some() { said::said(from, to, &written) } else { vec![] };
+    let class = written.down.is_none().then(|| compare(from, to, &written.edits).down_class());
     let (from, to) = (from.digest(), to.digest());
     let edge = Edge { from, to, up, down, lift, unlift, lower, raise, channels, keep };
-    Ok((finish(builder, Entry::Edge(edge)), said))
+    Ok(EdgeTold { module: finish(builder, Entry::Edge(edge)), said, class })
 }
 
 /// Returns a fault for each arrow that has to be written.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::fault::short;
 use super::{TrapKind, VerifiedEdge, VerifiedLink, VerifiedMachine, VerifiedModule};
 use crate::code::{Block, Debug, Entry, FuncIx, Link, Module, Op};
+use crate::derive::DownClass;
 use crate::digest::Digest;
+use crate::facts::Cost;
 use crate::ty::Ty;
 
 /// Why an edge does not lead from one machine to another.
@@ -216,6 +218,24 @@ impl VerifiedEdge {
             true => format!("the new machine adds the invariant \"{text}\""),
             false => format!("the migrated state may break the invariant \"{text}\""),
         })
+    }
+
+    /// Returns how states find their way down, as far as the code tells: for ways down that a person
+    /// wrote. That the way down is exact where it is defined is for the laws to find out.
+    pub fn class_of_written_down(&self) -> DownClass {
+        let down = self.edge().down;
+        let partial = [TrapKind::Fail, TrapKind::Range, TrapKind::Overflow, TrapKind::DivisionByZero];
+        match &self.module().function(down).body.0[..] {
+            [.., Op::Fail {}] => DownClass::D4,
+            _ if self.edge().keep.is_some() => DownClass::D3,
+            _ if partial.iter().any(|trap| self.0.facts(down).may_trap.contains(trap)) => DownClass::D2,
+            _ => DownClass::D1,
+        }
+    }
+
+    /// Returns the symbolic cost of migrating a state: a bound of its fuel in terms of the state.
+    pub fn up_cost(&self) -> &Cost {
+        self.0.cost(self.edge().up)
     }
 
     /// Returns the traps that migrating a state may end in; empty: none.

@@ -11,7 +11,7 @@ use camshaft_cam::derive::{
 };
 use camshaft_manifests::appup::Waiver;
 use camshaft_releases::OpenedRelease;
-use camshaft_releases::diff::{AppDiff, Bump, Diff, MachineChange, MachineDiff, diff};
+use camshaft_releases::diff::{AppDiff, Bump, Diff, EdgeFound, MachineChange, MachineDiff, diff};
 use camshaft_releases::routes::Routes;
 use serde_json::{Value, json};
 
@@ -175,18 +175,16 @@ impl Report<'_> {
 
     fn machine(&self, app: &AppDiff, machine: &MachineDiff, text: &mut String) {
         let name = &machine.address.machine;
-        let (comparison, edge, not_certified) = match &machine.what {
+        let (comparison, edge) = match &machine.what {
             MachineChange::Added => return self.line(text, 1, '+', &format!("machine {name}")),
             MachineChange::Removed => return self.line(text, 1, '-', &format!("machine {name}")),
             MachineChange::Same => return self.line(text, 1, ' ', &format!("machine {name}: the same")),
-            MachineChange::Changed { comparison, edge, not_certified, .. } => {
-                (comparison, edge, not_certified)
-            }
+            MachineChange::Changed { comparison, edge } => (comparison, edge.as_deref()),
         };
         let states = match (comparison.up.changes.is_empty(), comparison.is_zero_touch()) {
             (true, _) => "states as they were".to_owned(),
             (false, true) => "states stay as they are (zero-touch)".to_owned(),
-            (false, false) => format!("states made anew, {}", down(comparison.down_class(), edge.is_some())),
+            (false, false) => format!("states made anew, {}", down(comparison.down_class(), edge)),
         };
         self.line(text, 1, '~', &format!("machine {name}: {states}"));
         let breaches = app.breaches(self.strict(app));
@@ -250,14 +248,19 @@ impl Report<'_> {
                 }
             }
         }
-        let edge = match (edge, not_certified) {
-            (None, _) => "no edge: the newer release does not name the older one in `from`".to_owned(),
-            (Some(_), None) => "edge: certified, it cannot fail".to_owned(),
-            (Some(_), Some(reason)) => {
+        let told = edge.map(|edge| edge.not_certified.as_ref());
+        let told = match told {
+            None => "no edge: the newer release does not name the older one in `from`".to_owned(),
+            Some(None) => "edge: certified, it cannot fail".to_owned(),
+            Some(Some(reason)) => {
                 format!("edge: tried on live states, not certified in advance: {reason}")
             }
         };
-        self.line(text, 2, ' ', &edge);
+        let over = edge.and_then(|edge| edge.over.as_ref()).map(|over| format!(", over {over}"));
+        self.line(text, 2, ' ', &[told, over.unwrap_or_default()].concat());
+        if let Some(edge) = edge {
+            self.line(text, 2, ' ', &format!("a state goes up for {} fuel at most", edge.cost));
+        }
     }
 
     fn to_json(&self) -> Value {
@@ -306,15 +309,22 @@ fn waiver_to_json(waiver: &Waiver) -> Value {
     })
 }
 
-/// Says how states find their way down.
-fn down(class: DownClass, edge: bool) -> String {
-    match (class, edge) {
-        (DownClass::D3 | DownClass::D4, true) => {
-            "the way down is the one that the migration writes".to_owned()
-        }
-        (DownClass::D3, false) => "the way down needs what is dropped (D3)".to_owned(),
-        (DownClass::D4, false) => "no way down can be derived (D4)".to_owned(),
-        (class, _) => format!("the way down is {class}"),
+/// Says how states find their way down: as the edge has it, or as it is derived without one.
+fn down(derived: DownClass, edge: Option<&EdgeFound>) -> &'static str {
+    match (derived, edge.map(|edge| edge.class)) {
+        (_, Some(Some(class))) => match class {
+            DownClass::D0 => "the way down is exact (D0)",
+            DownClass::D1 => "the way down forgets only what is new (D1)",
+            DownClass::D2 => "not every new state has a way down (D2)",
+            DownClass::D3 => "the way down puts back what was kept aside (D3)",
+            DownClass::D4 => "no way down gives back what was there (D4)",
+        },
+        (DownClass::D3 | DownClass::D4, Some(None)) => "the way down is the one that the migration writes",
+        (DownClass::D0, _) => "the way down is D0",
+        (DownClass::D1, _) => "the way down is D1",
+        (DownClass::D2, _) => "the way down is D2",
+        (DownClass::D3, None) => "the way down needs what is dropped (D3)",
+        (DownClass::D4, None) => "no way down can be derived (D4)",
     }
 }
 
@@ -345,14 +355,19 @@ fn machine_to_json(machine: &MachineDiff) -> Value {
         MachineChange::Added => json!({ "name": name, "what": "added" }),
         MachineChange::Removed => json!({ "name": name, "what": "removed" }),
         MachineChange::Same => json!({ "name": name, "what": "same" }),
-        MachineChange::Changed { comparison, edge, said, not_certified } => {
+        MachineChange::Changed { comparison, edge } => {
             let mut document = comparison_to_json(comparison);
             document["name"] = name.into();
             document["what"] = "changed".into();
-            document["edge"] = json!(edge);
-            document["said"] = json!(said);
+            let edge = edge.as_deref();
+            let not_certified = edge.and_then(|edge| edge.not_certified.as_ref());
+            document["edge"] = json!(edge.map(|edge| edge.digest));
+            document["said"] = json!(edge.map(|edge| edge.said.clone()).unwrap_or_default());
             document["certified"] = json!(edge.is_some() && not_certified.is_none());
             document["not_certified"] = json!(not_certified);
+            document["class"] = json!(edge.and_then(|edge| edge.class).map(|class| class.to_string()));
+            document["cost"] = json!(edge.map(|edge| &edge.cost));
+            document["over"] = json!(edge.and_then(|edge| edge.over.as_ref()).map(ToString::to_string));
             document
         }
     }

@@ -1,6 +1,7 @@
 //! The commands: one file each, and the way into them.
 
 mod agent;
+mod appup;
 mod build;
 mod check;
 mod completions;
@@ -57,6 +58,8 @@ enum Command {
     Repl(repl::Args),
     /// Show what changed between two releases, and whether that keeps what was promised
     Diff(diff::Args),
+    /// Work on the migrations of a project
+    Appup(appup::Args),
     /// Show what a bundle holds, after checking everything in it
     Inspect(inspect::Args),
     /// Run a node
@@ -107,6 +110,7 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
         Command::Dev(args) => dev::run(args, talk),
         Command::Repl(args) => repl::run(args, talk),
         Command::Diff(args) => diff::run(args, talk),
+        Command::Appup(args) => appup::run(args, talk),
         Command::Inspect(args) => inspect::run(args, talk),
         Command::Agent(args) => agent::run(args, talk),
         Command::Demo(args) => demo::run(args, talk),

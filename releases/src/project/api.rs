@@ -5,6 +5,7 @@
 
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_manifests::release::ReleaseManifest;
+use camshaft_manifests::resolved::Predecessor;
 use camshaft_manifests::{Step, Version};
 
 use super::at_value;
@@ -15,14 +16,18 @@ pub(super) fn default(
     source: &Source,
     manifest: &ReleaseManifest,
     found: &[OpenedRelease],
+    older: &[Predecessor],
 ) -> Result<Version, Vec<Diagnostic>> {
-    let spoken = |version: &Version| *version == manifest.version || manifest.from.contains(version);
+    let spoken = |version: &Version| {
+        *version == manifest.version
+            || manifest.from.contains(version)
+            || older.iter().any(|reached| reached.version == *version)
+    };
     if let Some(default) = &manifest.api_default {
         if spoken(default) {
             return Ok(default.clone());
         }
-        let message =
-            format!("the API default {default} is neither this release nor one of its predecessors");
+        let message = format!("the API default {default} is neither this release nor one that it comes from");
         let place = [Step::Key("api"), Step::Key("default")];
         let fault = at_value(source, "R0130", &place, message, "not spoken by this release");
         return Err(vec![fault.help(mend(default, &manifest.version))]);

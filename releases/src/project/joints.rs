@@ -7,7 +7,7 @@ use camshaft_cam::compile::{self, Modules, migration_header};
 use camshaft_cam::derive;
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
-use camshaft_cam::verify::{Verified, VerifiedMachine, verify};
+use camshaft_cam::verify::{Verified, VerifiedEdge, VerifiedMachine, verify};
 use camshaft_manifests::resolved::{ResolvedEdge, ResolvedLink};
 use camshaft_manifests::{AppName, ChannelName, MachineAddress, MachineName, Version};
 
@@ -27,12 +27,22 @@ pub(super) struct LinkOf {
 #[derive(Debug)]
 pub(super) struct EdgeOf {
     pub(super) resolved: ResolvedEdge,
-    pub(super) module: Module,
-    /// Why it is checked by trying and not certified in advance.
-    pub(super) checked: Option<String>,
+    pub(super) edge: VerifiedEdge,
+    /// The version of the application that it comes from.
+    pub(super) version: Version,
+    /// The migration, if there is one.
+    pub(super) migration: Option<Source>,
 }
 
-type Machines = BTreeMap<(AppName, MachineName), Compiled>;
+impl EdgeOf {
+    /// Returns why it is checked by trying and not certified in advance.
+    pub(super) fn checked(&self) -> Option<String> {
+        let reason = self.resolved.checked.as_ref()?;
+        Some(format!("{} from {}: {reason}", self.resolved.machine, self.version))
+    }
+}
+
+pub(super) type Machines = BTreeMap<(AppName, MachineName), Compiled>;
 
 /// Compiles the link of every channel.
 pub(super) fn links(apps: &[App], compiled: &Machines) -> Result<Vec<LinkOf>, Vec<Diagnostic>> {
@@ -163,8 +173,8 @@ fn edge(
             fault.help("give the machine another name; the old one is removed with its instances kept"),
         ]);
     }
-    let edge = compile::edge_and_said(old, &new.verified, migration, modules);
-    let (module, said) = edge.map_err(|faults| match migration {
+    let edge = compile::edge_told(old, &new.verified, migration, modules);
+    let told = edge.map_err(|faults| match migration {
         Some(_) => faults,
         // Without a migration there is no text to point at: the new machine has to do.
         None => faults.into_iter().map(|fault| relocated(fault, new, address, version)).collect(),
@@ -173,7 +183,7 @@ fn edge(
         let message = format!("the edge of {address} from {version} is refused: {reason}");
         vec![at(migration.unwrap_or(&new.source), "R0116", "m", message, "")]
     };
-    match verify(module) {
+    match verify(told.module) {
         Ok(Verified::Edge(edge)) => {
             let reason = edge.reason_not_certified(old, &new.verified);
             let resolved = ResolvedEdge {
@@ -181,10 +191,12 @@ fn edge(
                 from: old.digest(),
                 to: new.verified.digest(),
                 digest: edge.digest(),
-                said,
+                said: told.said,
+                class: Some(told.class.unwrap_or_else(|| edge.class_of_written_down())),
+                checked: reason,
+                over: None,
             };
-            let checked = reason.map(|reason| format!("{address} from {version}: {reason}"));
-            Ok(EdgeOf { resolved, module: edge.module().clone(), checked })
+            Ok(EdgeOf { resolved, edge, version: version.clone(), migration: migration.cloned() })
         }
         Ok(_) => Err(refused("it is no edge".to_owned())),
         Err(error) => Err(refused(error.to_string())),
@@ -196,7 +208,7 @@ fn relocated(fault: Diagnostic, new: &Compiled, address: &MachineAddress, versio
     let machine = &address.machine;
     let mut moved = at(&new.source, fault.code, "machine", fault.message, &fault.label);
     let file = format!(
-        "write migrations/{machine}-from-{version}.cam, beginning with `migration {machine} from \"{version}\"`, and name it in appup.toml: \
+        "`camshaft appup derive` writes it with holes for what is to be decided; by hand: migrations/{machine}-from-{version}.cam, beginning with `migration {machine} from \"{version}\"`, and name it in appup.toml: \
          [[from]] version = \"{version}\" with [from.machines.{machine}] migration = \"migrations/...\""
     );
     moved.help = Some([fault.help.unwrap_or_default(), file].join("\n"));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use camshaft_cam::derive::{Arrow, Breach, Rule, Strictness};
 use camshaft_cam::diagnostic::Diagnostic;
+use camshaft_cam::suite::laws::Law;
 use camshaft_manifests::appup::Waiver;
 use camshaft_manifests::{AppName, MachineAddress, MachineName, Step, Version};
 
@@ -228,7 +229,9 @@ fn idle_waivers(made: &Made, app: &App, diffs: &[&AppDiff]) -> Vec<Diagnostic> {
             !compiled.returned.is_empty() && sets_returned_aside(waiver, machine, diffs)
         })
     };
-    let idle = waivers(app).enumerate().filter(|(_, waiver)| {
+    // Laws are held against generated states, which is not done here.
+    let is_law = |waiver: &Waiver| Law::ALL.iter().any(|law| law.id() == waiver.rule);
+    let idle = waivers(app).enumerate().filter(|(_, waiver)| !is_law(waiver)).filter(|(_, waiver)| {
         let used = diffs.iter().any(|diff| {
             // Defaults are told in every class.
             let mut breaches = diff.all_breaches(diff.strictness.max(Strictness::History)).into_iter();

@@ -9,12 +9,18 @@
 //! was built is opened again as a stranger would, so that no bundle leaves that a node refuses.
 
 mod api;
+mod chains;
 mod documents;
 mod joints;
 mod judge;
+mod laws;
 mod machines;
 mod modules;
 mod order;
+mod templates;
+
+pub use laws::BuiltEdge;
+pub use templates::{Template, Templates, templates};
 
 use std::collections::BTreeMap;
 
@@ -35,6 +41,9 @@ use machines::Compiled;
 
 /// The path of the release document in a project.
 pub const RELEASE_PATH: &str = "release.toml";
+
+/// The name of an application's appup.
+pub(crate) const APPUP_FILE: &str = "appup.toml";
 
 /// The path of the lock in a project.
 pub const LOCK_PATH: &str = "camshaft.lock";
@@ -100,6 +109,8 @@ pub struct Built {
     /// Why upgrades to it are not certified in advance: machine, version, reason. Empty when
     /// none can fail.
     pub checked: Vec<String>,
+    /// The edges that were made here, those of chains left out, for [the laws](camshaft_cam::suite::laws).
+    pub edges: Vec<BuiltEdge>,
     /// What is no fault, and worth looking at.
     pub warnings: Vec<Diagnostic>,
     /// What older releases mean by a name or a default, and this one does not: U022 and U023, where
@@ -168,11 +179,13 @@ fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Dia
     let (source, manifest) = documents::release(files)?;
     let apps = order::sorted(&source, documents::apps(files, &source, &manifest)?)?;
     let (found, lock) = locked(files, &source, &manifest, find, locking)?;
-    let api_default = api::default(&source, &manifest, &found)?;
+    let reached = chains::reached(&source, &manifest, &found)?;
     let modules = modules::read(files, &apps)?;
     let compiled = machines::compile(files, &apps, &modules, &found)?;
     let links = joints::links(&apps, &compiled)?;
     let edges = joints::edges(files, &apps, &modules, &compiled, &found)?;
+    let (edges, older) = chains::chains(&compiled, &reached, edges);
+    let api_default = api::default(&source, &manifest, &found, &older)?;
     let configs = configs(&source, &manifest, &compiled)?;
 
     let resolved_app = |app: &App| ResolvedApp {
@@ -206,6 +219,7 @@ fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Dia
             composition: release.resolved.composition(),
         })
         .collect();
+    predecessors.extend(older);
     predecessors.sort_by(|a, b| a.version.cmp(&b.version));
     let resolved = ResolvedRelease {
         name: manifest.name.clone(),
@@ -226,7 +240,7 @@ fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Dia
         content.insert(open::link_path(link.resolved.digest), encode(&link.module));
     }
     for edge in &edges {
-        content.insert(open::edge_path(edge.resolved.digest), encode(&edge.module));
+        content.insert(open::edge_path(edge.resolved.digest), encode(edge.edge.module()));
     }
     for predecessor in &resolved.predecessors {
         let text = relup::write(&plan::plan(predecessor, &resolved));
@@ -238,8 +252,10 @@ fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Dia
         // A fault of ours, not of the project; said all the same, and no bundle leaves.
         vec![at(&source, "R0116", "name", format!("the bundle that was built cannot be opened: {error}"), "")]
     })?;
-    let checked = edges.into_iter().filter_map(|edge| edge.checked).collect();
-    let built = Built { release, packed, lock: lock::write(&lock), checked, warnings: vec![], notes: vec![] };
+    let checked = edges.iter().filter_map(joints::EdgeOf::checked).collect();
+    let edges = laws::edges(&apps, &compiled, &found, &release, edges);
+    let lock = lock::write(&lock);
+    let built = Built { release, packed, lock, checked, edges, warnings: vec![], notes: vec![] };
     Ok(Made { source, manifest, apps, compiled, found, built })
 }
 

@@ -1,0 +1,182 @@
+//! Releases before the predecessors: a node that skipped some comes over along chained edges.
+
+use std::collections::BTreeMap;
+
+use camshaft_cam::derive::chain;
+use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::digest::Digest;
+use camshaft_cam::verify::{Verified, VerifiedEdge, verify};
+use camshaft_manifests::release::ReleaseManifest;
+use camshaft_manifests::resolved::{Predecessor, ResolvedEdge};
+use camshaft_manifests::{AppName, MachineAddress, MachineName, Step, Version};
+
+use super::at_value;
+use super::joints::EdgeOf;
+use super::machines::Compiled;
+use crate::open::OpenedRelease;
+
+type Machines = BTreeMap<(AppName, MachineName), Compiled>;
+
+/// A release that is reached over a predecessor.
+pub(super) struct Reached<'f> {
+    over: &'f OpenedRelease,
+    from: &'f Predecessor,
+}
+
+/// Returns the releases that are reached over the predecessors, over the newest first: its edge is the one
+/// that was made for it. What is older than `oldest` is left out.
+///
+/// # Errors
+///
+/// Circles, and versions of which there are two.
+pub(super) fn reached<'f>(
+    source: &Source,
+    manifest: &ReleaseManifest,
+    found: &'f [OpenedRelease],
+) -> Result<Vec<Reached<'f>>, Vec<Diagnostic>> {
+    let mut faults = vec![];
+    let mut all = vec![];
+    let mut over: Vec<&OpenedRelease> = found.iter().collect();
+    over.sort_by(|a, b| b.resolved.version.cmp(&a.resolved.version));
+    let named = |release: &'f OpenedRelease| (&release.resolved.version, release.digest);
+    let mut digests: BTreeMap<&Version, (Digest, &Version)> =
+        found.iter().map(named).map(|(version, digest)| (version, (digest, version))).collect();
+    for release in over {
+        let between = &release.resolved.version;
+        let place = manifest.from.iter().position(|version| version == between);
+        let place = [Step::Key("from"), Step::Item(place.unwrap_or_default())];
+        for from in &release.resolved.predecessors {
+            let version = &from.version;
+            if manifest.oldest.as_ref().is_some_and(|oldest| version < oldest) {
+                continue;
+            }
+            if *version == manifest.version {
+                let message =
+                    format!("{between} comes from {version}, and {version} would come from {between}");
+                let fault = at_value(source, "R0126", &place, message, "a circle");
+                faults.push(fault.help(format!(
+                    "give this release a version that is not among those that {between} comes from, or take {between} out of `from`"
+                )));
+                continue;
+            }
+            let (digest, also) = *digests.entry(version).or_insert((from.digest, between));
+            if digest != from.digest {
+                let message = format!(
+                    "{between} comes from {version} with the digest {}, and {also} is or comes from another {version}, {}",
+                    from.digest.short(),
+                    digest.short()
+                );
+                let fault = at_value(source, "R0127", &place, message, "two releases of one version");
+                faults.push(
+                    fault.help("a version is released once: build one of the two under another version"),
+                );
+            } else if !found.iter().any(|one| one.resolved.version == *version) {
+                all.push(Reached { over: release, from });
+            }
+        }
+    }
+    if faults.is_empty() { Ok(all) } else { Err(faults) }
+}
+
+/// Returns all edges, those of chains too, and the releases that they come from. A release that not all
+/// machines can come over from is left out.
+pub(super) fn chains(
+    compiled: &Machines,
+    reached: &[Reached<'_>],
+    mut edges: Vec<EdgeOf>,
+) -> (Vec<EdgeOf>, Vec<Predecessor>) {
+    let mut older: Vec<Predecessor> = vec![];
+    for Reached { over, from } in reached {
+        if older.iter().any(|other| other.version == from.version) {
+            continue;
+        }
+        if let Some(chained) = all(compiled, over, from, &edges) {
+            edges.extend(chained);
+            older.push((*from).clone());
+        }
+    }
+    edges.sort_by(|a, b| (&a.resolved.machine, a.resolved.from).cmp(&(&b.resolved.machine, b.resolved.from)));
+    (edges, older)
+}
+
+/// Returns the edges that are needed to come from a release over another one; `None` where one of
+/// the machines cannot.
+fn all(
+    compiled: &Machines,
+    over: &OpenedRelease,
+    from: &Predecessor,
+    edges: &[EdgeOf],
+) -> Option<Vec<EdgeOf>> {
+    let mut found = vec![];
+    for (address, old) in from.composition.machines() {
+        let Some(new) = compiled.get(&(address.app.clone(), address.machine.clone())) else { continue };
+        let to = new.verified.digest();
+        let known =
+            edges.iter().any(|edge| edge.resolved.machine == address && edge.resolved.from == old.digest);
+        if old.digest == to || known {
+            continue;
+        }
+        let version = from.composition.app(&address.app)?.version.clone();
+        found.push(one(&address, (old.digest, &version), to, over, edges)?);
+    }
+    Some(found)
+}
+
+/// Returns the edge of a machine over the one that it has in another release.
+fn one(
+    address: &MachineAddress,
+    (old, version): (Digest, &Version),
+    new: Digest,
+    over: &OpenedRelease,
+    edges: &[EdgeOf],
+) -> Option<EdgeOf> {
+    let between = over.resolved.machine(address)?.digest;
+    let first = over.resolved.edges.iter().find(|edge| edge.machine == *address && edge.from == old)?;
+    let code = over.edges.get(&first.digest)?;
+    let second = edges.iter().find(|edge| edge.resolved.machine == *address && edge.resolved.from == between);
+    let over = Some(over.resolved.version.clone());
+    let (edge, resolved) = match second {
+        // The machine is the same as in the release between.
+        None if between == new => (code.clone(), ResolvedEdge { over, ..first.clone() }),
+        None => return None,
+        Some(second) => {
+            let edge = chained(code, &second.edge)?;
+            let resolved = ResolvedEdge {
+                machine: address.clone(),
+                from: old,
+                to: new,
+                digest: edge.digest(),
+                said: said(&first.said, &second.resolved.said),
+                class: first.class.zip(second.resolved.class).map(|(one, two)| one.max(two)),
+                checked: checked(first, &second.resolved, &edge),
+                over,
+            };
+            (edge, resolved)
+        }
+    };
+    Some(EdgeOf { resolved, edge, version: version.clone(), migration: None })
+}
+
+fn chained(first: &VerifiedEdge, second: &VerifiedEdge) -> Option<VerifiedEdge> {
+    match verify(chain(first, second).ok()?) {
+        Ok(Verified::Edge(edge)) => Some(edge),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Returns why a chain is not certified: one of its edges is not, or it costs too much as a whole.
+fn checked(first: &ResolvedEdge, second: &ResolvedEdge, edge: &VerifiedEdge) -> Option<String> {
+    let of_edges = first.checked.clone().or_else(|| second.checked.clone());
+    of_edges.or_else(|| {
+        let traps = edge.traps_of_up();
+        let words: Vec<&str> = traps.iter().map(|trap| trap.words()).collect();
+        (!traps.is_empty()).then(|| format!("the migration may trap: {}", words.join(", ")))
+    })
+}
+
+fn said(first: &[String], second: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = first.iter().chain(second).cloned().collect();
+    all.sort();
+    all.dedup();
+    all
+}
