@@ -1,6 +1,6 @@
 //! `camshaft appup derive` and the laws of edges, as a user sees them.
 
-use camshaft_tests::World;
+use camshaft_tests::{Agent, World};
 
 fn world() -> World {
     World::new(env!("CARGO_BIN_EXE_camshaft-under-test"))
@@ -151,4 +151,36 @@ fn generated_states_without_a_way_are_told_of() {
     project(&world, "1.0.1", "from = [\"1.0.0\"]", &strict);
     let told = world.run(&["check", "1.0.1", "-o", "dist"]).expect(0).stderr;
     assert!(told.contains("generated states break an invariant of the new version, such as 30: "), "{told}");
+}
+
+#[test]
+fn a_node_that_skipped_a_release_goes_over_in_one_switch_and_back() {
+    let world = world();
+    let [v1, _, v3] = ["v1", "v2", "v3"].map(|version| world.build(&format!("counter/{version}")));
+    let agent = Agent::start(&world, "d");
+    let client = agent.client();
+    let post = |path: &str, bundle: Vec<u8>| {
+        let answered = client.post(path, &[], bundle).expect("the node answers");
+        assert_eq!(answered.status, 200, "{answered:?}");
+        answered.json()
+    };
+    let bundle = |path: &std::path::Path| std::fs::read(path).expect("the bundle was built");
+    post("/v1/node/install", bundle(&v1));
+    for _ in 0..3 {
+        client.send("counter/counter", "\"Incr\"");
+    }
+    let report = post("/v1/node/upgrade", bundle(&v3));
+    assert_eq!((&report["switch"], &report["running"]["version"]), (&2.into(), &"3.0.0".into()));
+    assert_eq!(report["trial"]["machines"][0]["states"], 1);
+    assert_eq!(report["trial"]["downgrade_lossy"], 0);
+    client.send("counter/counter", "\"Toggle\"");
+    client.send("counter/counter", "\"Incr\"");
+    assert_eq!(client.send("counter/counter", "\"Read\"")["Count"], 2);
+    // A client of the first release is served over both edges.
+    let headers = [("camshaft-speaks", "1.0.0")];
+    let old = client.post("/v1/apps/counter/counter", &headers, b"\"Read\"".to_vec()).expect("an answer");
+    assert_eq!((old.status, old.json()["Count"].as_i64()), (200, Some(2)));
+    let report = post("/v1/node/rollback", vec![]);
+    assert_eq!(report["rollback"]["down"], 1);
+    assert_eq!(client.send("counter/counter", "\"Read\"")["Count"], 2, "later writes stay");
 }
