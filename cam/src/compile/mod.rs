@@ -18,7 +18,8 @@ use crate::check::{machine as check_machine, migration as check_migration};
 use crate::code::build::ModuleBuilder;
 use crate::code::{Answer, Channel, ChannelEdge, Edge, Entry, FuncIx, Machine, Module, Port};
 use crate::derive::{
-    DownClass, Effect, Way, arrow, compare, down_arrow, judge, judge_state, judge_way, keep_arrow, kept,
+    DownClass, Effect, Rule, Verdict, Way, arrow, compare, down_arrow, judge, judge_state, judge_way,
+    keep_arrow, kept,
 };
 use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::hir::{Function, FunctionId};
@@ -318,7 +319,7 @@ fn reasons_not_derivable(
                 "E0401",
                 format!("the state of `{name}` does not carry over by itself"),
                 reasons.chain(losses).collect(),
-                format!("write `up (old) = ...`: it takes {old} to {new}"),
+                [edits_for(&verdict), format!("write `up (old) = ...`: it takes {old} to {new}")].concat(),
             );
         }
     }
@@ -360,6 +361,24 @@ fn reasons_not_derivable(
         }
     }
     faults
+}
+
+/// Returns the edits that would say what a verdict leaves open, as far as edits can: each on a line.
+fn edits_for(verdict: &Verdict) -> String {
+    let has =
+        |rule| verdict.changes.iter().any(|change| change.rule == rule && change.effect >= Effect::Lost);
+    let (needed, lost) = (has(Rule::FIELD_NEEDED), has(Rule::FIELD_REMOVED));
+    let mut lines = String::new();
+    if needed && lost {
+        lines += "is it another name? `rename Type.old to new`\n";
+    }
+    if needed {
+        lines += "say what a new field starts as: `add Type.field = value`; or give it a default\n";
+    }
+    if lost {
+        lines += "say that a field is given up: `drop Type.field`; it is kept aside for the way back\n";
+    }
+    if lines.is_empty() { lines } else { lines + "or " }
 }
 
 /// Reads the first line of a migration file.

@@ -165,7 +165,7 @@ rules! {
         "see what waits in it: a message without a counterpart is parked";
     INVARIANT = 32, State, "an invariant is new or another one", "checked of every state before the switch", "-", "-", "-",
         "try it on the live state: `camshaft node try`";
-    UNIT = 33, State, "a value becomes `()`, or the other way", "lost, to be said; the other way to be written", "D3: kept aside",
+    UNIT = 33, State, "a value becomes `()`, or the other way", "to be written", "to be written",
         "left out; the other way refused", "fails; the other way left out", "say what it was, or starts as: `up` and `down`, `lift`, `lower`";
     TO_SECRET = 34, Wire, "a value becomes a secret", "stays as it is", "to be written", "taken", "to be written",
         "say that it may be told: `reveal` in `down`, `lower`";
