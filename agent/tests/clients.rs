@@ -6,37 +6,9 @@ mod common;
 use camshaft_agent::api::ReleaseState;
 use camshaft_agent::node::Holding;
 use camshaft_store::{MemoryJournal, Record};
-use common::{Made, TestNode, World, client, make, refusal};
+use common::{Made, TILL_1, TILL_2, TILL_UP, TestNode, World, client, make, refusal};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-const TILL_1: &str = "machine till keyed Text
-type State = Int
-type Input = Add { count: Int } | Set(Int) | Sum
-type Output = Ok | Sum(Int)
-init = 0
-on Add { count } => (state + count, Ok)
-on Set(sum) => (sum, Ok)
-on Sum => (state, Sum(state))
-";
-
-const TILL_2: &str = "machine till keyed Text
-type State = { sum: Int, adds: Int }
-type Input = Add { count: Int, note: Text = \"\" } | Set(Int) | Sum
-type Output = Ok | Total { sum: Int, adds: Int }
-init = { sum: 0, adds: 0 }
-on Add { count, note } => ({ sum: state.sum + count, adds: state.adds + 1 }, Ok)
-on Set(sum) => ({ ..state, sum }, Total { sum, adds: state.adds })
-on Sum => (state, Total { sum: state.sum, adds: state.adds })
-";
-
-const TILL_UP: &str = "migration till from \"1.0.0\"
-up (old) = { sum: old, adds: 0 }
-down (new) = new.sum
-lift Add { count } => if count > 100 { fail \"too many\" } else { Add { count, note: \"\" } }
-lower Total { sum, .. } => if sum >= 1000 { fail \"too large for a sum\" } else { Sum(sum) }
-raise Sum(sum) => Total { sum, adds: 0 }
-";
 
 const TILL_3: &str = "machine till keyed Text
 type State = { sum: Int, adds: Int }

@@ -7,36 +7,8 @@ use std::collections::BTreeMap;
 
 use camshaft_agent::node::Holding;
 use camshaft_store::MemoryJournal;
-use common::{World, client, make};
+use common::{TILL_1, TILL_2, TILL_UP, World, client, make};
 use proptest::prelude::*;
-
-const TILL_1: &str = "machine till keyed Text
-type State = Int
-type Input = Add { count: Int } | Set(Int) | Sum
-type Output = Ok | Sum(Int)
-init = 0
-on Add { count } => (state + count, Ok)
-on Set(sum) => (sum, Ok)
-on Sum => (state, Sum(state))
-";
-
-const TILL_2: &str = "machine till keyed Text
-type State = { sum: Int, adds: Int }
-type Input = Add { count: Int, note: Text = \"\" } | Set(Int) | Sum
-type Output = Ok | Total { sum: Int, adds: Int }
-init = { sum: 0, adds: 0 }
-on Add { count, note } => ({ sum: state.sum + count, adds: state.adds + 1 }, Ok)
-on Set(sum) => ({ ..state, sum }, Total { sum, adds: state.adds })
-on Sum => (state, Total { sum: state.sum, adds: state.adds })
-";
-
-const TILL_UP: &str = "migration till from \"1.0.0\"
-up (old) = { sum: old, adds: 0 }
-down (new) = new.sum
-lift Add { count } => if count > 100 { fail \"too many\" } else { Add { count, note: \"\" } }
-lower Total { sum, .. } => if sum >= 1000 { fail \"too large\" } else { Sum(sum) }
-raise Sum(sum) => Total { sum, adds: 0 }
-";
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Input {
@@ -106,7 +78,7 @@ impl Answer {
 
     fn lower(self) -> Result<Answer, &'static str> {
         match self {
-            Answer::Total(sum, _) if sum >= 1000 => Err("failed: too large"),
+            Answer::Total(sum, _) if sum >= 1000 => Err("failed: too large for a sum"),
             Answer::Total(sum, _) => Ok(Answer::Sum(sum)),
             other => Ok(other),
         }

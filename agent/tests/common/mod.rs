@@ -432,3 +432,34 @@ pub fn counters() -> World {
         make("2.0.0", &[("counter/counter", COUNTER_2)], Some(&one), &[("counter/counter", COUNTER_UP)]);
     World::of([one, two])
 }
+
+/// A till, as its first release has it.
+pub const TILL_1: &str = "machine till keyed Text
+type State = Int
+type Input = Add { count: Int } | Set(Int) | Sum
+type Output = Ok | Sum(Int)
+init = 0
+on Add { count } => (state + count, Ok)
+on Set(sum) => (sum, Ok)
+on Sum => (state, Sum(state))
+";
+
+/// The same till, which counts what was added; with other answers.
+pub const TILL_2: &str = "machine till keyed Text
+type State = { sum: Int, adds: Int }
+type Input = Add { count: Int, note: Text = \"\" } | Set(Int) | Sum
+type Output = Ok | Total { sum: Int, adds: Int }
+init = { sum: 0, adds: 0 }
+on Add { count, note } => ({ sum: state.sum + count, adds: state.adds + 1 }, Ok)
+on Set(sum) => ({ ..state, sum }, Total { sum, adds: state.adds })
+on Sum => (state, Total { sum: state.sum, adds: state.adds })
+";
+
+/// The migration from the one to the other.
+pub const TILL_UP: &str = "migration till from \"1.0.0\"
+up (old) = { sum: old, adds: 0 }
+down (new) = new.sum
+lift Add { count } => if count > 100 { fail \"too many\" } else { Add { count, note: \"\" } }
+lower Total { sum, .. } => if sum >= 1000 { fail \"too large for a sum\" } else { Sum(sum) }
+raise Sum(sum) => Total { sum, adds: 0 }
+";
