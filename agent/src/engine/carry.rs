@@ -183,7 +183,8 @@ fn moved_state(
             (up, kept.zip(along.edge.kept()))
         }
         Way::Down => {
-            let kept = kept_aside(along, instance);
+            let kept = kept_aside(along, instance)
+                .map_err(|reason| Box::new(from.failure("keep", "damaged", reason)))?;
             let down = edge_down(along.edge, &live.value, kept.as_ref(), limits)
                 .map_err(|trap| failed(along.way.state_word(), trap))?;
             (down, None)
@@ -196,14 +197,14 @@ fn moved_state(
 }
 
 /// Returns what was kept aside when the instance went up this edge; nothing if it was born since.
-fn kept_aside(along: &Along<'_>, instance: &Instance) -> Option<Value> {
-    let aside = instance.aside.as_ref().filter(|aside| aside.edge == along.edge.digest())?;
-    let kept = Value::from_binary(&aside.kept, along.edge.kept()?);
-    // Only damage could do this, and the journal has checksums: then there is nothing to put back.
-    kept.inspect_err(
-        |error| tracing::error!(instance = %along.address, %error, "what was kept aside is damaged"),
-    )
-    .ok()
+///
+/// # Errors
+///
+/// What is damaged, which only a fault of the disk could do. A default would hide the loss.
+fn kept_aside(along: &Along<'_>, instance: &Instance) -> Result<Option<Value>, String> {
+    let aside = instance.aside.as_ref().filter(|aside| aside.edge == along.edge.digest());
+    let kept = aside.zip(along.edge.kept()).map(|(aside, ty)| Value::from_binary(&aside.kept, ty));
+    kept.transpose().map_err(|error| format!("what was kept aside is damaged: {error}"))
 }
 
 /// Returns what is wrong with the way back of an instance that was carried up: it must give exactly the
@@ -223,7 +224,10 @@ pub(super) fn check_way_back(
     let along = Along { way: Way::Up, from, to, edge, address };
     let ty = from.verified.state();
     let subject = Subject { along: &along, value: &old.value, ty, digest: old.digest, seq: before.seq };
-    let kept = kept_aside(&along, &carried.instance);
+    let kept = match kept_aside(&along, &carried.instance) {
+        Ok(kept) => kept,
+        Err(reason) => return Some(subject.failure("keep", "damaged", reason)),
+    };
     match edge_down(edge, &new.value, kept.as_ref(), Limits::MIGRATION) {
         Ok(back) if back == old.value => None,
         Ok(back) => {
