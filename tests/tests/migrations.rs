@@ -113,6 +113,12 @@ fn what_is_not_derived_is_written_with_holes_for_a_person_to_fill() {
         "{broken}"
     );
     assert!(broken.contains("down(up s) is "), "{broken}");
+    // Who sets the law aside says that nothing gives back what was there.
+    let waived = format!("{appup}\n[[waive]]\nrule = \"L1\"\nreason = \"nobody goes back\"\n");
+    world.write("2.0.0/apps/shop/appup.toml", waived);
+    world.run(&["build", "2.0.0", "-o", "dist"]).expect(0);
+    let told = world.run(&["diff", "dist/shop-1.0.0.tar.gz", "dist/shop-2.0.0.tar.gz"]).expect(0).stdout;
+    assert!(told.contains("no way down gives back what was there (D4)"), "{told}");
 }
 
 const COUNTER: &str = "machine till\ntype State = Int\ntype Input = Add(Int(0..=9)) | Get\ntype Output = Ok | Sum(Int)\n\

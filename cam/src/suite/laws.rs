@@ -11,13 +11,13 @@
 //! its invariants hold. A counterexample is made small.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::case::Event;
 use super::generate::Generator;
 use super::random::Random;
 use super::shrink::{shorter, simpler};
 use super::world::{Start, World};
+use crate::code::TypeIx;
 use crate::run::{self, Direction, EdgeArrow, Effect, Limits, Outcome, Trap};
 use crate::value::Value;
 use crate::verify::{VerifiedEdge, VerifiedMachine};
@@ -423,37 +423,87 @@ impl Judge<'_> {
             // The state that the old machine went to has no way up.
             Err(_) => {}
         }
-        let (was, is) = (effects(old, &before.effects, None), effects(new, &after.effects, Some(edge)));
+        let was: Vec<String> = before.effects.iter().map(|effect| self.effect_before(effect)).collect();
+        let is: Vec<String> = after.effects.iter().map(|effect| self.effect_after(effect)).collect();
         if was == is { Ok(()) } else { Err(differs("the effects", was.join("; "), is.join("; "))) }
+    }
+
+    /// Writes an effect of the old machine: messages as they are, the input of a timer lifted.
+    fn effect_before(&self, effect: &Effect) -> String {
+        let Ends { old, new, edge, .. } = self.ends;
+        match effect {
+            Effect::Timer { name, after_ms, input } => {
+                let input = match run::edge_arrow(edge, EdgeArrow::Lift, input, LIMITS) {
+                    Ok(lifted) => lifted.to_source(new.input()),
+                    Err(_) => input.to_source(old.input()),
+                };
+                timer(name, *after_ms, &input)
+            }
+            Effect::Send { channel, key, message } => {
+                let channel = &old.channels()[*channel as usize];
+                sent(
+                    "send",
+                    &channel.name,
+                    key.as_deref(),
+                    &message.to_source(old.module().ty(channel.message)),
+                )
+            }
+            Effect::Call { port, key, message } => {
+                let port = &old.ports()[*port as usize];
+                sent("call", &port.name, key.as_deref(), &message.to_source(old.module().ty(port.message)))
+            }
+            other => plain(other),
+        }
+    }
+
+    /// Writes an effect of the new machine likewise: messages lowered, the input of a timer as it is.
+    fn effect_after(&self, effect: &Effect) -> String {
+        let Ends { old, new, edge, .. } = self.ends;
+        let lowered = |name: &str, before: Option<TypeIx>, after: TypeIx, message: &Value| match (
+            before,
+            run::edge_channel(edge, name, Direction::Down, message, LIMITS),
+        ) {
+            (Some(ty), Ok(message)) => message.to_source(old.module().ty(ty)),
+            _ => message.to_source(new.module().ty(after)),
+        };
+        match effect {
+            Effect::Timer { name, after_ms, input } => timer(name, *after_ms, &input.to_source(new.input())),
+            Effect::Send { channel, key, message } => {
+                let channel = &new.channels()[*channel as usize];
+                let before = old.channel(&channel.name).map(|channel| channel.message);
+                let message = lowered(&channel.name, before, channel.message, message);
+                sent("send", &channel.name, key.as_deref(), &message)
+            }
+            Effect::Call { port, key, message } => {
+                let port = &new.ports()[*port as usize];
+                let before = old.port(&port.name).map(|port| port.message);
+                let message = lowered(&port.name, before, port.message, message);
+                sent("call", &port.name, key.as_deref(), &message)
+            }
+            other => plain(other),
+        }
     }
 }
 
-/// Writes effects in the terms of the old machine. Inputs of timers are not compared: they are of another
-/// type, and lifted when they wait.
-fn effects(machine: &VerifiedMachine, effects: &[Effect], edge: Option<&VerifiedEdge>) -> Vec<String> {
-    let message = |name: &str, ty: crate::code::TypeIx, message: &Value| match edge {
-        None => format!("{message:?}"),
-        Some(edge) => match run::edge_channel(edge, name, Direction::Down, message, LIMITS) {
-            Ok(message) => format!("{message:?}"),
-            Err(_) => message.to_source(machine.module().ty(ty)),
-        },
-    };
-    let key = |key: &Option<Arc<str>>| key.as_ref().map(|key| format!("[{key:?}]")).unwrap_or_default();
-    let one = |effect: &Effect| match effect {
+fn timer(name: &str, after_ms: i64, input: &str) -> String {
+    format!("timer {name:?} after {after_ms}ms => {input}")
+}
+
+fn sent(word: &str, name: &str, key: Option<&str>, message: &str) -> String {
+    let key = key.map(|key| format!("[{key:?}]")).unwrap_or_default();
+    format!("{word} {name}{key} {message}")
+}
+
+/// Writes an effect that holds nothing of the machine's types.
+fn plain(effect: &Effect) -> String {
+    match effect {
         Effect::Stop => "stop".to_owned(),
         Effect::Log(line) => format!("log {line:?}"),
         Effect::Cancel(name) => format!("cancel {name:?}"),
-        Effect::Timer { name, after_ms, .. } => format!("timer {name:?} after {after_ms}ms"),
-        Effect::Send { channel, key: to, message: value } => {
-            let channel = &machine.channels()[*channel as usize];
-            format!("send {}{} {}", channel.name, key(to), message(&channel.name, channel.message, value))
+        Effect::Timer { .. } | Effect::Send { .. } | Effect::Call { .. } => {
+            unreachable!("these hold inputs or messages")
         }
-        Effect::Call { port, key: to, message: value } => {
-            let port = &machine.ports()[*port as usize];
-            format!("call {}{} {}", port.name, key(to), message(&port.name, port.message, value))
-        }
-    };
-    effects.iter().map(one).collect()
+    }
 }
 
 /// Returns the smallest case that was found to end in the same way.

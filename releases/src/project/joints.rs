@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_cam::code::Module;
 use camshaft_cam::compile::{self, Modules, migration_header};
-use camshaft_cam::derive;
+use camshaft_cam::derive::{self, DownClass};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
+use camshaft_cam::suite::laws::Law;
 use camshaft_cam::verify::{Verified, VerifiedEdge, VerifiedMachine, verify};
+use camshaft_manifests::appup::Waiver;
 use camshaft_manifests::resolved::{ResolvedEdge, ResolvedLink};
 use camshaft_manifests::{AppName, ChannelName, MachineAddress, MachineName, Version};
 
@@ -145,7 +147,14 @@ pub(super) fn edges(
                 let migration = migrations.of(name, &version);
                 let modules = &modules[&app.manifest.name];
                 match edge(&address, &release.machines[&old.digest], new, &version, migration, modules) {
-                    Ok(edge) => edges.push(edge),
+                    Ok(mut edge) => {
+                        // Who sets L1 aside says that the way down does not give back what was there.
+                        let sets_aside = |waiver: &Waiver| waiver.sets_aside(Law::Back.id(), name, &version);
+                        if app.appup.as_ref().is_some_and(|appup| appup.waivers.iter().any(sets_aside)) {
+                            edge.resolved.class = Some(DownClass::D4);
+                        }
+                        edges.push(edge);
+                    }
                     Err(more) => faults.extend(more),
                 }
             }

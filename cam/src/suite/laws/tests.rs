@@ -91,6 +91,24 @@ fn behaviour_that_changed_is_shown_by_input_and_answer() {
     let found = broken(COUNTER, &logs, "", true, true);
     assert_eq!(found.found, ("the effects".to_owned(), "log \"asked\"".to_owned()));
 
+    // A timer's input is compared as the new machine takes it.
+    let timed = |by: &str| {
+        let more = "internal Due { by: Int }\ntype Output";
+        let text = COUNTER.replace("Get\ntype Output", &format!("Get | {more}"));
+        let text = text.replace(
+            "on Add(by) =>",
+            &format!(
+                "on Due {{ by }} => {{ n: by }}\non Add(by) {{ timer \"t\" after 1m => Due {{ by: {by} }};"
+            ),
+        );
+        text.replace("({ n: state.n + by }, Ok)", "({ n: state.n + by }, Ok) }")
+    };
+    held(&timed("by"), &timed("by + 0"), "", true, true).expect("the same timer");
+    let found = broken(&timed("by"), &timed("by + 1"), "", true, true);
+    assert_eq!(found.expected.0, "the effects");
+    assert_eq!(found.expected.1, "timer \"t\" after 60000ms => Due { by: 0 }");
+    assert_eq!(found.found.1, "timer \"t\" after 60000ms => Due { by: 1 }");
+
     let same = COUNTER.replace("state.n + by", "by + state.n");
     let kept = held(COUNTER, &same, "", true, true).expect("it does the same");
     assert_eq!(kept.states, 200);
