@@ -80,3 +80,29 @@ pub fn codes(text: &str) -> Vec<&str> {
     let inside = text.split("error[").skip(1);
     inside.filter_map(|rest| rest.split(']').next()).collect()
 }
+
+/// A machine for such a project.
+pub const COUNTER: &str = "machine counter
+type State = { count: Int = 0, step: Int = 1 }
+type Input = Add { by: Int = 1 } | Read
+type Output = Ok | Count(Int)
+init = { count: 0 }
+on Add { by } => ({ ..state, count: state.count + by }, Ok)
+on Read => (state, Count(state.count))
+";
+
+/// Where its appup stands.
+pub const APPUP: &str = "apps/counter/appup.toml";
+/// Where its migration stands.
+pub const MIGRATION: &str = "apps/counter/migrations/counter.cam";
+/// An appup that names the migration.
+pub const NAMED: &str =
+    "[[from]]\nversion = \"1.0.0\"\n\n[from.machines.counter]\nmigration = \"migrations/counter.cam\"\n";
+
+/// Returns a project with version 1.0.0 built, and version 2.0.0 begun: the same machine, both versions raised.
+pub fn begun(world: &World) -> Project<'_> {
+    let project = Project::new(world);
+    project.release("1.0.0", "").app("1.0.0", "").machine(COUNTER).builds();
+    project.release("2.0.0", "from = [\"1.0.0\"]").app("2.0.0", "");
+    project
+}

@@ -2,32 +2,10 @@
 //! nothing or that a migration settles.
 
 use camshaft_tests::World;
-use camshaft_tests::project::Project;
+use camshaft_tests::project::{APPUP, COUNTER, MIGRATION, NAMED, begun};
 
 fn world() -> World {
     World::new(env!("CARGO_BIN_EXE_camshaft-under-test"))
-}
-
-const COUNTER: &str = "machine counter
-type State = { count: Int = 0, step: Int = 1 }
-type Input = Add { by: Int = 1 } | Read
-type Output = Ok | Count(Int)
-init = { count: 0 }
-on Add { by } => ({ ..state, count: state.count + by }, Ok)
-on Read => (state, Count(state.count))
-";
-
-const APPUP: &str = "apps/counter/appup.toml";
-const MIGRATION: &str = "apps/counter/migrations/counter.cam";
-const NAMED: &str =
-    "[[from]]\nversion = \"1.0.0\"\n\n[from.machines.counter]\nmigration = \"migrations/counter.cam\"\n";
-
-/// A world with version 1.0.0 built, and version 2.0.0 begun: the same machine, both versions raised.
-fn begun(world: &World) -> Project<'_> {
-    let project = Project::new(world);
-    project.release("1.0.0", "").app("1.0.0", "").machine(COUNTER).builds();
-    project.release("2.0.0", "from = [\"1.0.0\"]").app("2.0.0", "");
-    project
 }
 
 /// A state without `step`, which is dropped on the way from a version that has it.
