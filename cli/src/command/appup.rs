@@ -73,7 +73,6 @@ fn derive(args: &Derive, talk: &mut Talk) -> Result<(), Failure> {
             files::write(&args.path.join(path), text.as_bytes())?;
         }
     }
-    talk.result(&document(&made, args.dry_run), text(&made, args.dry_run));
     for template in &made.templates {
         talk.note(format!(
             "note: {} from {}: {} to fill; `camshaft check` says of each what belongs there",
@@ -82,6 +81,7 @@ fn derive(args: &Derive, talk: &mut Talk) -> Result<(), Failure> {
             counted(template.holes, "hole")
         ));
     }
+    talk.result(&document(&made, args.dry_run), text(&made, args.dry_run));
     Ok(())
 }
 
