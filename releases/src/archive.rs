@@ -46,6 +46,14 @@ mod at {
     pub(super) const DEVMINOR: Range<usize> = 337..345;
 }
 
+/// The size of the end mark in bytes.
+pub(crate) const END_BYTES: u64 = 2 * BLOCK as u64;
+
+/// Returns how much of an archive a file of this size takes: its header, and its content in blocks.
+pub(crate) fn bytes_of(size: u64) -> u64 {
+    BLOCK as u64 + size.next_multiple_of(BLOCK as u64)
+}
+
 /// Writes files in the given order.
 ///
 /// # Panics

@@ -13,6 +13,10 @@ use camshaft_manifests::{RelativePath, ReleaseName, Version};
 
 use crate::archive;
 
+mod parts;
+
+pub use parts::{Outline, Part, read_part};
+
 /// What a reader of bundles holds at most. Checked before anything is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -290,17 +294,10 @@ fn check_files(manifest: &BundleManifest, files: &[(RelativePath, Vec<u8>)]) -> 
         return Err(BundleError::Missing { path: path.clone() });
     }
     for ((path, content), (expected_path, entry)) in files.iter().zip(&manifest.files) {
-        let path = path.clone();
-        if path != *expected_path {
-            return Err(BundleError::Order { path });
+        if path != expected_path {
+            return Err(BundleError::Order { path: path.clone() });
         }
-        let found = FileEntry::of(content);
-        if found.size != entry.size {
-            return Err(BundleError::Size { path, expected: entry.size, found: found.size });
-        }
-        if found.sha256 != entry.sha256 {
-            return Err(BundleError::FileDigest { path, expected: entry.sha256, found: found.sha256 });
-        }
+        parts::check_file(path, entry, content)?;
     }
     Ok(())
 }
