@@ -16,6 +16,7 @@ pub mod duration;
 pub mod lock;
 pub mod name;
 pub mod path;
+pub mod published;
 mod reader;
 pub mod release;
 pub mod relup;
