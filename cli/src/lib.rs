@@ -9,8 +9,10 @@ mod exit;
 mod failure;
 mod files;
 mod http;
+mod keys;
 mod project;
 mod render;
+mod signatures;
 mod talk;
 
 use std::process::ExitCode;

@@ -22,11 +22,13 @@ pub mod release;
 pub mod relup;
 pub mod resolved;
 pub mod setting;
+pub mod signature;
+pub mod signers;
 pub mod version;
 mod writer;
 
 pub use address::{InstanceAddress, MachineAddress};
-pub use name::{AppName, ChannelName, MachineName, ReleaseName};
+pub use name::{AppName, ChannelName, MachineName, ReleaseName, SignerName};
 pub use path::RelativePath;
 pub use reader::{Step, locate};
 pub use version::{Requirement, Version};
@@ -61,4 +63,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("M0126", "a rule of compatibility that there is not"),
     ("M0130", "a class of a way down that there is not"),
     ("M0131", "an oldest release that `from` goes beyond"),
+    ("M0140", "a text that is no public key"),
+    ("M0141", "a text that is neither the name of a release nor the beginning of names"),
+    ("M0142", "a threshold above the number of those who may sign"),
 ];

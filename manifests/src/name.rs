@@ -129,6 +129,11 @@ name!(
     ReleaseName,
     check_kebab
 );
+name!(
+    /// What people call the holder of a key that signs bundles.
+    SignerName,
+    check_snake
+);
 
 #[cfg(test)]
 mod tests {

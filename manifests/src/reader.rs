@@ -20,8 +20,10 @@ use toml::de::{DeTable, DeValue};
 
 use crate::address::MachineAddress;
 use crate::duration::Millis;
-use crate::name::{AppName, ChannelName, MachineName, ReleaseName};
+use crate::name::{AppName, ChannelName, MachineName, ReleaseName, SignerName};
 use crate::path::RelativePath;
+use crate::signature::PublicKey;
+use crate::signers::ReleasePattern;
 use crate::version::{Requirement, Version};
 
 /// The greatest size of a document in bytes: far above any real one, and small enough that
@@ -49,6 +51,9 @@ words! {
     MachineName = "M0105";
     ChannelName = "M0105";
     ReleaseName = "M0105";
+    SignerName = "M0105";
+    PublicKey = "M0140";
+    ReleasePattern = "M0141";
     Version = "M0106";
     Requirement = "M0107";
     RelativePath = "M0108";

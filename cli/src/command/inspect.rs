@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::project::open_bundle;
+use crate::signatures::{self, Standing};
 use crate::talk::Talk;
 
 /// Arguments of `inspect`.
@@ -24,14 +25,24 @@ pub struct Args {
     /// List the bytecode of machines, edges and links too
     #[arg(long)]
     code: bool,
+
+    /// Whose signatures count: a signers.toml; exit 1 when they do not suffice
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
 }
 
 /// Opens the bundle and prints what it holds.
 pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let (bytes, release) = open_bundle(&args.bundle)?;
+    let signers = args.trust.as_deref().map(signatures::read_signers).transpose()?;
+    let standing = Standing::of(&args.bundle, &release, signers.as_ref())?;
+    if let Some(refusal) = standing.refusal() {
+        return Err(refusal);
+    }
     let code = if args.code { listings(&release) } else { Vec::new() };
-    let document = document(&release, bytes.len(), args.code.then_some(&code[..]));
-    let mut text = describe(&release, bytes.len());
+    let mut document = document(&release, bytes.len(), args.code.then_some(&code[..]));
+    document["signatures"] = standing.to_json();
+    let mut text = describe(&release, bytes.len()) + &standing.describe();
     for (kind, subject, listing) in &code {
         let _ = write!(text, "\n{kind} {subject}\n{listing}");
     }

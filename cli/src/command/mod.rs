@@ -11,8 +11,10 @@ mod diff;
 mod explain;
 mod fmt;
 mod inspect;
+mod key;
 mod node;
 mod repl;
+mod sign;
 mod test;
 
 use std::ffi::OsString;
@@ -62,6 +64,10 @@ enum Command {
     Appup(appup::Args),
     /// Show what a bundle holds, after checking everything in it
     Inspect(inspect::Args),
+    /// Make and list keys that sign
+    Key(key::Args),
+    /// Sign a bundle; the signature stands in a file beside it
+    Sign(sign::Args),
     /// Run a node
     Agent(agent::Args),
     /// Talk to a running node
@@ -112,6 +118,8 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
         Command::Diff(args) => diff::run(args, talk),
         Command::Appup(args) => appup::run(args, talk),
         Command::Inspect(args) => inspect::run(args, talk),
+        Command::Key(args) => key::run(args, talk),
+        Command::Sign(args) => sign::run(args, talk),
         Command::Agent(args) => agent::run(args, talk),
         Command::Demo(args) => demo::run(args, talk),
         Command::Node(args) => node::run(args, talk),
