@@ -12,6 +12,7 @@ use camshaft_releases::{OpenedRelease, open};
 
 use crate::failure::{Failure, chain};
 use crate::files;
+use crate::talk::Talk;
 
 /// A project that was read.
 #[derive(Debug)]
@@ -143,6 +144,24 @@ pub fn open_bundle(path: &Path) -> Result<(Vec<u8>, OpenedRelease), Failure> {
         Failure::refused(message, "get the bundle again, or build it again")
     })?;
     Ok((bytes, release))
+}
+
+/// Opens the newer of two releases: a bundle as it is, a project as it would be built, with predecessors
+/// from where the older one is or from its own folders.
+///
+/// # Errors
+///
+/// As with [`open_bundle`] and [`Project::build_unjudged`].
+pub fn open_newer(older: &Path, path: &Path, talk: &Talk) -> Result<OpenedRelease, Failure> {
+    if !path.is_dir() {
+        return open_bundle(path).map(|(_, release)| release);
+    }
+    let beside = older.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned);
+    let out = beside.unwrap_or_else(|| PathBuf::from("."));
+    let built = talk.while_waiting("building", || {
+        Project::read(path, &out).and_then(|project| project.build_unjudged(path, &out))
+    })?;
+    Ok(built.release)
 }
 
 /// Reads the bytes of a bundle, at most as many as a bundle may have.

@@ -186,7 +186,18 @@ impl Instruction {
 ///
 /// All faults of the text; a text that is not as [`write`] writes it.
 pub fn read(source: &Source) -> Result<Relup, Vec<Diagnostic>> {
-    let relup = Reader::read(source, |_, table| {
+    let relup = read_loosely(source)?;
+    check_canonical(source, &write(&relup))?;
+    Ok(relup)
+}
+
+/// Reads a relup whoever wrote it, for those who judge it: also one that is not as [`write`] writes it.
+///
+/// # Errors
+///
+/// All faults of the text.
+pub fn read_loosely(source: &Source) -> Result<Relup, Vec<Diagnostic>> {
+    Reader::read(source, |_, table| {
         let format = read_format(table, FORMAT);
         let release = table.required("release").and_then(|field| field.word());
         let from = table.required("from").and_then(|field| {
@@ -203,9 +214,7 @@ pub fn read(source: &Source) -> Result<Relup, Vec<Diagnostic>> {
         let down = read_instructions(table.optional("down"));
         format?;
         Some(Relup { release: release?, from: from?, to: to?, up: up?, down: down? })
-    })?;
-    check_canonical(source, &write(&relup))?;
-    Ok(relup)
+    })
 }
 
 fn read_instructions(field: Option<Field<'_, '_>>) -> Option<Vec<Instruction>> {

@@ -17,7 +17,9 @@
 mod archive;
 pub mod bundle;
 pub mod check;
+pub mod crossing;
 pub mod diff;
+mod edges;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzz;
 pub mod open;

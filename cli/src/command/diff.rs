@@ -4,19 +4,18 @@
 mod routes;
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use camshaft_cam::derive::{
     Arrow, Change, Comparison, DownClass, Effect, InputChange, OutletWhat, Strictness, Verdict,
 };
 use camshaft_manifests::appup::Waiver;
-use camshaft_releases::OpenedRelease;
 use camshaft_releases::diff::{AppDiff, Bump, Diff, EdgeFound, MachineChange, MachineDiff, diff};
 use camshaft_releases::routes::Routes;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::project::{Project, default_out, open_bundle};
+use crate::project::{open_bundle, open_newer};
 use crate::render::counted;
 use crate::talk::{Talk, colour_out};
 
@@ -46,7 +45,7 @@ fn strictness(word: &str) -> Result<Strictness, String> {
 /// Compares two releases.
 pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let (_, old) = open_bundle(&args.old)?;
-    let new = newer(&args.new, talk)?;
+    let new = open_newer(&args.old, &args.new, talk)?;
     let found = diff(&old, &new);
     let routes = camshaft_releases::routes::routes(&old, &new);
     let marks = Marks::new(colour_out() && !talk.json);
@@ -68,18 +67,6 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let message = format!("what class `{class}` promises is broken in {}", counted(count, "place"));
     let hint = "mend them, set a rule aside under [[waive]] in appup.toml with its reason, or ask for less with --strict";
     Err(Failure::refused(message, hint).details(&report.to_json()))
-}
-
-/// Opens the newer release: a bundle as it is, a project as it would be built.
-fn newer(path: &Path, talk: &mut Talk) -> Result<OpenedRelease, Failure> {
-    if !path.is_dir() {
-        return open_bundle(path).map(|(_, release)| release);
-    }
-    let out = default_out(path);
-    let built = talk.while_waiting("building", || {
-        Project::read(path, &out).and_then(|project| project.build_unjudged(path, &out))
-    })?;
-    Ok(built.release)
 }
 
 /// How lines are marked. The mark carries the meaning, the colour repeats it.

@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::talk::Talk;
 
-/// The explanations of codes of the language; those of documents and projects
-/// stand in tables of `manifests` and `releases`.
+/// The explanations of codes of the language and of the relup checker's rules; those of documents and
+/// projects stand in tables of `manifests` and `releases`.
 const TEXT: &str = include_str!("explain.md");
 
 /// Arguments of `explain`.
@@ -91,5 +91,18 @@ mod tests {
         assert_eq!(TEXT.matches("## ").count() + tables, all.len());
         let codes: BTreeSet<&str> = all.iter().map(|one| one.code.as_str()).collect();
         assert_eq!(codes.len(), all.len());
+    }
+
+    #[test]
+    fn every_rule_of_the_relup_checker_is_explained() {
+        let all = explanations();
+        for rule in camshaft_releases::check::RULES {
+            let found = all.iter().find(|one| one.code == rule);
+            assert!(found.is_some_and(|one| !one.text.is_empty()), "{rule} has no section in explain.md");
+        }
+        let known = |code: &str| camshaft_releases::check::RULES.contains(&code);
+        let of_checker = |code: &str| code.len() == 3 && code.starts_with('C');
+        let mut idle = all.iter().filter(|one| of_checker(&one.code) && !known(&one.code));
+        assert_eq!(idle.next(), None, "there is no such rule");
     }
 }

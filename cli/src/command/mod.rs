@@ -13,6 +13,7 @@ mod fmt;
 mod inspect;
 mod key;
 mod node;
+mod relup;
 mod repl;
 mod sign;
 mod test;
@@ -62,6 +63,8 @@ enum Command {
     Diff(diff::Args),
     /// Work on the migrations of a project
     Appup(appup::Args),
+    /// Plan and check the way from one release to another
+    Relup(relup::Args),
     /// Show what a bundle holds, after checking everything in it
     Inspect(inspect::Args),
     /// Make and list keys that sign
@@ -117,6 +120,7 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
         Command::Repl(args) => repl::run(args, talk),
         Command::Diff(args) => diff::run(args, talk),
         Command::Appup(args) => appup::run(args, talk),
+        Command::Relup(args) => relup::run(args, talk),
         Command::Inspect(args) => inspect::run(args, talk),
         Command::Key(args) => key::run(args, talk),
         Command::Sign(args) => sign::run(args, talk),

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use camshaft_cam::derive::chain;
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
-use camshaft_cam::verify::{Verified, VerifiedEdge, verify};
 use camshaft_manifests::release::ReleaseManifest;
 use camshaft_manifests::resolved::{Predecessor, ResolvedEdge};
 use camshaft_manifests::{AppName, MachineAddress, MachineName, Step, Version};
@@ -13,6 +11,7 @@ use camshaft_manifests::{AppName, MachineAddress, MachineName, Step, Version};
 use super::at_value;
 use super::joints::EdgeOf;
 use super::machines::Compiled;
+use crate::edges;
 use crate::open::OpenedRelease;
 
 type Machines = BTreeMap<(AppName, MachineName), Compiled>;
@@ -134,49 +133,18 @@ fn one(
     let first = over.resolved.edges.iter().find(|edge| edge.machine == *address && edge.from == old)?;
     let code = over.edges.get(&first.digest)?;
     let second = edges.iter().find(|edge| edge.resolved.machine == *address && edge.resolved.from == between);
-    let over = Some(over.resolved.version.clone());
     let (edge, resolved) = match second {
         // The machine is the same as in the release between.
-        None if between == new => (code.clone(), ResolvedEdge { over, ..first.clone() }),
+        None if between == new => {
+            let over = Some(over.resolved.version.clone());
+            (code.clone(), ResolvedEdge { over, ..first.clone() })
+        }
         None => return None,
         Some(second) => {
-            let edge = chained(code, &second.edge)?;
-            let resolved = ResolvedEdge {
-                machine: address.clone(),
-                from: old,
-                to: new,
-                digest: edge.digest(),
-                said: said(&first.said, &second.resolved.said),
-                class: first.class.zip(second.resolved.class).map(|(one, two)| one.max(two)),
-                checked: checked(first, &second.resolved, &edge),
-                over,
-            };
+            let (resolved, edge) =
+                edges::chain((first, code), (&second.resolved, &second.edge), &over.resolved.version)?;
             (edge, resolved)
         }
     };
     Some(EdgeOf { resolved, edge, version: version.clone(), migration: None })
-}
-
-fn chained(first: &VerifiedEdge, second: &VerifiedEdge) -> Option<VerifiedEdge> {
-    match verify(chain(first, second).ok()?) {
-        Ok(Verified::Edge(edge)) => Some(edge),
-        Ok(_) | Err(_) => None,
-    }
-}
-
-/// Returns why a chain is not certified: one of its edges is not, or it costs too much as a whole.
-fn checked(first: &ResolvedEdge, second: &ResolvedEdge, edge: &VerifiedEdge) -> Option<String> {
-    let of_edges = first.checked.clone().or_else(|| second.checked.clone());
-    of_edges.or_else(|| {
-        let traps = edge.traps_of_up();
-        let words: Vec<&str> = traps.iter().map(|trap| trap.words()).collect();
-        (!traps.is_empty()).then(|| format!("the migration may trap: {}", words.join(", ")))
-    })
-}
-
-fn said(first: &[String], second: &[String]) -> Vec<String> {
-    let mut all: Vec<String> = first.iter().chain(second).cloned().collect();
-    all.sort();
-    all.dedup();
-    all
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_cam::code::Module;
-use camshaft_cam::compile::{self, Modules, migration_header};
+use camshaft_cam::compile::{Modules, migration_header};
 use camshaft_cam::derive::{self, DownClass};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
 use camshaft_cam::suite::laws::Law;
-use camshaft_cam::verify::{Verified, VerifiedEdge, VerifiedMachine, verify};
+use camshaft_cam::verify::{VerifiedEdge, VerifiedMachine, verify};
 use camshaft_manifests::appup::Waiver;
 use camshaft_manifests::resolved::{ResolvedEdge, ResolvedLink};
 use camshaft_manifests::{AppName, ChannelName, MachineAddress, MachineName, Version};
@@ -16,6 +16,7 @@ use camshaft_manifests::{AppName, ChannelName, MachineAddress, MachineName, Vers
 use super::documents::App;
 use super::machines::Compiled;
 use super::{Files, at};
+use crate::edges::{self, NotMade};
 use crate::open::{OpenedRelease, sends_without_key};
 
 /// A compiled link.
@@ -174,42 +175,25 @@ fn edge(
     migration: Option<&Source>,
     modules: &Modules,
 ) -> Result<EdgeOf, Vec<Diagnostic>> {
-    if old.machine().keyed != new.verified.machine().keyed {
-        let (was, is) = if old.machine().keyed { ("keyed", "not") } else { ("not keyed", "is") };
-        let message = format!("{address} was {was} in {version}, and now it {is}");
-        let fault = at(&new.source, "R0112", "machine", message, "here");
-        return Err(vec![
-            fault.help("give the machine another name; the old one is removed with its instances kept"),
-        ]);
-    }
-    let edge = compile::edge_told(old, &new.verified, migration, modules);
-    let told = edge.map_err(|faults| match migration {
-        Some(_) => faults,
-        // Without a migration there is no text to point at: the new machine has to do.
-        None => faults.into_iter().map(|fault| relocated(fault, new, address, version)).collect(),
-    })?;
-    let refused = |reason: String| {
-        let message = format!("the edge of {address} from {version} is refused: {reason}");
-        vec![at(migration.unwrap_or(&new.source), "R0116", "m", message, "")]
-    };
-    match verify(told.module) {
-        Ok(Verified::Edge(edge)) => {
-            let reason = edge.reason_not_certified(old, &new.verified);
-            let resolved = ResolvedEdge {
-                machine: address.clone(),
-                from: old.digest(),
-                to: new.verified.digest(),
-                digest: edge.digest(),
-                said: told.said,
-                class: Some(told.class.unwrap_or_else(|| edge.class_of_written_down())),
-                checked: reason,
-                over: None,
-            };
-            Ok(EdgeOf { resolved, edge, version: version.clone(), migration: migration.cloned() })
+    let refused = |fault: NotMade| match fault {
+        NotMade::Keys { older } => {
+            let (was, is) = if older { ("keyed", "not") } else { ("not keyed", "is") };
+            let message = format!("{address} was {was} in {version}, and now it {is}");
+            let fault = at(&new.source, "R0112", "machine", message, "here");
+            vec![fault.help("give the machine another name; the old one is removed with its instances kept")]
         }
-        Ok(_) => Err(refused("it is no edge".to_owned())),
-        Err(error) => Err(refused(error.to_string())),
-    }
+        NotMade::Faults(faults) if migration.is_some() => faults,
+        // Without a migration there is no text to point at: the new machine has to do.
+        NotMade::Faults(faults) => {
+            faults.into_iter().map(|fault| relocated(fault, new, address, version)).collect()
+        }
+        NotMade::Refused(reason) => {
+            let message = format!("the edge of {address} from {version} is refused: {reason}");
+            vec![at(migration.unwrap_or(&new.source), "R0116", "m", message, "")]
+        }
+    };
+    let (resolved, edge) = edges::make(address, old, &new.verified, migration, modules).map_err(refused)?;
+    Ok(EdgeOf { resolved, edge, version: version.clone(), migration: migration.cloned() })
 }
 
 /// Moves a fault to the machine's first line, with the file to write in its advice.

@@ -6,6 +6,7 @@ use camshaft_cam::suite::laws::{Broken, Ends, Law, LawOptions, Stuck};
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::{VerifiedEdge, VerifiedMachine};
 use camshaft_manifests::appup::Waiver;
+use camshaft_manifests::resolved::ResolvedEdge;
 use camshaft_manifests::{MachineAddress, Version};
 
 use super::documents::App;
@@ -30,6 +31,8 @@ pub struct BuiltEdge {
     waived: Vec<Waiver>,
     /// The migration, or the machine where nothing was written.
     source: Source,
+    /// True when the newer release is built already, so that its documents stay as they are.
+    released: bool,
 }
 
 /// Returns the edges that were made of code at hand.
@@ -71,12 +74,42 @@ pub(super) fn edges(
             version: made.version,
             machine: address,
             source,
+            released: false,
         })
     })
     .collect()
 }
 
 impl BuiltEdge {
+    /// Returns an edge that was made for a node that no build foresaw; `None` where a configuration is not of
+    /// its type.
+    pub(crate) fn of_crossing(
+        resolved: &ResolvedEdge,
+        edge: &VerifiedEdge,
+        version: Version,
+        old: (&VerifiedMachine, &str),
+        new: (&VerifiedMachine, &str),
+        waived: Vec<Waiver>,
+        source: Source,
+    ) -> Option<BuiltEdge> {
+        let configured = |(machine, json): (&VerifiedMachine, &str)| {
+            let value = Value::from_json(json, machine.config()).ok()?;
+            Some((machine.clone(), value))
+        };
+        Some(BuiltEdge {
+            machine: resolved.machine.clone(),
+            version,
+            class: resolved.class.unwrap_or(DownClass::D4),
+            edge: edge.clone(),
+            old: configured(old)?,
+            new: configured(new)?,
+            preserves: false,
+            waived,
+            source,
+            released: true,
+        })
+    }
+
     /// Returns what the laws are asked of.
     pub fn ends(&self) -> Ends<'_> {
         Ends {
@@ -126,6 +159,10 @@ impl BuiltEdge {
                 format!("{} is {}, not {}", broken.found.0, broken.found.1, broken.expected.1)
             }
         });
+        if self.released {
+            lines.push(format!("write a migration of {} for which it holds", self.machine));
+            return fault.help(lines.join("\n"));
+        }
         let app = &self.machine.app;
         lines.push(format!(
             "mend the migration; or set the law aside in the appup.toml of {app}:\n[[waive]]\nrule = \"{law}\"\nreason = \"...\"\n\
