@@ -183,7 +183,8 @@ pub fn write(app: &AppManifest) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::testing::check;
+    use crate::schema::Document;
+    use crate::schema::testing::check;
 
     #[test]
     fn an_app_reads_back_what_it_writes() {
@@ -203,7 +204,7 @@ mod tests {
     fn each_fault_is_named_and_placed() {
         let refused = |line: &str, expect: &str| {
             let text = format!("name = 'stock'\nversion = '1.0.0'\n{line}");
-            check(&text, read, expect);
+            check(Document::App, &text, read, expect);
         };
         refused("machines = []", "M0115 `[]` an application has at least one machine");
         refused("machines = ['a', 'a']", "M0112 `'a'` `a` stands twice in `machines`");

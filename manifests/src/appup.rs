@@ -222,7 +222,8 @@ pub fn write(appup: &Appup) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::testing::check;
+    use crate::schema::Document;
+    use crate::schema::testing::check;
 
     #[test]
     fn an_appup_reads_back_what_it_writes() {
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn each_fault_is_named_and_placed() {
-        let refused = |text: &str, expect: &str| check(text, read, expect);
+        let refused = |text: &str, expect: &str| check(Document::Appup, text, read, expect);
         refused("from = '1.0.0'", "M0104 `'1.0.0'` `from` is a list, found a string");
         refused("[[from]]\n", "M0103 `[[from]]` `[from]` needs the key `version`");
         refused(

@@ -9,18 +9,22 @@
 //! one document a file. [`CODES`] lists what can be wrong.
 
 pub mod address;
+pub mod agent;
 pub mod app;
 pub mod appup;
 pub mod bundle;
 pub mod duration;
+pub mod label;
 pub mod lock;
 pub mod name;
 pub mod path;
+pub mod place;
 pub mod published;
 mod reader;
 pub mod release;
 pub mod relup;
 pub mod resolved;
+pub mod schema;
 pub mod setting;
 pub mod signature;
 pub mod signers;
@@ -66,4 +70,11 @@ pub const CODES: &[(&str, &str)] = &[
     ("M0140", "a text that is no public key"),
     ("M0141", "a text that is neither the name of a release nor the beginning of names"),
     ("M0142", "a threshold above the number of those who may sign"),
+    ("M0150", "a text that is no address and port"),
+    ("M0151", "a text that is no URL, or one with a password in it"),
+    ("M0152", "a text that is no key or value of a label"),
+    ("M0153", "a text that is no size"),
+    ("M0154", "a text that is no path of the system"),
+    ("M0155", "times that contradict each other"),
+    ("M0156", "a key of `agent.toml` that this version of the agent cannot act on yet"),
 ];

@@ -116,7 +116,8 @@ pub fn write(lock: &Lock) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::testing::check;
+    use crate::schema::Document;
+    use crate::schema::testing::check;
 
     const MEND: &str = "\nhelp: delete the file and build again, after making sure that the predecessors found \
                         are the ones you released";
@@ -147,7 +148,7 @@ mod tests {
         let good = write(&lock());
         let by_hand =
             format!("M0120 `` the lock is not as the tool writes it: it was edited by hand or garbled{MEND}");
-        let refused = |text: &str, expect: &str| check(text, read, expect);
+        let refused = |text: &str, expect: &str| check(Document::Lock, text, read, expect);
         refused(&format!("{good}\n"), &by_hand);
         refused(&good.replace('"', "'"), &by_hand);
         refused("version = 1\n", &by_hand);

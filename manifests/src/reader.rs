@@ -6,6 +6,7 @@
 //! What must stay true: a getter that returns `None` for something required has left a fault, so
 //! that [`Reader::end`] never sees a missing value without a reason.
 
+use core::net::{AddrParseError, SocketAddr};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -20,8 +21,10 @@ use toml::de::{DeTable, DeValue};
 
 use crate::address::MachineAddress;
 use crate::duration::Millis;
+use crate::label::{LabelKey, LabelValue};
 use crate::name::{AppName, ChannelName, MachineName, ReleaseName, SignerName};
 use crate::path::RelativePath;
+use crate::place::{Bytes, Place, SystemPath, Url};
 use crate::signature::PublicKey;
 use crate::signers::ReleasePattern;
 use crate::version::{Requirement, Version};
@@ -36,6 +39,11 @@ const FAULTS_MAX: usize = 100;
 /// A text that a document may hold, with the code of the fault when it is none.
 pub(crate) trait Word: FromStr<Err: Display> {
     const CODE: &'static str;
+
+    /// Says what is wrong with a text that is none; `path` is the key that holds it.
+    fn fault(_path: &str, _text: &str, error: &Self::Err) -> String {
+        error.to_string()
+    }
 }
 
 macro_rules! words {
@@ -46,8 +54,24 @@ macro_rules! words {
     };
 }
 
+impl Word for SocketAddr {
+    const CODE: &'static str = "M0150";
+
+    // The standard library says no more than that it is none.
+    fn fault(path: &str, text: &str, _: &AddrParseError) -> String {
+        let text: String = text.chars().take(80).collect();
+        format!("`{path}` is an address and port such as 127.0.0.1:7101, found `{text}`")
+    }
+}
+
 words! {
     AppName = "M0105";
+    Url = "M0151";
+    Place = "M0151";
+    SystemPath = "M0154";
+    LabelKey = "M0152";
+    LabelValue = "M0152";
+    Bytes = "M0153";
     MachineName = "M0105";
     ChannelName = "M0105";
     ReleaseName = "M0105";
@@ -160,13 +184,21 @@ impl<'r, 'i> Table<'r, 'i> {
         field
     }
 
+    /// Reads a text of a certain form that may be missing. `None`: it is a fault.
+    pub(crate) fn optional_word<T: Word>(&self, key: &'static str) -> Option<Option<T>> {
+        match self.optional(key) {
+            Some(field) => field.word().map(Some),
+            None => Some(None),
+        }
+    }
+
     /// Reads every entry of a table whose keys are names; keys that are none are faults.
     pub(crate) fn entries<K: Word + Ord>(&self) -> Vec<(K, Range<usize>, Field<'r, 'i>)> {
         let mut entries: Vec<_> = self
             .entries
             .iter()
             .filter_map(|(name, value)| {
-                let key = self.reader.word(name.get_ref(), name.span())?;
+                let key = self.reader.word(&self.path, name.get_ref(), name.span())?;
                 Some((key, name.span(), self.field(name.get_ref(), value)))
             })
             .collect();
@@ -190,6 +222,8 @@ impl<'r, 'i> Table<'r, 'i> {
 
     /// Refuses the keys that were never asked for. The document's own table does it by itself.
     pub(crate) fn refuse_unknown(&self) {
+        #[cfg(test)]
+        testing::note_asked(&self.path, &self.known.borrow());
         if self.forgiving.get() {
             return;
         }
@@ -221,11 +255,11 @@ impl<'r, 'i> Table<'r, 'i> {
 }
 
 impl Reader<'_> {
-    fn word<T: Word>(&self, text: &str, span: Range<usize>) -> Option<T> {
+    fn word<T: Word>(&self, path: &str, text: &str, span: Range<usize>) -> Option<T> {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.refuse(T::CODE, span, error.to_string());
+                self.refuse(T::CODE, span, T::fault(path, text, &error));
                 None
             }
         }
@@ -281,7 +315,7 @@ impl<'r, 'i> Field<'r, 'i> {
 
     /// Reads a text of a certain form.
     pub(crate) fn word<T: Word>(&self) -> Option<T> {
-        self.reader.word(self.text()?, self.span.clone())
+        self.reader.word(&self.path, self.text()?, self.span.clone())
     }
 
     /// Reads a text that is one of a few words.
@@ -488,6 +522,25 @@ mod tests {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
+
+    /// The path of a table, and the keys that it was asked for.
+    pub(crate) type Asked = (String, Vec<&'static str>);
+
+    thread_local! {
+        static ASKED: RefCell<Vec<Asked>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Notes what a table with fixed keys was asked for.
+    pub(super) fn note_asked(path: &str, keys: &[&'static str]) {
+        ASKED.with_borrow_mut(|asked| asked.push((path.to_owned(), keys.to_vec())));
+    }
+
+    /// Returns what the tables were asked for while `read` ran.
+    pub(crate) fn asked_by(read: impl FnOnce()) -> Vec<Asked> {
+        ASKED.take();
+        read();
+        ASKED.take()
+    }
 
     /// Reads a text and compares its faults: per fault a line `CODE `text under the caret`
     /// message`, and one with the help if there is any.

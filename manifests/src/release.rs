@@ -208,7 +208,8 @@ pub fn write(release: &ReleaseManifest) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::testing::check;
+    use crate::schema::Document;
+    use crate::schema::testing::check;
 
     const GOOD: &str = r#"name = "shop"
 version = "2.0.0"
@@ -230,7 +231,7 @@ default = "1.0.0"
 "#;
 
     fn refused(text: &str, expect: &str) {
-        check(text, read, expect);
+        check(Document::Release, text, read, expect);
     }
 
     #[test]

@@ -52,6 +52,13 @@ impl Writer {
         self.line(format_args!("{} = {value}", bare_or_quoted(key)));
     }
 
+    /// Writes what is TOML already if there is something.
+    pub(crate) fn raw_if(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.raw(key, value);
+        }
+    }
+
     /// Returns the document.
     pub(crate) fn end(self) -> String {
         self.text

@@ -1,0 +1,59 @@
+//! The shape of `app.toml`.
+
+use super::form::{NAME, REQUIREMENT, TIME, VERSION};
+use super::release::strictness;
+use super::shape::{Shape, Table, map, optional, required, table, words};
+
+pub(super) const EXAMPLE: &str = r#"name = "stock"
+version = "2.0.0"
+depends = { payments = "^1.4" }
+machines = ["counter", "shelf"]
+strictness = "state"
+
+[supervision]
+strategy = "rest_for_one"
+intensity = { traps = 5, within = "10s" }
+"#;
+
+pub(super) fn shape() -> Table {
+    let intensity = table(vec![
+        required("traps", Shape::Number(1, 1_000_000), "The number of traps."),
+        required("within", TIME, "The time."),
+    ]);
+    let strategy = Shape::OneOf(vec![
+        ("one_for_one", "none"),
+        ("rest_for_one", "those that stand after it in `machines`"),
+        ("one_for_all", "all"),
+    ]);
+    let supervision = table(vec![
+        optional("strategy", strategy, "`one_for_one`", "Which other machines share a hold or a reset."),
+        optional(
+            "intensity",
+            intensity,
+            "never because of traps",
+            "When the application counts as unhealthy: so many traps within so long a time.",
+        ),
+    ]);
+    table(vec![
+        required("name", NAME, "The name of the application, as the release calls it."),
+        required("version", VERSION, "Its version; it stands here and nowhere else."),
+        optional(
+            "depends",
+            map(NAME, "APP", REQUIREMENT),
+            "none",
+            "The applications that must run for this one to run, and their versions.",
+        ),
+        required(
+            "machines",
+            words(NAME).at_least(1),
+            "The machines; the text of each is `machines/NAME.cam`.",
+        ),
+        optional(
+            "strictness",
+            strictness(),
+            "what the release asks for",
+            "How much of compatibility is asked for.",
+        ),
+        optional("supervision", supervision, "", "How the machines are looked after."),
+    ])
+}
