@@ -85,6 +85,9 @@ pub struct NodeStatus {
     /// The requests of clients, by application and what they say of the version that they speak.
     #[serde(default)]
     pub clients: Vec<ClientCount>,
+    /// The labels that `agent.toml` gives the node.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// The node's time.
     pub now_ms: i64,
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use camshaft_manifests::label::Labels;
 use camshaft_store::{SqliteJournal, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -26,6 +27,8 @@ pub struct Options {
     pub data: PathBuf,
     /// Where to listen; port 0 takes any that is free.
     pub listen: SocketAddr,
+    /// What selectors of a fleet see of the node; shown in its status.
+    pub labels: Labels,
 }
 
 /// Why an agent does not run, or ended.
@@ -121,7 +124,7 @@ async fn run(
     let (ended, node_ended) = oneshot::channel();
     let (host, thread) = Host::start(node, now_ms, ended)?;
     let operator = Operator::new(host.clone(), Arc::new(now_ms));
-    let service = router(host.clone(), operator);
+    let service = router(host.clone(), operator, &options.labels);
     tracing::info!(%address, "ready");
     on_ready(address);
     let (stopping, stops) = oneshot::channel::<()>();

@@ -48,7 +48,11 @@ struct Agent {
 }
 
 fn options(data: &Path) -> Options {
-    Options { data: data.to_owned(), listen: "127.0.0.1:0".parse().expect("an address") }
+    Options {
+        data: data.to_owned(),
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        labels: Default::default(),
+    }
 }
 
 impl Agent {

@@ -46,6 +46,16 @@ impl Agent {
             .unwrap_or_else(|(log, death)| panic!("the agent did not start ({death:?}):\n{log}"))
     }
 
+    /// Starts an agent with these arguments and waits until it is ready. `name` is that of its log.
+    ///
+    /// # Panics
+    ///
+    /// When it does not become ready; the message has its log.
+    pub fn start_words(world: &World, name: &str, words: &[&str]) -> Agent {
+        Agent::spawn(world, name, words, &[])
+            .unwrap_or_else(|(log, death)| panic!("the agent did not start ({death:?}):\n{log}"))
+    }
+
     /// The same, for agents that may die while they start.
     ///
     /// # Errors
@@ -60,9 +70,18 @@ impl Agent {
         data: &str,
         environment: &[(&str, &str)],
     ) -> Result<Agent, (String, Death)> {
-        let log = world.at(&format!("{}.log", data.replace('/', "-")));
+        Agent::spawn(world, data, &["--data", data, "--listen", "127.0.0.1:0"], environment)
+    }
+
+    fn spawn(
+        world: &World,
+        name: &str,
+        words: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Agent, (String, Death)> {
+        let log = world.at(&format!("{}.log", name.replace('/', "-")));
         let stderr = File::options().create(true).append(true).open(&log).expect("the world is writable");
-        let words = ["agent", "--data", data, "--listen", "127.0.0.1:0", "--json"];
+        let words = [&["agent", "--json"], words].concat();
         let mut command: Command = world.command(&words);
         command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("the binary can be run");

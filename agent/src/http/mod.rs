@@ -5,6 +5,7 @@
 mod apps;
 mod node;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use camshaft_manifests::label::Labels;
 use serde::Serialize;
 
 use crate::api::{PROBLEM_TYPE, Problem};
@@ -36,10 +38,13 @@ const NAME_BYTES_MAX: usize = 200;
 struct Shared {
     host: Host,
     operator: Arc<Operator>,
+    /// The labels of the node, for its status.
+    labels: Arc<BTreeMap<String, String>>,
 }
 
 /// Returns the service of a node.
-pub fn router(host: Host, operator: Operator) -> Router {
+pub fn router(host: Host, operator: Operator, labels: &Labels) -> Router {
+    let labels = labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     let inputs = post(apps::input).fallback(wrong_method);
     Router::new()
         .route("/v1/apps/{app}/{machine}", inputs.clone())
@@ -54,7 +59,7 @@ pub fn router(host: Host, operator: Operator) -> Router {
         .route("/v1/node/make-permanent", post(node::make_permanent).fallback(wrong_method))
         .fallback(nothing_here)
         .layer(from_fn(refuse_foreign))
-        .with_state(Shared { host, operator: Arc::new(operator) })
+        .with_state(Shared { host, operator: Arc::new(operator), labels: Arc::new(labels) })
 }
 
 /// A problem on its way out.

@@ -11,6 +11,7 @@ use axum::response::Response;
 use camshaft_manifests::Version;
 
 use super::{BUNDLE_BYTES_MAX, Failed, Shared, json, name, read_body};
+use crate::api::NodeStatus;
 use crate::node::Holding;
 use crate::operate::{Operator, Outcome};
 use crate::problem;
@@ -56,8 +57,9 @@ fn parameters(query: Parameters, known: &[&str]) -> Result<HashMap<String, Strin
 }
 
 pub(super) async fn status(State(shared): State<Shared>) -> Result<Response, Failed> {
-    let host = shared.host;
-    blocking(move || host.call(|node| Ok(node.status()))).await.map(|status| json(&status))
+    let Shared { host, labels, .. } = shared;
+    let status = blocking(move || host.call(|node| Ok(node.status()))).await?;
+    Ok(json(&NodeStatus { labels: (*labels).clone(), ..status }))
 }
 
 pub(super) async fn history(State(shared): State<Shared>) -> Result<Response, Failed> {

@@ -24,6 +24,8 @@ impl Node {
                 .unwrap_or_default(),
             api_default: release.map(|release| release.speech.default().to_string()),
             clients: self.clients.status(),
+            // The node's shell knows them.
+            labels: Default::default(),
             now_ms: self.engine.now_ms(),
         }
     }

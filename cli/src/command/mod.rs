@@ -15,6 +15,7 @@ mod key;
 mod node;
 mod relup;
 mod repl;
+mod schema;
 mod sign;
 mod test;
 
@@ -65,6 +66,8 @@ enum Command {
     Appup(appup::Args),
     /// Plan and check the way from one release to another
     Relup(relup::Args),
+    /// Print the schemas of documents, for editors
+    Schema(schema::Args),
     /// Show what a bundle holds, after checking everything in it
     Inspect(inspect::Args),
     /// Make and list keys that sign
@@ -121,6 +124,7 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
         Command::Diff(args) => diff::run(args, talk),
         Command::Appup(args) => appup::run(args, talk),
         Command::Relup(args) => relup::run(args, talk),
+        Command::Schema(args) => schema::run(args, talk),
         Command::Inspect(args) => inspect::run(args, talk),
         Command::Key(args) => key::run(args, talk),
         Command::Sign(args) => sign::run(args, talk),

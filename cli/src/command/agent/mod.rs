@@ -1,10 +1,12 @@
 //! `camshaft agent`: one node, until it is told to stop.
 
+mod config;
+
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use camshaft_agent::{Options, ServeError};
+use camshaft_agent::ServeError;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -16,21 +18,25 @@ use crate::talk::Talk;
 pub struct Args {
     /// The folder that the node remembers everything in; made when it is not there
     #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    data: Option<PathBuf>,
 
-    /// Where to listen: an address of loopback; port 0 takes any that is free
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7101")]
-    listen: SocketAddr,
+    /// Where to listen: an address of loopback; port 0 takes any that is free [default: 127.0.0.1:7101]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+
+    /// The node's agent.toml; a flag wins over what it says
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// Runs an agent. The line with its address is printed once it has recovered and listens.
 pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
-    if args.data.exists() && !args.data.is_dir() {
-        let message = format!("cannot keep a node in {}: it is no folder", args.data.display());
+    let options = config::options(args)?;
+    if options.data.exists() && !options.data.is_dir() {
+        let message = format!("cannot keep a node in {}: it is no folder", options.data.display());
         return Err(Failure::refused(message, "name a folder; it is made when it is not there"));
     }
     log_to_stderr();
-    let options = Options { data: args.data.clone(), listen: args.listen };
     let ready = |address: SocketAddr| {
         let url = format!("http://{address}");
         talk.result(&serde_json::json!({ "listening": url }), format!("listening on {url}"));

@@ -59,6 +59,10 @@ pub fn status(status: &NodeStatus, address: &str) -> String {
         }
         _ => writeln!(text, "{address} is empty: no release is installed"),
     };
+    if !status.labels.is_empty() {
+        let labels: Vec<String> = status.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let _ = writeln!(text, "labels {}", labels.join(", "));
+    }
     if let Some(back) = &status.rollback_to {
         let _ = writeln!(text, "a rollback goes to {}", release(back));
     }

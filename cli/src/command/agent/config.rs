@@ -1,0 +1,109 @@
+//! From flags and `agent.toml` to what an agent runs with.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use camshaft_agent::Options;
+use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_manifests::agent::{self, AgentManifest, Limits};
+use camshaft_manifests::place::SystemPath;
+use camshaft_manifests::{Step, locate};
+
+use super::Args;
+use crate::failure::Failure;
+use crate::files;
+
+/// Where an agent listens when nobody says otherwise.
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7101);
+
+/// Returns what an agent runs with: a flag wins over the document.
+///
+/// # Errors
+///
+/// When the document has faults, when it asks for what this version cannot do, or when neither says
+/// where the node keeps what it remembers.
+pub(super) fn options(args: &Args) -> Result<Options, Failure> {
+    let (config, folder) = match &args.config {
+        Some(path) => (read(path)?, path.parent().unwrap_or(Path::new(""))),
+        None => (AgentManifest::default(), Path::new("")),
+    };
+    let within = |path: &SystemPath| folder.join(path.as_str());
+    let data: Option<PathBuf> = args.data.clone().or_else(|| config.data.as_ref().map(within));
+    let Some(data) = data else {
+        let message = "nobody says where the node keeps what it remembers";
+        let hint = "camshaft agent --data DIR, or `data = \"DIR\"` in the document that --config names";
+        return Err(Failure::refused(message, hint));
+    };
+    Ok(Options {
+        data,
+        listen: args.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT),
+        labels: config.labels,
+    })
+}
+
+fn read(path: &Path) -> Result<AgentManifest, Failure> {
+    let bytes = files::read(path, files::SOURCE_BYTES_MAX)?;
+    let shown = path.display().to_string();
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Failure::refused(format!("{shown} is not UTF-8: {}", error.utf8_error()), "save the file as UTF-8")
+    })?;
+    let source = Source::new(shown.as_str(), text);
+    let config =
+        agent::read(&source).map_err(|faults| Failure::diagnostics(counted(&shown, &faults), faults))?;
+    let missing: Vec<Diagnostic> = not_yet(&config).map(|(path, why)| refusal(&source, &path, why)).collect();
+    if missing.is_empty() {
+        return Ok(config);
+    }
+    let message = format!("{shown} asks for what this version of the agent cannot do yet");
+    let mut failure = Failure::diagnostics(message, missing);
+    "take the keys out; nothing was started".clone_into(&mut failure.hint);
+    Err(failure)
+}
+
+fn counted(shown: &str, faults: &[Diagnostic]) -> String {
+    let plural = if faults.len() == 1 { "" } else { "s" };
+    format!("{shown}: {} fault{plural}", faults.len())
+}
+
+/// Returns the keys that this version of the agent cannot act on, each with what is missing. Not one of
+/// them is passed over in silence: who writes a limit relies on it.
+fn not_yet(config: &AgentManifest) -> impl Iterator<Item = (Vec<&'static str>, &'static str)> {
+    let AgentManifest { data: _, listen: _, trust, registry, controller, labels: _, limits, ports, routes } =
+        config;
+    let Limits { max_pause, mailbox, waiting, memory } = limits;
+    [
+        (trust.is_some(), vec!["trust"], "it does not verify signatures"),
+        (
+            registry.is_some(),
+            vec!["registry"],
+            "it does not fetch bundles; they are sent to it, by `camshaft node install` and `upgrade`",
+        ),
+        (controller.is_some(), vec!["controller"], "there is no controller to connect to"),
+        (
+            max_pause.is_some(),
+            vec!["limits", "max_pause"],
+            "it does not refuse an upgrade by the length of its pause",
+        ),
+        (mailbox.is_some(), vec!["limits", "mailbox"], "the limit of 256 inputs at one instance is fixed"),
+        (waiting.is_some(), vec!["limits", "waiting"], "the limit of 4096 inputs on the node is fixed"),
+        (
+            memory.is_some(),
+            vec!["limits", "memory"],
+            "it does not bound the memory of all instances together",
+        ),
+        (
+            !ports.is_empty(),
+            vec!["ports"],
+            "it does not bind ports; a release whose machines call some is refused",
+        ),
+        (!routes.is_empty(), vec!["routes"], "messages between machines do not leave the node"),
+    ]
+    .into_iter()
+    .filter_map(|(asked, path, why)| asked.then_some((path, why)))
+}
+
+fn refusal(source: &Source, path: &[&str], why: &str) -> Diagnostic {
+    let steps: Vec<Step<'_>> = path.iter().copied().map(Step::Key).collect();
+    let message = format!("the agent cannot act on `{}` yet: {why}", path.join("."));
+    Diagnostic::new("M0156", source, locate(source, &steps), message, "not yet")
+}
