@@ -6,6 +6,8 @@ use camshaft_cam::digest::Digest;
 use camshaft_manifests::{AppName, ReleaseName, Version};
 use camshaft_releases::{BundleError, OpenError};
 
+use crate::http::problem::Problem;
+
 /// Why a registry does not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -113,6 +115,43 @@ pub enum RegistryError {
         /// The release that holds it, name and version.
         release: String,
     },
+    /// An address that is none of a registry.
+    #[error("`{address}` is no address of a registry: {reason}")]
+    Address {
+        /// What was found.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The server refuses.
+    #[error("{}", said(.0))]
+    Refused(Box<Problem>),
+    /// The server does not answer, or not wholly.
+    #[error("no answer from {place}: {reason}")]
+    NoAnswer {
+        /// The registry.
+        place: String,
+        /// The reason.
+        reason: String,
+    },
+    /// The server answers what no registry does.
+    #[error("{place} does not answer as a registry: {reason}")]
+    Strange {
+        /// The registry.
+        place: String,
+        /// How.
+        reason: String,
+    },
+    /// The server sends something else than the digest that was asked for.
+    #[error("{place} sends something else for {digest}: its digest is {found}")]
+    WrongContent {
+        /// The registry.
+        place: String,
+        /// What was asked for.
+        digest: Digest,
+        /// What came.
+        found: Digest,
+    },
     /// Text that a record does not take.
     #[error("the {what} is no text of 1 to {max} bytes")]
     Text {
@@ -121,6 +160,28 @@ pub enum RegistryError {
         /// The limit.
         max: usize,
     },
+}
+
+fn said(problem: &Problem) -> String {
+    match problem.detail.is_empty() {
+        true => problem.title.clone(),
+        false => format!("{}: {}", problem.title, problem.detail),
+    }
+}
+
+/// Returns an error and its sources in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        // Some libraries repeat their source in their own text.
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        source = error.source();
+    }
+    text
 }
 
 fn known(has: &[Version]) -> String {
@@ -160,12 +221,32 @@ impl RegistryError {
             RegistryError::AppReleased { app, .. } => {
                 format!("raise the version of {app} in its app.toml, or take it over as it was released")
             }
+            RegistryError::Address { .. } => {
+                "a registry is a folder, or an address such as https://registry.example".to_owned()
+            }
+            RegistryError::Refused(problem) if problem.hint.is_empty() => "look at the registry's log".to_owned(),
+            RegistryError::Refused(problem) => problem.hint.clone(),
+            RegistryError::NoAnswer { .. } => {
+                "is it running, and reachable from here? camshaft registry serve --dir DIR runs one".to_owned()
+            }
+            RegistryError::Strange { .. } => "is this the address of a registry of camshaft?".to_owned(),
+            RegistryError::WrongContent { .. } => {
+                "something there or on the way is damaged: camshaft registry verify --dir DIR, where it lies".to_owned()
+            }
             RegistryError::Text { .. } => "give a shorter one, that is not blank".to_owned(),
         }
     }
 
     /// Returns true when the request was at fault, and not the registry or the way to it.
     pub fn is_refusal(&self) -> bool {
-        !matches!(self, RegistryError::File { .. } | RegistryError::Damaged { .. })
+        match self {
+            RegistryError::File { .. }
+            | RegistryError::Damaged { .. }
+            | RegistryError::NoAnswer { .. }
+            | RegistryError::Strange { .. }
+            | RegistryError::WrongContent { .. } => false,
+            RegistryError::Refused(problem) => problem.status < 500,
+            _ => true,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Where bundles are published and found.
 //!
 //! A registry keeps the files of bundles by their digests, each once, and one record for each
-//! release. [`Folder`] is one on a disk. [`Registry`] is what any of them does; [`send`] publishes
+//! release. [`Folder`] is one on a disk, [`http`] serves it, [`HttpRegistry`] reaches such a server. [`Registry`] is what any of them does; [`send`] publishes
 //! to one, [`pull`] gets a bundle from one and fetches only what is not there yet, [`find_app`]
 //! looks for an application.
 //!
@@ -10,9 +10,12 @@
 //! registry is used before its digest was checked.
 
 mod apps;
+pub mod client;
 pub mod disk;
 mod error;
 pub mod folder;
+pub mod http;
+mod place;
 mod pull;
 mod send;
 mod source;
@@ -21,8 +24,11 @@ mod testing;
 mod wanted;
 
 pub use apps::{AppSearch, FoundApp, find_app};
+pub use client::HttpRegistry;
 pub use error::RegistryError;
 pub use folder::Folder;
+pub use http::{Token, TokenError};
+pub use place::{Absent, Place};
 pub use pull::{Fetched, Progress, Pulled, gather, pull};
 pub use send::{Sent, send};
 pub use source::{Entry, Publication, Registry, SIGNATURE_BYTES_MAX};
