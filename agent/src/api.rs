@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use camshaft_cam::digest::Digest;
+use camshaft_manifests::signature::KeyId;
 use serde::{Deserialize, Serialize};
 
 /// The media type of [`Problem`].
@@ -27,6 +28,9 @@ pub const SPEAKS_HEADER: &str = "camshaft-speaks";
 /// What a client says in [`SPEAKS_HEADER`] that speaks what runs, whatever that is: an operator's
 /// tool. It is never left behind, and has to understand whatever it meets.
 pub const RUNNING: &str = "running";
+
+/// The header that carries the signature file of the bundle that is the body, in base64.
+pub const SIGNATURES_HEADER: &str = "camshaft-signatures";
 
 /// A release, by all its names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,8 +92,37 @@ pub struct NodeStatus {
     /// The labels that `agent.toml` gives the node.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Whose bundles the node takes.
+    #[serde(default)]
+    pub trust: Option<TrustStatus>,
     /// The node's time.
     pub now_ms: i64,
+}
+
+/// Whose bundles a node takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustStatus {
+    /// What was pinned.
+    pub kind: TrustKind,
+}
+
+/// What was pinned when an agent was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrustKind {
+    /// Nothing: bundles need no signatures, and the agent listens on loopback only.
+    Anybody,
+    /// The signers of a document.
+    Signers,
+}
+
+/// Somebody who vouched for a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voucher {
+    /// The name, in the document that was trusted at that time.
+    pub signer: String,
+    /// The key.
+    pub keyid: KeyId,
 }
 
 /// The requests of clients that say the same of the version that they speak.
@@ -179,6 +212,9 @@ pub struct HistoryEntry {
     /// The reason for people; empty when all went well. Of an upgrade, the clients that it left
     /// behind.
     pub why: String,
+    /// Who vouched for the release that it was about.
+    #[serde(default)]
+    pub vouched: Vec<Voucher>,
 }
 
 /// What was done to a node.

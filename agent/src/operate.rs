@@ -7,30 +7,68 @@
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use camshaft_manifests::Version;
+use camshaft_store::ReleaseEntry;
 
-use crate::api::{Problem, Report, TryReport};
+use crate::api::{History, NodeStatus, Problem, Report, TryReport};
 use crate::engine::Trial;
 use crate::failpoint;
 use crate::host::Host;
 use crate::node::{Asked, Holding};
 use crate::problem;
 use crate::release::Release;
-use crate::stage::{of_stage_error, stage};
+use crate::stage::{Unopened, of_stage_error};
+use crate::trust::{Admission, Gate};
 
 /// Does the commands of operators, one at a time.
 pub struct Operator {
     host: Host,
+    gate: Gate,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     busy: Mutex<()>,
 }
+
+/// A bundle as it came.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// Its bytes.
+    pub bundle: Vec<u8>,
+    /// Its signature file, if one came with it.
+    pub signatures: Option<Vec<u8>>,
+}
+
+/// A bundle that may not be used, with its names as far as they are known.
+type Refused = (Option<ReleaseEntry>, Box<Problem>);
 
 /// What a command came to.
 pub type Outcome<T> = Result<T, Box<Problem>>;
 
 impl Operator {
     /// Returns an operator of a node.
-    pub fn new(host: Host, clock: Arc<dyn Fn() -> i64 + Send + Sync>) -> Operator {
-        Operator { host, clock, busy: Mutex::new(()) }
+    pub fn new(host: Host, gate: Gate, clock: Arc<dyn Fn() -> i64 + Send + Sync>) -> Operator {
+        Operator { host, gate, clock, busy: Mutex::new(()) }
+    }
+
+    /// Returns how the node is.
+    ///
+    /// # Errors
+    ///
+    /// When the node has ended.
+    pub fn status(&self) -> Outcome<NodeStatus> {
+        let status = self.host.call(|node| Ok(node.status()))?;
+        Ok(NodeStatus { trust: Some(self.gate.status()), ..status })
+    }
+
+    /// Returns what was done to the node, and who vouched for what it was about.
+    ///
+    /// # Errors
+    ///
+    /// When the node has ended.
+    pub fn history(&self) -> Outcome<History> {
+        let mut history = self.host.call(|node| Ok(node.history()))?;
+        for entry in &mut history.entries {
+            entry.vouched = entry.to.as_ref().map(|to| self.gate.vouchers(to.digest)).unwrap_or_default();
+        }
+        Ok(history)
     }
 
     fn asked(&self, who: &str) -> Asked {
@@ -48,18 +86,31 @@ impl Operator {
         }
     }
 
-    /// Reads a bundle; what cannot be read is noted in the history when it was to be switched to.
-    fn stage(&self, bytes: &[u8]) -> Outcome<Arc<Release>> {
-        stage(bytes).map(Arc::new).map_err(|error| of_stage_error(&error))
+    /// Reads a bundle, asks whether it is trusted, and only then opens it.
+    fn stage(&self, upload: &Upload) -> Result<(Arc<Release>, Admission), Refused> {
+        let unopened = Unopened::read(&upload.bundle).map_err(|error| (None, of_stage_error(&error)))?;
+        let refused = |problem| (Some(unopened.entry()), problem);
+        let statement = unopened.statement();
+        let ran = self.host.call(move |node| Ok(node.ran(statement.digest))).map_err(refused)?;
+        let signatures = upload.signatures.as_deref();
+        let admission = self.gate.admit(&unopened.statement(), ran, signatures).map_err(refused)?;
+        let release = unopened.open().map_err(|error| refused(of_stage_error(&error)))?;
+        Ok((Arc::new(release), admission))
     }
 
-    fn staged(&self, who: &str, bytes: &[u8]) -> Outcome<Arc<Release>> {
-        let staged = self.stage(bytes);
-        if let Err(problem) = &staged {
-            let (asked, problem) = (self.asked(who), problem.clone());
-            self.host.call(move |node| Err::<(), _>(node.refused(&asked, None, problem)))?;
+    /// Does the same for a bundle that is to be switched to: what cannot be used is noted in the
+    /// history, and who vouched for what can.
+    fn staged(&self, who: &str, upload: &Upload) -> Outcome<Arc<Release>> {
+        match self.stage(upload) {
+            Ok((release, admission)) => {
+                self.gate.note(admission, (self.clock)())?;
+                Ok(release)
+            }
+            Err((entry, problem)) => {
+                let asked = self.asked(who);
+                self.host.call(move |node| Err(node.refused(&asked, entry.as_ref(), problem)))
+            }
         }
-        staged
     }
 
     /// Installs a release on the empty node.
@@ -67,11 +118,11 @@ impl Operator {
     /// # Errors
     ///
     /// Why not.
-    pub fn install(&self, who: &str, bytes: Vec<u8>) -> Outcome<Report> {
+    pub fn install(&self, who: &str, upload: Upload) -> Outcome<Report> {
         let _busy = self.begin()?;
-        let release = self.staged(who, &bytes)?;
+        let release = self.staged(who, &upload)?;
         let asked = self.asked(who);
-        self.host.call(move |node| node.install(&asked, release, &bytes))
+        self.host.call(move |node| node.install(&asked, release, &upload.bundle))
     }
 
     /// Tries an upgrade on the live state and changes nothing. Clients that speak versions among
@@ -80,9 +131,9 @@ impl Operator {
     /// # Errors
     ///
     /// Why it cannot be tried; that it did not pass is no error but in the report.
-    pub fn try_upgrade(&self, bytes: &[u8], dropped: Vec<Version>) -> Outcome<TryReport> {
+    pub fn try_upgrade(&self, upload: &Upload, dropped: Vec<Version>) -> Outcome<TryReport> {
         let _busy = self.begin()?;
-        let release = self.stage(bytes)?;
+        let (release, _) = self.stage(upload).map_err(|(_, problem)| problem)?;
         let now_ms = (self.clock)();
         let (plan, copies) = self.host.call(move |node| {
             let plan = node.plan_upgrade(&release)?;
@@ -100,9 +151,9 @@ impl Operator {
     /// # Errors
     ///
     /// Why not; the problem says whether something was changed.
-    pub fn upgrade(&self, who: &str, bytes: Vec<u8>, dropped: Vec<Version>) -> Outcome<Report> {
+    pub fn upgrade(&self, who: &str, upload: Upload, dropped: Vec<Version>) -> Outcome<Report> {
         let _busy = self.begin()?;
-        let release = self.staged(who, &bytes)?;
+        let release = self.staged(who, &upload)?;
         failpoint::pass("upgrade.staged");
         let asked = self.asked(who);
         let leaving = dropped.clone();
@@ -121,7 +172,7 @@ impl Operator {
         let trial = Trial::new(plan, copies);
         let asked = self.asked(who);
         let (report, checks) = self.host.call(move |node| {
-            let report = node.upgrade(&asked, trial, &bytes, &dropped)?;
+            let report = node.upgrade(&asked, trial, &upload.bundle, &dropped)?;
             Ok((report, node.checks()))
         })?;
         let checked = checks.run();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use camshaft_manifests::signers::Distrust;
+
 use crate::api::{Changed, Problem};
 use crate::engine::Refusal;
 
@@ -43,6 +45,22 @@ codes! {
         "build it again with `camshaft build`; look into it with `camshaft inspect`";
     FOREIGN = "foreign-origin", 403, "The request comes from a web page or for another host",
         "reach the agent by its loopback address, and not from a browser";
+    UNSIGNED = "unsigned", 403, "The bundle is not signed",
+        "sign it with `camshaft sign BUNDLE`, and keep NAME-VERSION.sig.json beside the bundle";
+    BAD_SIGNATURE_FILE = "bad-signature-file", 403, "The signature file of the bundle is refused",
+        "get the signature file again, or sign the bundle again";
+    BAD_SIGNATURE = "bad-signature", 403, "A signature of the bundle does not hold",
+        "get the bundle and its signature file again";
+    UNKNOWN_SIGNER = "unknown-signer", 403, "Nobody who may sign this release has signed it",
+        "let those sign it who may; `camshaft inspect BUNDLE --trust FILE` shows who has";
+    TOO_FEW_SIGNATURES = "too-few-signatures", 403, "Too few of those who may sign this release have signed it",
+        "let more of them sign it; `camshaft inspect BUNDLE --trust FILE` shows who has";
+    OTHER_BUNDLE_SIGNED = "other-bundle-signed", 403, "The signatures are those of another bundle",
+        "get the signature file of this bundle; a bundle that was built again needs new signatures";
+    NO_SIGNERS = "no-signers", 403, "Nobody may sign releases of this name",
+        "add a [[release]] with this name to what the node trusts";
+    BELOW_FLOOR = "below-floor", 403, "The release is older than what the node takes",
+        "use a release from the floor on; `camshaft node rollback` goes back to what ran here";
     NOT_FOUND = "not-found", 404, "There is nothing at this address",
         "`camshaft node status` lists the machines that run";
     METHOD = "method-not-allowed", 405, "The address does not take this method",
@@ -148,6 +166,12 @@ pub fn of_refusal(refusal: &Refusal) -> Box<Problem> {
     problem
 }
 
+/// Returns the problem of a bundle that is not trusted.
+pub fn of_distrust(distrust: &Distrust) -> Box<Problem> {
+    let code = CODES.iter().find(|code| code.code == distrust.code());
+    code.unwrap_or(&BAD_SIGNATURE_FILE).problem(distrust.to_string())
+}
+
 /// Returns the problem of an input that trapped.
 pub fn of_trap(kind: &str, reason: &str) -> Box<Problem> {
     let mut problem = TRAP.problem(reason);
@@ -163,6 +187,7 @@ mod tests {
     fn codes_are_unique_and_say_what_to_do() {
         let unique: std::collections::BTreeSet<_> = CODES.iter().map(|code| code.code).collect();
         assert_eq!(unique.len(), CODES.len());
+        assert!(Distrust::CODES.iter().all(|code| unique.contains(code)), "each distrust has a row");
         assert!(CODES.iter().all(|code| !code.hint.is_empty() && (400..600).contains(&code.status)));
     }
 }

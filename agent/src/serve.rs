@@ -12,10 +12,11 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::host::{Host, HostError};
-use crate::http::router;
+use crate::http::{Names, router};
 use crate::node::{Node, OpenNodeError};
 use crate::operate::Operator;
 use crate::stage::stage_kept;
+use crate::trust::{BookError, Gate, Trust};
 
 /// How long requests that are under way may take when the agent stops.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -29,6 +30,10 @@ pub struct Options {
     pub listen: SocketAddr,
     /// What selectors of a fleet see of the node; shown in its status.
     pub labels: Labels,
+    /// Whose bundles it takes.
+    pub trust: Trust,
+    /// By which names of hosts it may be asked for, besides addresses.
+    pub names: Vec<String>,
 }
 
 /// Why an agent does not run, or ended.
@@ -36,7 +41,7 @@ pub struct Options {
 pub enum ServeError {
     /// The address may be reached from other machines.
     #[error(
-        "{0} can be reached from other machines; an agent without tokens and TLS listens on loopback only"
+        "{0} can be reached from other machines; an agent that takes bundles of anybody listens on loopback only"
     )]
     NotLoopback(SocketAddr),
     /// The data folder.
@@ -45,6 +50,9 @@ pub enum ServeError {
     /// What is in the data folder.
     #[error("cannot recover from the data folder")]
     Recover(#[from] OpenNodeError),
+    /// The notes on who vouched.
+    #[error(transparent)]
+    Trust(#[from] BookError),
     /// The address.
     #[error("cannot listen on {address}")]
     Listen {
@@ -67,6 +75,7 @@ impl ServeError {
     pub fn is_refusal(&self) -> bool {
         match self {
             ServeError::NotLoopback(_) | ServeError::Listen { .. } => true,
+            ServeError::Trust(error) => matches!(error, BookError::Damaged { .. }),
             ServeError::Store(error) => {
                 matches!(error, StoreError::Locked { .. } | StoreError::Layout { .. })
             }
@@ -101,20 +110,29 @@ pub fn serve_until<F: Future<Output = ()> + Send + 'static>(
     stop: impl FnOnce() -> std::io::Result<F>,
     on_ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
-    if !options.listen.ip().is_loopback() {
+    let loopback = options.listen.ip().is_loopback();
+    if !loopback && options.trust.is_anybody() {
         return Err(ServeError::NotLoopback(options.listen));
     }
+    if !loopback {
+        tracing::warn!(
+            "{} can be reached from other machines: whoever reaches it may send inputs and roll back",
+            options.listen
+        );
+    }
     let journal = SqliteJournal::open(&options.data)?;
+    let gate = Gate::open(options.trust.clone(), &options.data)?;
     let opener = |bytes: &[u8], entry: &_| stage_kept(bytes, entry).map_err(|error| error.to_string());
     let salt = RandomState::new().hash_one("salt");
     let node = Node::open(Box::new(journal), Box::new(opener), salt, now_ms())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async { run(options, node, stop()?, on_ready).await })
+    runtime.block_on(async { run(options, node, gate, stop()?, on_ready).await })
 }
 
 async fn run(
     options: &Options,
     node: Node,
+    gate: Gate,
     stopped: impl Future<Output = ()> + Send + 'static,
     on_ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
@@ -123,8 +141,9 @@ async fn run(
     let address = listener.local_addr().map_err(listen)?;
     let (ended, node_ended) = oneshot::channel();
     let (host, thread) = Host::start(node, now_ms, ended)?;
-    let operator = Operator::new(host.clone(), Arc::new(now_ms));
-    let service = router(host.clone(), operator, &options.labels);
+    let operator = Operator::new(host.clone(), gate, Arc::new(now_ms));
+    let names = Names { addresses: !options.listen.ip().is_loopback(), names: options.names.clone() };
+    let service = router(host.clone(), operator, &options.labels, names);
     tracing::info!(%address, "ready");
     on_ready(address);
     let (stopping, stops) = oneshot::channel::<()>();

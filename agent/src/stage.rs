@@ -2,6 +2,8 @@
 //! code and every relup is checked on the way.
 
 use camshaft_cam::digest::Digest;
+use camshaft_manifests::signature::Statement;
+use camshaft_releases::bundle::{self, Bundle};
 use camshaft_releases::{OpenError, open};
 use camshaft_store::ReleaseEntry;
 
@@ -23,20 +25,57 @@ pub enum StageError {
     Other,
 }
 
+/// A bundle whose files are what its manifest says, and nothing more is known of it: no document
+/// and no code was read. Here is where trust is asked for.
+pub struct Unopened {
+    bundle: Bundle,
+    archive: Digest,
+}
+
+impl Unopened {
+    /// Reads the archive.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong.
+    pub fn read(bytes: &[u8]) -> Result<Unopened, StageError> {
+        let bundle = bundle::read(bytes).map_err(OpenError::from)?;
+        Ok(Unopened { bundle, archive: Digest::of(bytes) })
+    }
+
+    /// Returns what a signature of the bundle has to say.
+    pub fn statement(&self) -> Statement {
+        let manifest = self.bundle.manifest();
+        Statement {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            digest: self.bundle.digest(),
+        }
+    }
+
+    /// Returns the bundle as the journal names it.
+    pub fn entry(&self) -> ReleaseEntry {
+        let Statement { name, version, digest } = self.statement();
+        ReleaseEntry { name: name.to_string(), version: version.to_string(), digest, archive: self.archive }
+    }
+
+    /// Opens the bundle and makes everything in it ready.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong.
+    pub fn open(&self) -> Result<Release, StageError> {
+        Ok(Release::new(open::open(&self.bundle)?, self.entry())?)
+    }
+}
+
 /// Reads a bundle and makes everything in it ready.
 ///
 /// # Errors
 ///
 /// The first thing that is wrong.
 pub fn stage(bytes: &[u8]) -> Result<Release, StageError> {
-    let opened = open::read(bytes)?;
-    let entry = ReleaseEntry {
-        name: opened.resolved.name.to_string(),
-        version: opened.resolved.version.to_string(),
-        digest: opened.digest,
-        archive: Digest::of(bytes),
-    };
-    Ok(Release::new(opened, entry)?)
+    Unopened::read(bytes)?.open()
 }
 
 /// Reads a bundle that was kept, for a node that opens its journal.

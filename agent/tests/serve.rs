@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
 use camshaft_agent::api::{HistoryKind, Instances, NodeStatus, Problem, ReleaseState, Report, TryReport};
-use camshaft_agent::{Options, ServeError, serve_until};
+use camshaft_agent::{Options, ServeError, Trust, serve_until};
 use camshaft_releases::project::{self, Built, Files, Locking};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -52,6 +52,8 @@ fn options(data: &Path) -> Options {
         data: data.to_owned(),
         listen: "127.0.0.1:0".parse().expect("an address"),
         labels: Default::default(),
+        trust: Trust::Anybody,
+        names: vec![],
     }
 }
 

@@ -73,6 +73,20 @@ impl Agent {
         Agent::spawn(world, data, &["--data", data, "--listen", "127.0.0.1:0"], environment)
     }
 
+    /// The same, for agents with further arguments.
+    ///
+    /// # Errors
+    ///
+    /// The log, and how the agent ended.
+    ///
+    /// # Panics
+    ///
+    /// When the program cannot be run at all.
+    pub fn try_start_as(world: &World, data: &str, arguments: &[&str]) -> Result<Agent, (String, Death)> {
+        let words = [&["--data", data, "--listen", "127.0.0.1:0"], arguments].concat();
+        Agent::spawn(world, data, &words, &[])
+    }
+
     fn spawn(
         world: &World,
         name: &str,

@@ -1,9 +1,16 @@
 //! Keys, signatures and trust, through the binary.
 
+#[path = "trust/nodes.rs"]
+mod nodes;
+
 use std::path::{Path, PathBuf};
 
 use camshaft_tests::{Done, World};
 use serde_json::Value;
+
+fn new_world() -> World {
+    World::new(env!("CARGO_BIN_EXE_camshaft-under-test"))
+}
 
 /// Makes a key and returns its id.
 fn new_key(world: &World, name: &str) -> String {
@@ -52,7 +59,7 @@ fn signature_file(bundle: &Path) -> PathBuf {
 
 #[test]
 fn keys_are_made_once_for_their_owner_and_listed() {
-    let world = World::new(env!("CARGO_BIN_EXE_camshaft-under-test"));
+    let world = new_world();
     let id = new_key(&world, "ada");
     assert_eq!(id.len(), 64);
     #[cfg(unix)]
@@ -84,7 +91,7 @@ fn keys_are_made_once_for_their_owner_and_listed() {
 
 #[test]
 fn signing_changes_no_byte_of_the_bundle_and_twice_is_once() {
-    let world = World::new(env!("CARGO_BIN_EXE_camshaft-under-test"));
+    let world = new_world();
     let bundle = world.build("counter/v1");
     let before = std::fs::read(&bundle).expect("a bundle");
     let ids = [new_key(&world, "ada"), new_key(&world, "grace")];
@@ -107,7 +114,7 @@ fn signing_changes_no_byte_of_the_bundle_and_twice_is_once() {
 
 #[test]
 fn inspect_says_who_vouches_and_why_a_bundle_is_not_trusted() {
-    let world = World::new(env!("CARGO_BIN_EXE_camshaft-under-test"));
+    let world = new_world();
     let bundle = world.build("counter/v1");
     for key in ["ada", "grace", "eve"] {
         new_key(&world, key);
@@ -142,7 +149,7 @@ fn inspect_says_who_vouches_and_why_a_bundle_is_not_trusted() {
 
 #[test]
 fn a_signature_file_of_another_bundle_is_neither_added_to_nor_believed() {
-    let world = World::new(env!("CARGO_BIN_EXE_camshaft-under-test"));
+    let world = new_world();
     let bundle = world.build("counter/v1");
     let other = world.build("counter/v2");
     new_key(&world, "ada");
@@ -159,7 +166,7 @@ fn a_signature_file_of_another_bundle_is_neither_added_to_nor_believed() {
 
 #[test]
 fn what_is_no_key_is_refused() {
-    let world = World::new(env!("CARGO_BIN_EXE_camshaft-under-test"));
+    let world = new_world();
     let bundle = world.build("counter/v1");
     new_key(&world, "ada");
     let sign = |key: &str| world.run(&["sign", text(&bundle), "--key", key]);
@@ -199,7 +206,7 @@ mod with_a_command {
 
     #[test]
     fn a_command_signs_in_the_role_of_a_key_service() {
-        let world = World::new(env!("CARGO_BIN_EXE_camshaft-under-test"));
+        let world = new_world();
         let bundle = world.build("counter/v1");
         let id = new_key(&world, "ada");
         let Some(()) = key_service(&world) else { return };
@@ -219,7 +226,7 @@ mod with_a_command {
 
     #[test]
     fn what_a_command_does_wrong_is_told_and_nothing_is_written() {
-        let world = World::new(env!("CARGO_BIN_EXE_camshaft-under-test"));
+        let world = new_world();
         let bundle = world.build("counter/v1");
         new_key(&world, "ada");
         new_key(&world, "eve");

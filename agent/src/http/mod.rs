@@ -42,9 +42,34 @@ struct Shared {
     labels: Arc<BTreeMap<String, String>>,
 }
 
+/// By which names a node may be asked for, besides those of loopback.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// True when it listens on addresses that other machines reach: then any address will do.
+    /// A web page can send a browser to a name that it controls, but not to an address.
+    pub addresses: bool,
+    /// These names too.
+    pub names: Vec<String>,
+}
+
+impl Names {
+    /// Returns true when a Host header names this node.
+    fn has(&self, host: &str) -> bool {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        name.eq_ignore_ascii_case("localhost")
+            || address.is_ok_and(|address| self.addresses || address.is_loopback())
+            || self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
 /// Returns the service of a node.
-pub fn router(host: Host, operator: Operator, labels: &Labels) -> Router {
+pub fn router(host: Host, operator: Operator, labels: &Labels, names: Names) -> Router {
     let labels = labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    let names = Arc::new(names);
     let inputs = post(apps::input).fallback(wrong_method);
     Router::new()
         .route("/v1/apps/{app}/{machine}", inputs.clone())
@@ -58,7 +83,7 @@ pub fn router(host: Host, operator: Operator, labels: &Labels) -> Router {
         .route("/v1/node/rollback", post(node::rollback).fallback(wrong_method))
         .route("/v1/node/make-permanent", post(node::make_permanent).fallback(wrong_method))
         .fallback(nothing_here)
-        .layer(from_fn(refuse_foreign))
+        .layer(from_fn(move |request, next| refuse_foreign(names.clone(), request, next)))
         .with_state(Shared { host, operator: Arc::new(operator), labels: Arc::new(labels) })
 }
 
@@ -95,29 +120,18 @@ fn json<T: Serialize>(value: &T) -> Response {
 
 /// Refuses what a web page in the operator's browser could send: a page of any origin may post to
 /// loopback, and one whose name leads to loopback may read the answers as well.
-async fn refuse_foreign(request: Request, next: Next) -> Response {
+async fn refuse_foreign(names: Arc<Names>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     if headers.contains_key(header::ORIGIN) {
         return Failed(problem::FOREIGN.problem("the request has an Origin, as those of web pages have"))
             .into_response();
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-    if !is_loopback(host) {
+    if !names.has(host) {
         let detail = format!("the request is for the host `{}`", host.escape_default());
         return Failed(problem::FOREIGN.problem(detail)).into_response();
     }
     next.run(request).await
-}
-
-/// Returns true when a Host header names this machine.
-fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 async fn nothing_here() -> Failed {
@@ -167,11 +181,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_this_machine_are_served() {
+    fn only_names_of_this_node_are_served() {
+        let names = Names::default();
         for host in
             ["127.0.0.1:7101", "127.0.0.1", "localhost:1", "LOCALHOST", "[::1]:7101", "[::1]", "127.1.2.3:1"]
         {
-            assert!(is_loopback(host), "{host}");
+            assert!(names.has(host), "{host}");
         }
         for host in [
             "",
@@ -182,7 +197,14 @@ mod tests {
             "127.0.0.1.example.com",
             "localhost.:x",
         ] {
-            assert!(!is_loopback(host), "{host}");
+            assert!(!names.has(host), "{host}");
+        }
+        let names = Names { addresses: true, names: vec!["node7.example".to_owned()] };
+        for host in ["10.0.0.1:7101", "[2001:db8::1]:7101", "Node7.example:1", "localhost"] {
+            assert!(names.has(host), "{host}");
+        }
+        for host in ["", "evil.example", "node7.example.evil.example", "10.0.0.1.evil.example"] {
+            assert!(!names.has(host), "{host}");
         }
     }
 }

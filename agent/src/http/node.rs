@@ -8,12 +8,14 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use camshaft_manifests::Version;
 
 use super::{BUNDLE_BYTES_MAX, Failed, Shared, json, name, read_body};
-use crate::api::NodeStatus;
+use crate::api::{NodeStatus, SIGNATURES_HEADER};
 use crate::node::Holding;
-use crate::operate::{Operator, Outcome};
+use crate::operate::{Operator, Outcome, Upload};
 use crate::problem;
 
 /// How many instances are listed when nothing is said, and at most.
@@ -57,14 +59,31 @@ fn parameters(query: Parameters, known: &[&str]) -> Result<HashMap<String, Strin
 }
 
 pub(super) async fn status(State(shared): State<Shared>) -> Result<Response, Failed> {
-    let Shared { host, labels, .. } = shared;
-    let status = blocking(move || host.call(|node| Ok(node.status()))).await?;
+    let Shared { operator, labels, .. } = shared;
+    let status = blocking(move || operator.status()).await?;
     Ok(json(&NodeStatus { labels: (*labels).clone(), ..status }))
 }
 
 pub(super) async fn history(State(shared): State<Shared>) -> Result<Response, Failed> {
-    let host = shared.host;
-    blocking(move || host.call(|node| Ok(node.history()))).await.map(|history| json(&history))
+    operate(shared, Operator::history).await
+}
+
+/// Reads a bundle and the signatures that came with it.
+async fn upload(headers: &HeaderMap, body: Body) -> Result<Upload, Failed> {
+    let signatures = signatures(headers)?;
+    Ok(Upload { bundle: read_body(body, BUNDLE_BYTES_MAX).await?, signatures })
+}
+
+/// Returns the signature file that came in a header.
+fn signatures(headers: &HeaderMap) -> Result<Option<Vec<u8>>, Failed> {
+    let Some(value) = headers.get(SIGNATURES_HEADER) else { return Ok(None) };
+    let refuse = |reason: &str| {
+        Failed(problem::BAD_REQUEST.problem(format!("the header {SIGNATURES_HEADER} {reason}")))
+    };
+    if headers.get_all(SIGNATURES_HEADER).iter().count() > 1 {
+        return Err(refuse("stands more than once"));
+    }
+    STANDARD.decode(value.as_bytes()).map(Some).map_err(|_| refuse("is no base64"))
 }
 
 pub(super) async fn instances(State(shared): State<Shared>, query: Parameters) -> Result<Response, Failed> {
@@ -91,18 +110,19 @@ pub(super) async fn install(
     body: Body,
 ) -> Result<Response, Failed> {
     let who = who(&headers)?;
-    let bundle = read_body(body, BUNDLE_BYTES_MAX).await?;
-    operate(shared, move |operator| operator.install(&who, bundle)).await
+    let upload = upload(&headers, body).await?;
+    operate(shared, move |operator| operator.install(&who, upload)).await
 }
 
 pub(super) async fn try_upgrade(
     State(shared): State<Shared>,
+    headers: HeaderMap,
     query: Parameters,
     body: Body,
 ) -> Result<Response, Failed> {
     let dropped = dropped(query)?;
-    let bundle = read_body(body, BUNDLE_BYTES_MAX).await?;
-    operate(shared, move |operator| operator.try_upgrade(&bundle, dropped)).await
+    let upload = upload(&headers, body).await?;
+    operate(shared, move |operator| operator.try_upgrade(&upload, dropped)).await
 }
 
 pub(super) async fn upgrade(
@@ -113,8 +133,8 @@ pub(super) async fn upgrade(
 ) -> Result<Response, Failed> {
     let who = who(&headers)?;
     let dropped = dropped(query)?;
-    let bundle = read_body(body, BUNDLE_BYTES_MAX).await?;
-    operate(shared, move |operator| operator.upgrade(&who, bundle, dropped)).await
+    let upload = upload(&headers, body).await?;
+    operate(shared, move |operator| operator.upgrade(&who, upload, dropped)).await
 }
 
 /// Returns the versions whose clients may be left behind: `drop_clients=1.0.0,1.1.0`.

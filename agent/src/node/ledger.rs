@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use camshaft_cam::digest::Digest;
 use camshaft_store::{Control, Direction, ReleaseEntry, Stamp};
 
 use crate::api::{HistoryEntry, HistoryKind, KnownRelease, ReleaseRef, ReleaseState};
@@ -49,6 +50,11 @@ impl Ledger {
     pub fn state(&self) -> Option<ReleaseState> {
         self.running()
             .map(|_| if self.provisional { ReleaseState::Provisional } else { ReleaseState::Permanent })
+    }
+
+    /// Returns true for a bundle that ever ran here.
+    pub fn ran(&self, digest: Digest) -> bool {
+        self.known.iter().any(|known| known.digest == digest)
     }
 
     /// Returns every release that the node knows.
@@ -168,6 +174,7 @@ impl Ledger {
             switch,
             code: code.to_owned(),
             why: why.to_owned(),
+            vouched: vec![],
         });
     }
 }

@@ -1,5 +1,7 @@
 //! Looking at a node.
 
+use camshaft_cam::digest::Digest;
+
 use super::Node;
 use crate::api::{History, Instances, NodeStatus};
 use crate::release::reference;
@@ -26,8 +28,15 @@ impl Node {
             clients: self.clients.status(),
             // The node's shell knows them.
             labels: Default::default(),
+            // The gate is outside the node.
+            trust: None,
             now_ms: self.engine.now_ms(),
         }
+    }
+
+    /// Returns true for a bundle that ever ran here.
+    pub fn ran(&self, digest: Digest) -> bool {
+        self.ledger.ran(digest)
     }
 
     /// Returns what was done to the node.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use camshaft_agent::Options;
+use camshaft_agent::{Options, Trust};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_manifests::agent::{self, AgentManifest, Limits};
 use camshaft_manifests::place::SystemPath;
@@ -12,6 +12,7 @@ use camshaft_manifests::{Step, locate};
 use super::Args;
 use crate::failure::Failure;
 use crate::files;
+use crate::signatures::read_signers;
 
 /// Where an agent listens when nobody says otherwise.
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7101);
@@ -34,8 +35,14 @@ pub(super) fn options(args: &Args) -> Result<Options, Failure> {
         let hint = "camshaft agent --data DIR, or `data = \"DIR\"` in the document that --config names";
         return Err(Failure::refused(message, hint));
     };
+    let trust = match args.trust.clone().or_else(|| config.trust.as_ref().map(within)) {
+        None => Trust::Anybody,
+        Some(path) => Trust::Signers(read_signers(&path)?),
+    };
     Ok(Options {
         data,
+        trust,
+        names: args.hosts.clone(),
         listen: args.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT),
         labels: config.labels,
     })
@@ -68,11 +75,19 @@ fn counted(shown: &str, faults: &[Diagnostic]) -> String {
 /// Returns the keys that this version of the agent cannot act on, each with what is missing. Not one of
 /// them is passed over in silence: who writes a limit relies on it.
 fn not_yet(config: &AgentManifest) -> impl Iterator<Item = (Vec<&'static str>, &'static str)> {
-    let AgentManifest { data: _, listen: _, trust, registry, controller, labels: _, limits, ports, routes } =
-        config;
+    let AgentManifest {
+        data: _,
+        listen: _,
+        trust: _,
+        registry,
+        controller,
+        labels: _,
+        limits,
+        ports,
+        routes,
+    } = config;
     let Limits { max_pause, mailbox, waiting, memory } = limits;
     [
-        (trust.is_some(), vec!["trust"], "it does not verify signatures"),
         (
             registry.is_some(),
             vec!["registry"],

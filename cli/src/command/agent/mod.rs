@@ -20,13 +20,23 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// Where to listen: an address of loopback; port 0 takes any that is free [default: 127.0.0.1:7101]
+    /// Where to listen: an address of loopback, or any with --trust; port 0 takes any that is free
+    /// [default: 127.0.0.1:7101]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
 
     /// The node's agent.toml; a flag wins over what it says
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+
+    /// Whose bundles the node takes: a signers.toml. Without it, it takes those of anybody who
+    /// reaches it, and listens on loopback only
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+
+    /// A name of the host that the node may be asked for by, besides its addresses; may be repeated
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
 }
 
 /// Runs an agent. The line with its address is printed once it has recovered and listens.
@@ -46,7 +56,10 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
 
 fn failure(error: &ServeError) -> Failure {
     let hint = match error {
-        ServeError::NotLoopback(_) => "listen on 127.0.0.1 or [::1]",
+        ServeError::NotLoopback(_) => {
+            "add --trust FILE, so that only signed bundles are taken; or listen on 127.0.0.1 or [::1]"
+        }
+        ServeError::Trust(_) => "without it, the node asks for signatures of every bundle again",
         ServeError::Listen { .. } => "is another agent there? --listen 127.0.0.1:0 takes a free port",
         ServeError::Store(_) => {
             "check --data: the folder, its permissions and the disk; one agent uses it at a time"

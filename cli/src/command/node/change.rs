@@ -1,9 +1,11 @@
 //! The verbs that change what runs: install, upgrade, rollback, make-permanent; and `try`, which
 //! does all of it but the switch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use camshaft_agent::api::{Report, TryReport};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use camshaft_agent::api::{Report, SIGNATURES_HEADER, TryReport};
 use camshaft_manifests::Version;
 
 use super::{look, show};
@@ -11,10 +13,30 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::http::{Effect, Node};
 use crate::project::{open_bundle, read_bundle};
+use crate::signatures::bytes_beside;
 use crate::talk::Talk;
 
 /// The header in which an operator says who it is.
 const OPERATOR_HEADER: &str = "camshaft-operator";
+
+/// What is sent to a node.
+#[derive(Default)]
+struct Upload {
+    bundle: Vec<u8>,
+    /// The signature file beside it, in base64.
+    signatures: Option<String>,
+}
+
+impl Upload {
+    fn read(path: &Path) -> Result<Upload, Failure> {
+        let signatures = bytes_beside(path)?.map(|bytes| STANDARD.encode(bytes));
+        Ok(Upload { bundle: read_bundle(path)?, signatures })
+    }
+
+    fn headers(&self) -> Vec<(&str, &str)> {
+        self.signatures.iter().map(|signatures| (SIGNATURES_HEADER, signatures.as_str())).collect()
+    }
+}
 
 /// Arguments of `install`.
 #[derive(Debug, clap::Args)]
@@ -82,8 +104,8 @@ pub fn install(
     node: impl Fn() -> Result<Node, Failure>,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
-    let bytes = read_bundle(&args.bundle)?;
-    change("install", bytes, &node()?, talk)
+    let upload = Upload::read(&args.bundle)?;
+    ask("install", &[], upload, &node()?, talk)
 }
 
 /// Upgrades.
@@ -92,7 +114,7 @@ pub fn upgrade(
     node: impl Fn() -> Result<Node, Failure>,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
-    let bytes = read_bundle(&args.bundle)?;
+    let upload = Upload::read(&args.bundle)?;
     let node = node()?;
     if args.if_needed {
         let wanted = open_bundle(&args.bundle)?.1.digest;
@@ -104,7 +126,7 @@ pub fn upgrade(
         }
     }
     let versions = args.leaving.versions();
-    ask("upgrade", &dropping(versions.as_deref()), bytes, &node, talk)
+    ask("upgrade", &dropping(versions.as_deref()), upload, &node, talk)
 }
 
 /// Tries an upgrade on the live state.
@@ -113,12 +135,19 @@ pub fn try_upgrade(
     node: impl Fn() -> Result<Node, Failure>,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
-    let bytes = read_bundle(&args.bundle)?;
+    let upload = Upload::read(&args.bundle)?;
     let versions = args.leaving.versions();
     let query = dropping(versions.as_deref());
     let node = node()?;
     let answer = talk.while_waiting("trying on the live state", || {
-        node.post(&["v1", "node", "try"], &query, &[], bytes, None, Effect::Looks)
+        node.post(
+            &["v1", "node", "try"],
+            &query,
+            &upload.headers(),
+            upload.bundle.clone(),
+            None,
+            Effect::Looks,
+        )
     })?;
     let report: TryReport = answer.read()?;
     if report.passed {
@@ -137,29 +166,26 @@ pub fn try_upgrade(
 /// Goes back to the release before.
 pub fn rollback(args: &Rollback, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
     let query: &[(&str, &str)] = if args.force { &[("force", "true")] } else { &[] };
-    ask("rollback", query, Vec::new(), node, talk)
+    ask("rollback", query, Upload::default(), node, talk)
 }
 
 /// Settles on the running release.
 pub fn make_permanent(node: &Node, talk: &mut Talk) -> Result<(), Failure> {
-    change("make-permanent", Vec::new(), node, talk)
-}
-
-fn change(verb: &str, bytes: Vec<u8>, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
-    ask(verb, &[], bytes, node, talk)
+    ask("make-permanent", &[], Upload::default(), node, talk)
 }
 
 fn ask(
     verb: &str,
     query: &[(&str, &str)],
-    bytes: Vec<u8>,
+    upload: Upload,
     node: &Node,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
     let who = who();
-    let headers: Vec<(&str, &str)> = who.iter().map(|who| (OPERATOR_HEADER, who.as_str())).collect();
+    let mut headers = upload.headers();
+    headers.extend(who.iter().map(|who| (OPERATOR_HEADER, who.as_str())));
     let answer = talk.while_waiting(&format!("{verb} at {}", node.address()), || {
-        node.post(&["v1", "node", verb], query, &headers, bytes, None, Effect::Changes)
+        node.post(&["v1", "node", verb], query, &headers, upload.bundle.clone(), None, Effect::Changes)
     })?;
     let report: Report = answer.read()?;
     if let Some(undone) = &report.undone {

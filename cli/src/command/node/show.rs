@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use camshaft_agent::api::{
-    Counts, History, HistoryKind, InstanceState, Instances, NodeStatus, ReleaseRef, ReleaseState, Report,
-    TryReport,
+    Counts, History, HistoryEntry, HistoryKind, InstanceState, Instances, NodeStatus, ReleaseRef,
+    ReleaseState, Report, TrustKind, TryReport,
 };
 
 /// Returns rows as columns that line up.
@@ -87,6 +87,9 @@ pub fn status(status: &NodeStatus, address: &str) -> String {
         text.push('\n');
         text += &table(&rows);
     }
+    if status.trust.as_ref().is_some_and(|trust| trust.kind == TrustKind::Signers) {
+        text += "\ntakes bundles that the pinned signers have signed\n";
+    }
     if let Some(default) = &status.api_default {
         let _ =
             writeln!(text, "\nclients may speak {}; untagged ones speak {default}", status.speaks.join(", "));
@@ -138,10 +141,20 @@ pub fn history(history: &History) -> String {
             label(entry.from.as_ref()),
             label(entry.to.as_ref()),
             entry.switch.map(|switch| switch.to_string()).unwrap_or_default(),
-            entry.why.clone(),
+            reasons(entry),
         ]
     }));
     table(&rows)
+}
+
+/// Returns why, and who wanted it: the holders of keys.
+fn reasons(entry: &HistoryEntry) -> String {
+    let came = matches!(entry.what, HistoryKind::Installed | HistoryKind::Upgraded);
+    let names: Vec<&str> = entry.vouched.iter().map(|voucher| voucher.signer.as_str()).collect();
+    let vouched =
+        if came && !names.is_empty() { format!("signed by {}", names.join(", ")) } else { String::new() };
+    let both = [entry.why.as_str(), &vouched];
+    both.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// Returns the instances, a line each.
