@@ -7,7 +7,7 @@ use camshaft_cam::diagnostic::Diagnostic;
 use camshaft_cam::suite::laws;
 use camshaft_manifests::{ReleaseName, Version};
 use camshaft_releases::bundle::{self, Limits};
-use camshaft_releases::project::{self, Built, Files, Locking, Templates};
+use camshaft_releases::project::{self, Built, Files, Locking, Outline, Templates};
 use camshaft_releases::{OpenedRelease, open};
 
 use crate::failure::{Failure, chain};
@@ -103,6 +103,18 @@ impl Project {
             return Err(Failure::refused(message, "add it there, or leave `--from` out"));
         }
         self.made(root, out, |files, find| project::templates(files, find, only))
+    }
+
+    /// Returns what the documents tell of the project and its predecessors; no machine is compiled.
+    ///
+    /// # Errors
+    ///
+    /// All faults of its documents.
+    pub fn outline(&self, root: &Path) -> Result<Outline, Failure> {
+        let find = |name: &ReleaseName, version: &Version| {
+            self.predecessors.get(&(name.clone(), version.clone())).cloned()
+        };
+        project::outline(&self.files, &find).map_err(|faults| faulty(root, faults))
     }
 
     fn made<T>(

@@ -22,6 +22,7 @@ pub mod diff;
 mod edges;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzz;
+pub mod import;
 pub mod open;
 pub mod plan;
 pub mod project;

@@ -1,4 +1,6 @@
-//! `camshaft appup derive`: migrations for a person to finish.
+//! `camshaft appup derive`: migrations for a person to finish; and `import`, from Erlang.
+
+mod import;
 
 use std::path::PathBuf;
 
@@ -24,6 +26,8 @@ pub struct Args {
 enum What {
     /// Write a migration with holes for everything that does not follow from the types
     Derive(Derive),
+    /// Read an .appup of Erlang/OTP: entries, and migrations with holes
+    Import(import::Args),
 }
 
 /// Arguments of `appup derive`.
@@ -50,6 +54,7 @@ struct Derive {
 pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     match &args.what {
         What::Derive(args) => derive(args, talk),
+        What::Import(args) => import::run(args, talk),
     }
 }
 

@@ -56,7 +56,10 @@ fn explanations() -> Vec<Explanation> {
             Some(Explanation { code: code.into(), title: title.into(), text: text.trim().into() })
         })
         .collect();
-    let tables = camshaft_manifests::CODES.iter().chain(camshaft_releases::project::CODES);
+    let tables = camshaft_manifests::CODES
+        .iter()
+        .chain(camshaft_releases::project::CODES)
+        .chain(camshaft_releases::import::CODES);
     all.extend(tables.map(|(code, meaning)| Explanation {
         code: (*code).into(),
         title: (*meaning).into(),
@@ -87,7 +90,10 @@ mod tests {
     #[test]
     fn every_section_is_an_explanation_and_no_code_stands_twice() {
         let all = explanations();
-        let tables = camshaft_manifests::CODES.len() + camshaft_releases::project::CODES.len() + RULES.len();
+        let tables = camshaft_manifests::CODES.len()
+            + camshaft_releases::project::CODES.len()
+            + camshaft_releases::import::CODES.len()
+            + RULES.len();
         assert_eq!(TEXT.matches("## ").count() + tables, all.len());
         let codes: BTreeSet<&str> = all.iter().map(|one| one.code.as_str()).collect();
         assert_eq!(codes.len(), all.len());

@@ -17,9 +17,12 @@ mod laws;
 mod machines;
 mod modules;
 mod order;
+mod outline;
 mod templates;
 
 pub use laws::BuiltEdge;
+pub use outline::{AppOutline, Outline, outline};
+pub(crate) use templates::naming;
 pub use templates::{Template, Templates, templates};
 
 use std::collections::BTreeMap;

@@ -89,7 +89,7 @@ pub fn templates(
 }
 
 /// Returns the text of an appup with an entry for a migration; everything else stays as it is.
-fn naming(appup: &str, version: &Version, machine: &str, file: &str) -> String {
+pub(crate) fn naming(appup: &str, version: &Version, machine: &str, file: &str) -> String {
     let entry = format!("[from.machines.{machine}]\nmigration = \"{file}\"\n");
     let lines: Vec<&str> = appup.lines().collect();
     let is_head = |line: &str| line.trim_start().starts_with("[[");
