@@ -59,10 +59,21 @@ pub struct Intensity {
 }
 
 const STRATEGIES: [(&str, Strategy); 3] = [
-    ("one_for_one", Strategy::OneForOne),
-    ("rest_for_one", Strategy::RestForOne),
-    ("one_for_all", Strategy::OneForAll),
+    (Strategy::OneForOne.word(), Strategy::OneForOne),
+    (Strategy::RestForOne.word(), Strategy::RestForOne),
+    (Strategy::OneForAll.word(), Strategy::OneForAll),
 ];
+
+impl Strategy {
+    /// Returns the word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Strategy::OneForOne => "one_for_one",
+            Strategy::RestForOne => "rest_for_one",
+            Strategy::OneForAll => "one_for_all",
+        }
+    }
+}
 
 /// Reads an `app.toml`.
 ///
@@ -151,11 +162,7 @@ pub(crate) fn write_depends(writer: &mut Writer, depends: &BTreeMap<AppName, Req
 
 /// Returns the inside of the supervision table, for a table of its own or an inline one.
 pub(crate) fn supervision_pairs(supervision: &Supervision) -> Vec<(&'static str, String)> {
-    let (strategy, _) = STRATEGIES
-        .into_iter()
-        .find(|(_, strategy)| *strategy == supervision.strategy)
-        .expect("the table has every strategy");
-    let mut pairs = vec![("strategy", quoted(strategy))];
+    let mut pairs = vec![("strategy", quoted(supervision.strategy.word()))];
     if let Some(Intensity { traps, within }) = supervision.intensity {
         let within = quoted(&within.to_string());
         pairs.push(("intensity", format!("{{ traps = {traps}, within = {within} }}")));

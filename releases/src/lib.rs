@@ -20,6 +20,7 @@ pub mod check;
 pub mod crossing;
 pub mod diff;
 mod edges;
+pub mod explain;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzz;
 pub mod import;

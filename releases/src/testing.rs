@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use camshaft_cam::diagnostic::Diagnostic;
 use camshaft_cam::digest::Digest;
+use camshaft_manifests::Version;
 use camshaft_manifests::app::Supervision;
 use camshaft_manifests::resolved::{
     Predecessor, ResolvedApp, ResolvedEdge, ResolvedLink, ResolvedMachine, ResolvedRelease,
 };
+
+use crate::project::{self, Built, Files, Locking};
 
 pub(crate) fn digest(name: &str) -> Digest {
     Digest::of(name.as_bytes())
@@ -97,4 +101,43 @@ pub(crate) fn predecessor(version: &str, machines: &[&str], links: &[&str]) -> P
         digest: digest(version),
         composition: release(version, machines, links, &[], &[]).composition(),
     }
+}
+
+/// A machine for [`built`].
+pub(crate) const TILL: &str = "machine till
+type State = { sum: Int = 0 }
+type Input = Add { by: Int = 1 } | Get
+type Output = Ok | Sum(Int)
+init = { sum: 0 }
+on Add { by } => ({ ..state, sum: state.sum + by }, Ok)
+on Get => (state, Sum(state.sum))
+";
+
+/// Builds a version of the release `shop` with one machine, `shop/till`, from others. A file of `more` takes the
+/// place of one that would be there.
+pub(crate) fn built(version: &str, from: &[&Built], till: &str, more: &[(&str, &str)]) -> Built {
+    let named: Vec<String> =
+        from.iter().map(|built| format!("\"{}\"", built.release.resolved.version)).collect();
+    let mut files: Files = [
+        (
+            "release.toml",
+            format!(
+                "name = \"shop\"\nversion = \"{version}\"\nfrom = [{}]\n\n[apps]\nshop = {{ path = \"apps/shop\" }}\n",
+                named.join(", ")
+            ),
+        ),
+        ("apps/shop/app.toml", format!("name = \"shop\"\nversion = \"{version}\"\nmachines = [\"till\"]\n")),
+        ("apps/shop/machines/till.cam", till.to_owned()),
+    ]
+    .map(|(path, text)| (path.to_owned(), text))
+    .into();
+    files.extend(more.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())));
+    let find = |_: &_, version: &Version| {
+        let found = from.iter().find(|built| built.release.resolved.version == *version);
+        found.map(|built| built.release.clone())
+    };
+    project::build_unjudged(&files, &find, Locking::Update).unwrap_or_else(|faults| {
+        let lines: Vec<String> = faults.iter().map(Diagnostic::one_line).collect();
+        panic!("{}", lines.join("\n"))
+    })
 }

@@ -149,6 +149,13 @@ fn the_guide_says_what_the_tool_says() {
 }
 
 #[test]
+fn the_page_about_releases_says_what_the_tool_says() {
+    let page = repository().join("docs/releases.md");
+    assert!(read(&page).contains("\n$ camshaft relup plan dist/"), "the page shows a plan");
+    check_page(&page, None);
+}
+
+#[test]
 fn the_machines_of_the_gallery_are_formatted_and_pass_their_tests() {
     for project in projects() {
         let copy = Copy::of(&project);

@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use camshaft_tests::World;
 use camshaft_tests::project::{COUNTER, Project};
+use camshaft_tests::{Agent, World};
 
 fn world() -> World {
     World::new(env!("CARGO_BIN_EXE_camshaft-under-test"))
@@ -113,6 +113,43 @@ fn what_is_missing_is_told_with_a_migration_to_finish() {
     world.write("m.cam", "migration counter from \"1.0.1\"\nadd State.owner = 1\n");
     let wrong = world.run(&["relup", "plan", HOTFIX, V2, "--migration", "counter/counter=m.cam"]);
     assert!(wrong.refused("mend the migrations").stderr.contains("m.cam:2:"), "the place is told");
+}
+
+#[test]
+fn an_explanation_has_a_reason_for_each_step_and_the_numbers_of_a_node() {
+    let world = world();
+    hotfixed(&world, &wider());
+    let told = world.run(&["relup", "plan", V1, V2, "--explain", "--json"]).expect(0).json();
+    for direction in ["up", "down"] {
+        let steps = told[direction].as_array().expect("instructions");
+        let reasons = told["explanation"][direction].as_array().expect("reasons");
+        assert_eq!(steps.len(), reasons.len());
+        for (step, reason) in steps.iter().zip(reasons) {
+            assert_eq!(step["do"], reason["do"]);
+            assert!(reason["why"].as_str().is_some_and(|why| !why.is_empty()), "{reason}");
+        }
+    }
+    let machine = &told["explanation"]["machines"][0];
+    assert_eq!((&machine["what"], &machine["class"]), (&"changed".into(), &"D1".into()));
+    assert_eq!((&machine["certified"], &machine["instances"]), (&true.into(), &serde_json::Value::Null));
+    assert_eq!(told["explanation"]["blocks"], serde_json::json!([]));
+
+    let agent = Agent::start(&world, "d");
+    let ask = |old: &str| {
+        world.run(&["relup", "plan", old, V2, "--explain", "--node", agent.url()]).expect(0).stdout
+    };
+    assert!(ask(V1).contains("\n  the node is empty: a first release is installed\n"));
+    world.run(&["node", "install", V1, "--node", agent.url()]).expect(0);
+    let told = ask(V1);
+    assert!(told.contains("counter/counter: changes, 1 instance\n"), "{told}");
+    assert!(told.contains("in the way\n  nothing that can be known"), "{told}");
+    let other = ask(HOTFIX);
+    assert!(
+        other.contains("\n  the node runs 1.0.0 (") && other.contains("this starts from 1.0.1 ("),
+        "{other}"
+    );
+    world.run(&["node", "upgrade", V2, "--node", agent.url()]).expect(0);
+    assert!(ask(V2).contains("2.0.0 is provisional on the node"), "it can still go back");
 }
 
 #[test]

@@ -1,14 +1,6 @@
 use super::*;
-use crate::project::{self, Built, Files, Locking};
-
-const TILL: &str = "machine till
-type State = { sum: Int = 0 }
-type Input = Add { by: Int = 1 } | Get
-type Output = Ok | Sum(Int)
-init = { sum: 0 }
-on Add { by } => ({ ..state, sum: state.sum + by }, Ok)
-on Get => (state, Sum(state.sum))
-";
+use crate::project::Built;
+use crate::testing::{TILL, built as build};
 
 /// A hotfix: what it does is another thing, its types are the same.
 fn mended() -> String {
@@ -23,34 +15,6 @@ fn wider() -> String {
 /// A field that nothing can be derived for.
 fn named() -> String {
     wider().replace("Text = \"\"", "Text").replace("{ sum: 0 }", "{ sum: 0, owner: \"\" }")
-}
-
-/// Builds a version of a release of one machine, from others.
-fn build(version: &str, from: &[&Built], till: &str, more: &[(&str, &str)]) -> Built {
-    let named: Vec<String> =
-        from.iter().map(|built| format!("\"{}\"", built.release.resolved.version)).collect();
-    let mut files: Files = [
-        (
-            "release.toml",
-            format!(
-                "name = \"shop\"\nversion = \"{version}\"\nfrom = [{}]\n\n[apps]\nshop = {{ path = \"apps/shop\" }}\n",
-                named.join(", ")
-            ),
-        ),
-        ("apps/shop/app.toml", format!("name = \"shop\"\nversion = \"{version}\"\nmachines = [\"till\"]\n")),
-        ("apps/shop/machines/till.cam", till.to_owned()),
-    ]
-    .map(|(path, text)| (path.to_owned(), text))
-    .into();
-    files.extend(more.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())));
-    let find = |_: &_, version: &Version| {
-        let found = from.iter().find(|built| built.release.resolved.version == *version);
-        found.map(|built| built.release.clone())
-    };
-    project::build_unjudged(&files, &find, Locking::Update).unwrap_or_else(|faults| {
-        let lines: Vec<String> = faults.iter().map(Diagnostic::one_line).collect();
-        panic!("{}", lines.join("\n"))
-    })
 }
 
 fn machine() -> MachineAddress {

@@ -46,7 +46,7 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     })?;
     let source = Source::new(name.as_str(), text);
     let relup = relup::read_loosely(&source).map_err(|faults| refused(&name, faults, &[]))?;
-    let crossing = super::crossing(&args.from, &args.to, &args.beside, talk)?;
+    let (_, crossing) = super::crossing(&args.from, &args.to, &args.beside, talk)?;
     if let Some(failure) = incomplete(&crossing) {
         for missing in &crossing.missing {
             talk.report(&missing_to_text(missing));

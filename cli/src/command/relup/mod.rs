@@ -1,6 +1,7 @@
 //! `camshaft relup`: what a node does to come from one release to another, and whether that is right.
 
 mod check;
+mod explain;
 mod listing;
 mod plan;
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use camshaft_cam::diagnostic::Source;
 use camshaft_manifests::MachineAddress;
+use camshaft_releases::OpenedRelease;
 use camshaft_releases::crossing::{CrossError, Crossing, Given, Missing, cross};
 use serde_json::{Value, json};
 
@@ -81,11 +83,17 @@ impl Beside {
 }
 
 /// Opens both releases and finds the way.
-fn crossing(old: &Path, new: &Path, beside: &Beside, talk: &Talk) -> Result<Crossing, Failure> {
+fn crossing(
+    old: &Path,
+    new: &Path,
+    beside: &Beside,
+    talk: &Talk,
+) -> Result<(OpenedRelease, Crossing), Failure> {
     let new = open_newer(old, new, talk)?;
     let (_, old) = open_bundle(old)?;
     let given = beside.read()?;
-    cross(&old, &new, &given).map_err(|error| not_crossable(&error))
+    let crossing = cross(&old, &new, &given).map_err(|error| not_crossable(&error))?;
+    Ok((old, crossing))
 }
 
 fn not_crossable(error: &CrossError) -> Failure {

@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::relup::{self, Instruction};
 use camshaft_releases::crossing::{Crossing, Origin};
+use camshaft_releases::explain::explain;
 use serde_json::{Value, json};
 
+use super::explain::Told;
 use super::{Beside, incomplete, listing, missing_to_text};
+use crate::command::node::ask_status;
 use crate::failure::Failure;
 use crate::files;
+use crate::http::Node;
 use crate::talk::Talk;
 
 /// Arguments of `relup plan`.
@@ -25,46 +29,89 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 
+    /// Say why: the reason of each step, and what instances and clients will see of it
+    #[arg(long)]
+    explain: bool,
+
+    /// Put the numbers of a node into the explanation, as http://HOST:PORT
+    #[arg(long, value_name = "URL", requires = "explain")]
+    node: Option<String>,
+
     #[command(flatten)]
     beside: Beside,
 }
 
 /// Plans and says what was planned.
 pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
-    let crossing = super::crossing(&args.old, &args.new, &args.beside, talk)?;
-    if let Some(failure) = incomplete(&crossing) {
-        for missing in &crossing.missing {
-            talk.report(&missing_to_text(missing));
+    let node = match &args.node {
+        Some(url) => Some(ask_status(&Node::at(Some(url))?)?),
+        None => None,
+    };
+    let (old, crossing) = super::crossing(&args.old, &args.new, &args.beside, talk)?;
+    let explanation = args.explain.then(|| explain(&old, &crossing));
+    let told = explanation.as_ref().map(|explanation| Told {
+        crossing: &crossing,
+        explanation,
+        node: node.as_ref(),
+    });
+    if let Some(failure) = reason_no_relup(&crossing, talk) {
+        // What stands in the way is what it is asked for.
+        if let Some(told) = told.as_ref().filter(|_| !talk.json) {
+            talk.result(&told.to_json(), [head(&crossing), told.to_text()].concat());
         }
         return Err(failure);
-    }
-    if let Some(fault) = crossing.faults.first() {
-        let message = format!("the relup breaks a rule: {fault}");
-        let hint = format!("camshaft explain {} says what must hold", fault.rule);
-        let faults: Vec<String> = crossing.faults.iter().map(ToString::to_string).collect();
-        return Err(Failure::refused(message, hint).code(fault.rule).details(&json!({ "faults": faults })));
     }
     let document = relup::write(&crossing.relup);
     if let Some(path) = &args.out {
         files::write(path, document.as_bytes())?;
         talk.note(format!("note: wrote {}", path.display()));
     }
-    talk.result(&to_json(&crossing, &document), to_text(&crossing));
+    let mut json = to_json(&crossing, &document);
+    let text = match &told {
+        Some(told) => {
+            json["explanation"] = told.to_json();
+            [head(&crossing), told.to_text()].concat()
+        }
+        None => to_text(&crossing),
+    };
+    talk.result(&json, text);
     Ok(())
 }
 
-/// Returns both directions, a line for each instruction.
-fn to_text(crossing: &Crossing) -> String {
+/// Returns why there is no relup to write.
+fn reason_no_relup(crossing: &Crossing, talk: &Talk) -> Option<Failure> {
+    if let Some(failure) = incomplete(crossing) {
+        for missing in &crossing.missing {
+            talk.report(&missing_to_text(missing));
+        }
+        return Some(failure);
+    }
+    let fault = crossing.faults.first()?;
+    let message = format!("the relup breaks a rule: {fault}");
+    let hint = format!("camshaft explain {} says what must hold", fault.rule);
+    let faults: Vec<String> = crossing.faults.iter().map(ToString::to_string).collect();
+    Some(Failure::refused(message, hint).code(fault.rule).details(&json!({ "faults": faults })))
+}
+
+/// Says which releases it is about, and where edges come from that the newer one does not have.
+fn head(crossing: &Crossing) -> String {
     let relup = &crossing.relup;
     let mut text = format!("{} {} -> {}\n", relup.release, relup.from.version, relup.to);
-    if relup.up.is_empty() && relup.down.is_empty() {
-        return text + "\nnothing to do\n";
-    }
     if !crossing.recorded {
         text += &format!("{} does not name {}: this needs a patch bundle\n", relup.to, relup.from.version);
         for (machine, origin) in &crossing.origins {
             text += &format!("  the edge of {machine}: {}\n", origin_in_words(origin));
         }
+    }
+    text
+}
+
+/// Returns both directions, a line for each instruction.
+fn to_text(crossing: &Crossing) -> String {
+    let relup = &crossing.relup;
+    let mut text = head(crossing);
+    if relup.up.is_empty() && relup.down.is_empty() {
+        return text + "\nnothing to do\n";
     }
     for (direction, instructions) in [("up", &relup.up), ("down", &relup.down)] {
         text += &format!("\n{direction}\n");
