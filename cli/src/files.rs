@@ -173,6 +173,42 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write().map_err(|error| cannot("write", path, &error).exit(crate::exit::Exit::Fault))
 }
 
+/// Writes several files, all or none: when one cannot be written, those before it are what they were.
+///
+/// # Errors
+///
+/// When one cannot be written; the message says so if another could not be put back.
+pub fn write_all(files: &[(PathBuf, Vec<u8>)]) -> Result<(), Failure> {
+    let mut before: Vec<(&Path, Option<Vec<u8>>)> = vec![];
+    for (path, bytes) in files {
+        let old = match fs::read(path) {
+            Ok(old) => Some(old),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(put_back(&before, cannot("read", path, &error))),
+        };
+        if let Err(failure) = write(path, bytes) {
+            return Err(put_back(&before, failure));
+        }
+        before.push((path, old));
+    }
+    Ok(())
+}
+
+/// Puts files back as they were, and returns the failure that made it needed.
+fn put_back(before: &[(&Path, Option<Vec<u8>>)], mut failure: Failure) -> Failure {
+    for (path, old) in before.iter().rev() {
+        let put = match old {
+            Some(old) => write(path, old).map_err(|failure| failure.message),
+            None => fs::remove_file(path).map_err(|error| error.to_string()),
+        };
+        if let Err(message) = put {
+            failure.message += &format!("; and {} is not as it was: {message}", path.display());
+            failure.exit = crate::exit::Exit::Unsettled;
+        }
+    }
+    failure
+}
+
 /// A temporary file is for its owner only; what is built is for everybody.
 #[cfg(unix)]
 fn readable_by_all(file: &File) -> std::io::Result<()> {
@@ -259,6 +295,22 @@ mod tests {
         let large = read(&root.path().join("x"), 4).expect_err("too large");
         assert!(large.message.ends_with("it has more than 4 bytes"));
         assert!(read(root.path(), 4).expect_err("a folder").message.ends_with("it is a folder"));
+    }
+
+    #[test]
+    fn of_several_files_all_are_written_or_none() {
+        let root = folder();
+        put(root.path(), "a", "old");
+        put(root.path(), "taken/x", "");
+        let at = |path: &str, text: &str| (root.path().join(path), text.as_bytes().to_vec());
+        // The third cannot be: it is a folder.
+        let failure = write_all(&[at("a", "new"), at("b", "new"), at("taken", "new")]).expect_err("a folder");
+        assert!(failure.message.contains("taken"), "{}", failure.message);
+        assert_eq!(fs::read(root.path().join("a")).expect("readable"), b"old");
+        assert!(!root.path().join("b").exists());
+        write_all(&[at("a", "new"), at("b", "new")]).expect("writable");
+        assert_eq!(fs::read(root.path().join("a")).expect("readable"), b"new");
+        assert_eq!(fs::read(root.path().join("b")).expect("readable"), b"new");
     }
 
     #[test]

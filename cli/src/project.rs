@@ -7,7 +7,8 @@ use camshaft_cam::diagnostic::Diagnostic;
 use camshaft_cam::suite::laws;
 use camshaft_manifests::{ReleaseName, Version};
 use camshaft_releases::bundle::{self, Limits};
-use camshaft_releases::project::{self, Built, Files, Locking, Outline, Templates};
+use camshaft_releases::diff::Bump;
+use camshaft_releases::project::{self, Built, Cut, Files, Locking, NoCut, Outline, Templates};
 use camshaft_releases::{OpenedRelease, open};
 
 use crate::failure::{Failure, chain};
@@ -89,6 +90,19 @@ impl Project {
         self.made(root, out, |files, find| project::build_unjudged(files, find, Locking::Update))
     }
 
+    /// Holds `fleet.toml`, if the project has one, against what was built; returns how many groups it has.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it.
+    pub fn check_fleet(&self, root: &Path, built: &Built) -> Result<Option<usize>, Failure> {
+        let find = |name: &ReleaseName, version: &Version| {
+            self.predecessors.get(&(name.clone(), version.clone())).cloned()
+        };
+        let fleet = project::check_fleet(&self.files, &find, built).map_err(|faults| faulty(root, faults))?;
+        Ok(fleet.map(|fleet| fleet.groups.len()))
+    }
+
     /// Returns the migrations that are needed and not there, for a person to finish.
     ///
     /// # Errors
@@ -136,6 +150,29 @@ impl Project {
             }
             failure
         })
+    }
+
+    /// Works out the next version of the project, where `released` is the bundle of the one it has.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub fn cut(&self, released: &OpenedRelease, step: Option<Bump>) -> Result<Cut, NoCut> {
+        project::cut(&self.files, released, step)
+    }
+
+    /// Returns the name and version that `release.toml` gives the release.
+    ///
+    /// # Errors
+    ///
+    /// All faults of the document.
+    pub fn named(&self, root: &Path) -> Result<(ReleaseName, Version), Failure> {
+        project::named(&self.files).map_err(|faults| faulty(root, faults))
+    }
+
+    /// Returns the text of a file of the project; empty where there is none.
+    pub fn text(&self, path: &str) -> &str {
+        self.files.get(path).map_or("", String::as_str)
     }
 
     /// Returns the text of the lock as it stands in the project.
@@ -214,7 +251,7 @@ fn hold_to_laws(root: &Path, built: &mut Built) -> Result<(), Failure> {
     if faults.is_empty() { Ok(()) } else { Err(faulty(root, faults)) }
 }
 
-fn faulty(root: &Path, faults: Vec<Diagnostic>) -> Failure {
+pub(crate) fn faulty(root: &Path, faults: Vec<Diagnostic>) -> Failure {
     let count = faults.len();
     let plural = if count == 1 { "" } else { "s" };
     Failure::diagnostics(format!("{}: {count} fault{plural}", root.display()), faults)

@@ -13,12 +13,16 @@ pub mod agent;
 pub mod app;
 pub mod appup;
 pub mod bundle;
+pub mod clock;
 pub mod duration;
+pub mod edit;
+pub mod fleet;
 pub mod label;
 pub mod lock;
 pub mod name;
 pub mod path;
 pub mod place;
+pub mod policy;
 pub mod published;
 mod reader;
 pub mod release;
@@ -77,4 +81,12 @@ pub const CODES: &[(&str, &str)] = &[
     ("M0154", "a text that is no path of the system"),
     ("M0155", "times that contradict each other"),
     ("M0156", "a key of `agent.toml` that this version of the agent cannot act on yet"),
+    ("M0157", "a text that is no number of nodes and no share of them"),
+    ("M0158", "waves that do not rise, or not all in one unit"),
+    ("M0159", "a gate that asks nothing, or more than one thing"),
+    ("M0160", "a group for which no node is left"),
+    ("M0161", "an order of groups that contradicts itself"),
+    ("M0162", "a text that is no selector of nodes, or one that no node meets"),
+    ("M0163", "a text that is no time of the day"),
+    ("M0164", "a text that is no offset from UTC"),
 ];

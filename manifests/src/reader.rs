@@ -20,8 +20,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::address::MachineAddress;
+use crate::clock::{Offset, TimeOfDay};
 use crate::duration::Millis;
-use crate::label::{LabelKey, LabelValue};
+use crate::label::{LabelKey, LabelValue, Selector};
 use crate::name::{AppName, ChannelName, MachineName, ReleaseName, SignerName};
 use crate::path::RelativePath;
 use crate::place::{Bytes, Place, SystemPath, Url};
@@ -72,6 +73,9 @@ words! {
     LabelKey = "M0152";
     LabelValue = "M0152";
     Bytes = "M0153";
+    Selector = "M0162";
+    TimeOfDay = "M0163";
+    Offset = "M0164";
     MachineName = "M0105";
     ChannelName = "M0105";
     ReleaseName = "M0105";

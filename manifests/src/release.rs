@@ -145,7 +145,10 @@ fn read_apps(table: &Table<'_, '_>) -> Option<BTreeMap<AppName, AppOrigin>> {
 
 type Config = BTreeMap<AppName, BTreeMap<MachineName, Settings>>;
 
-fn read_config(table: &Table<'_, '_>, apps: Option<&BTreeMap<AppName, AppOrigin>>) -> Option<Config> {
+pub(crate) fn read_config(
+    table: &Table<'_, '_>,
+    apps: Option<&BTreeMap<AppName, AppOrigin>>,
+) -> Option<Config> {
     let mut config = Config::new();
     let mut whole = true;
     for (app, span, field) in table.entries::<AppName>() {
@@ -190,19 +193,24 @@ pub fn write(release: &ReleaseManifest) -> String {
             },
         );
     }
-    for (app, machines) in &release.config {
-        for (machine, settings) in machines {
-            writer.table(format_args!("config.{app}.{machine}"));
-            for (name, setting) in settings {
-                writer.raw(name, to_toml(setting));
-            }
-        }
-    }
+    write_config(&mut writer, "config", &release.config);
     if let Some(default) = &release.api_default {
         writer.table("api");
         writer.text("default", default);
     }
     writer.end()
+}
+
+/// Writes configuration under a name.
+pub(crate) fn write_config(writer: &mut Writer, under: &str, config: &Config) {
+    for (app, machines) in config {
+        for (machine, settings) in machines {
+            writer.table(format_args!("{under}.{app}.{machine}"));
+            for (name, setting) in settings {
+                writer.raw(name, to_toml(setting));
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -300,7 +300,7 @@ impl MachineDiff {
 }
 
 /// Returns how much a machine's change asks for. Internal inputs are nobody's interface.
-fn bump_of(comparison: &Comparison) -> (Bump, String) {
+pub(crate) fn bump_of(comparison: &Comparison) -> (Bump, String) {
     let for_clients = || comparison.inputs.iter().filter(|input| !input.internal);
     let parts = || {
         let of_inputs =

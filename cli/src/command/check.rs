@@ -30,8 +30,11 @@ pub struct Args {
 pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let out = args.out.clone().unwrap_or_else(|| default_out(&args.path));
     let locking = if args.locked { Locking::Locked } else { Locking::Update };
-    let built = talk.while_waiting("checking", || {
-        Project::read(&args.path, &out).and_then(|project| project.build(&args.path, &out, locking))
+    let (built, groups) = talk.while_waiting("checking", || {
+        let project = Project::read(&args.path, &out)?;
+        let built = project.build(&args.path, &out, locking)?;
+        let groups = project.check_fleet(&args.path, &built)?;
+        Ok::<_, Failure>((built, groups))
     })?;
     let resolved = &built.release.resolved;
     for reason in &built.checked {
@@ -46,12 +49,14 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         "version": resolved.version.to_string(),
         "machines": machines,
         "predecessors": resolved.predecessors.iter().map(|one| one.version.to_string()).collect::<Vec<_>>(),
+        "groups": groups,
         "checked": built.checked,
         "notes": built.notes.iter().map(to_json).collect::<Vec<_>>(),
         "warnings": built.warnings.iter().map(to_json).collect::<Vec<_>>(),
     });
+    let fleet = groups.map(|groups| format!(", {}", counted(groups, "group"))).unwrap_or_default();
     let line = format!(
-        "{} {}: {}, {}, no faults",
+        "{} {}: {}, {}{fleet}, no faults",
         resolved.name,
         resolved.version,
         counted(machines, "machine"),

@@ -12,7 +12,9 @@ mod explain;
 mod fmt;
 mod inspect;
 mod key;
+mod new;
 mod node;
+mod release;
 mod relup;
 mod repl;
 mod schema;
@@ -48,6 +50,8 @@ struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a project that checks, tests, builds and runs at once
+    New(new::Args),
     /// Build a project into a bundle
     Build(build::Args),
     /// Check a project; nothing is written
@@ -62,6 +66,8 @@ enum Command {
     Repl(repl::Args),
     /// Show what changed between two releases, and whether that keeps what was promised
     Diff(diff::Args),
+    /// Move a project on to its next version
+    Release(release::Args),
     /// Work on the migrations of a project
     Appup(appup::Args),
     /// Plan and check the way from one release to another
@@ -115,6 +121,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
     match command {
+        Command::New(args) => new::run(args, talk),
+        Command::Release(args) => release::run(args, talk),
         Command::Build(args) => build::run(args, talk),
         Command::Check(args) => check::run(args, talk),
         Command::Test(args) => test::run(args, talk),

@@ -149,6 +149,38 @@ pub const SIZE: Form = Form {
     examples: &["64KiB", "512MiB", "2GiB"],
 };
 
+/// A selector of nodes.
+pub const SELECTOR: Form = Form {
+    what: "a selector",
+    pattern: "^\\s*(\\*|(!\\s*)?[a-z][\\s\\S]*)\\s*$",
+    chars_max: 1024,
+    examples: &["zone=eu-1, role!=edge", "zone in (a, b), !canary", "*"],
+};
+
+/// A share of a hundred.
+pub const PERCENT: Form = Form {
+    what: "a share such as `\"10%\"`",
+    pattern: "^(0{0,2}[0-9]|0?[1-9][0-9]|100)%$",
+    chars_max: 4,
+    examples: &["10%"],
+};
+
+/// A time of the day.
+pub const CLOCK: Form = Form {
+    what: "a time of the day",
+    pattern: "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+    chars_max: 5,
+    examples: &["22:30"],
+};
+
+/// An offset from UTC.
+pub const OFFSET: Form = Form {
+    what: "an offset from UTC",
+    pattern: "^[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00)$",
+    chars_max: 6,
+    examples: &["+02:00", "-05:30"],
+};
+
 /// A rule of compatibility, or a law.
 pub const RULE: Form =
     Form { what: "a rule or law", pattern: "^(U[0-9]{3}|L[0-9])$", chars_max: 4, examples: &["U019", "L1"] };
@@ -171,5 +203,9 @@ pub const ALL: &[Form] = &[
     LABEL_KEY,
     LABEL_VALUE,
     SIZE,
+    SELECTOR,
+    PERCENT,
+    CLOCK,
+    OFFSET,
     RULE,
 ];

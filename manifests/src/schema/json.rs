@@ -79,9 +79,12 @@ fn shape(of: &Shape) -> Map<String, Value> {
         Shape::Prose(most) => json!({ "type": "string", "pattern": "\\S", "maxLength": most }),
         Shape::OneOf(words) => {
             let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-            let told: Vec<String> =
-                words.iter().map(|(name, meaning)| format!("`{name}`: {meaning}.")).collect();
-            json!({ "enum": names, "description": told.join(" ") })
+            let told = words.iter().filter(|(_, meaning)| !meaning.is_empty());
+            let told: Vec<String> = told.map(|(name, meaning)| format!("`{name}`: {meaning}.")).collect();
+            match told.is_empty() {
+                true => json!({ "enum": names }),
+                false => json!({ "enum": names, "description": told.join(" ") }),
+            }
         }
         Shape::Number(least, greatest) => {
             json!({ "type": "integer", "minimum": least, "maximum": greatest })
@@ -108,6 +111,9 @@ fn shape(of: &Shape) -> Map<String, Value> {
                 map["minProperties"] = json!(least);
             }
             map
+        }
+        Shape::Either(shapes) => {
+            json!({ "anyOf": shapes.iter().map(shape).collect::<Vec<_>>() })
         }
         Shape::Settings => json!({ "type": "object", "additionalProperties": { "$ref": SETTING } }),
     };

@@ -12,6 +12,7 @@
 mod agent;
 mod app;
 mod appup;
+mod fleet;
 pub mod form;
 mod json;
 mod lock;
@@ -36,14 +37,16 @@ pub enum Document {
     Appup,
     /// `agent.toml`.
     Agent,
+    /// `fleet.toml`.
+    Fleet,
     /// `camshaft.lock`.
     Lock,
 }
 
 impl Document {
     /// All documents, in the order in which people meet them.
-    pub const ALL: [Document; 5] =
-        [Document::Release, Document::App, Document::Appup, Document::Agent, Document::Lock];
+    pub const ALL: [Document; 6] =
+        [Document::Release, Document::App, Document::Appup, Document::Agent, Document::Fleet, Document::Lock];
 
     /// Returns the word for it: `release`.
     pub fn name(self) -> &'static str {
@@ -52,6 +55,7 @@ impl Document {
             Document::App => "app",
             Document::Appup => "appup",
             Document::Agent => "agent",
+            Document::Fleet => "fleet",
             Document::Lock => "lock",
         }
     }
@@ -63,6 +67,7 @@ impl Document {
             Document::App => "app.toml",
             Document::Appup => "appup.toml",
             Document::Agent => "agent.toml",
+            Document::Fleet => "fleet.toml",
             Document::Lock => "camshaft.lock",
         }
     }
@@ -88,6 +93,7 @@ impl Document {
             Document::Agent => {
                 "How one node's agent runs. It holds no secret: those are files that it names."
             }
+            Document::Fleet => "The groups of a fleet, what each of them runs, and how they get there.",
             Document::Lock => {
                 "The predecessors of a release, pinned by the digests of their bundles. Written by the tool and \
                  committed."
@@ -102,6 +108,7 @@ impl Document {
             Document::App => app::EXAMPLE,
             Document::Appup => appup::EXAMPLE,
             Document::Agent => agent::EXAMPLE,
+            Document::Fleet => fleet::EXAMPLE,
             Document::Lock => lock::EXAMPLE,
         }
     }
@@ -113,6 +120,7 @@ impl Document {
             Document::App => app::shape(),
             Document::Appup => appup::shape(),
             Document::Agent => agent::shape(),
+            Document::Fleet => fleet::shape(),
             Document::Lock => lock::shape(),
         }
     }

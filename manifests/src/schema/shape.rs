@@ -37,6 +37,8 @@ pub enum Shape {
         /// How many entries there are at least.
         least: usize,
     },
+    /// One of several.
+    Either(Vec<Shape>),
     /// Settings: whatever the type of a machine's configuration says.
     Settings,
 }
@@ -148,6 +150,7 @@ impl Shape {
                 item => format!("a list, each {}", item.told()),
             },
             Shape::Table(_) | Shape::Map { .. } => "a table".to_owned(),
+            Shape::Either(shapes) => shapes.iter().map(Shape::told).collect::<Vec<_>>().join(", or "),
             Shape::Settings => "settings, as the machine's `Config` says".to_owned(),
         }
     }

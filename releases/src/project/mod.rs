@@ -10,7 +10,9 @@
 
 mod api;
 mod chains;
+mod cut;
 mod documents;
+mod fleet;
 mod joints;
 mod judge;
 mod laws;
@@ -20,6 +22,8 @@ mod order;
 mod outline;
 mod templates;
 
+pub use cut::{Cut, NoCut, cut};
+pub use fleet::{FLEET_PATH, check_fleet};
 pub use laws::BuiltEdge;
 pub use outline::{AppOutline, Outline, outline};
 pub(crate) use templates::naming;
@@ -83,6 +87,9 @@ pub const CODES: &[(&str, &str)] = &[
     ("R0122", "a waiver that sets nothing aside; a warning"),
     ("R0123", "predecessors that give one ordinal to two names, or two to one name"),
     ("R0130", "an `[api] default` that the release does not speak"),
+    ("R0140", "a fleet of another release than the project's"),
+    ("R0141", "an application that a group serves and the release does not have"),
+    ("R0142", "an order of groups that channels between their nodes do not allow"),
 ];
 
 /// The files of a project, by their paths from its root with `/` between the parts.
@@ -146,6 +153,16 @@ impl Built {
 pub fn predecessors(files: &Files) -> Result<Vec<(ReleaseName, Version)>, Vec<Diagnostic>> {
     let (_, manifest) = documents::release(files)?;
     Ok(manifest.from.iter().map(|version| (manifest.name.clone(), version.clone())).collect())
+}
+
+/// Returns the name and version that the release document gives the release.
+///
+/// # Errors
+///
+/// All faults of the document.
+pub fn named(files: &Files) -> Result<(ReleaseName, Version), Vec<Diagnostic>> {
+    let (_, manifest) = documents::release(files)?;
+    Ok((manifest.name, manifest.version))
 }
 
 /// Compiles a project without bundling it: machines, links and edges, all faults.
