@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result};
 
 use crate::fault;
-use crate::{deps, tidy};
+use crate::{deps, systools, tidy};
 
 /// Runs all checks and stops at the first that fails.
 pub fn run(root: &Path) -> Result<ExitCode> {
@@ -29,13 +29,30 @@ pub fn run(root: &Path) -> Result<ExitCode> {
         // Last, so that the closing line of the run is the runner's own summary.
         test,
     ];
-    for step in steps {
-        if !cargo(root, step, &[])? {
-            eprintln!("error: `cargo {}` failed", step.join(" "));
+    for step in &steps[..steps.len() - 1] {
+        if !passes(root, step)? {
             return Ok(ExitCode::from(1));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    if systools::is_there() {
+        eprintln!("$ cargo xtask compare-systools");
+        let compared = systools::run(root, &[])?;
+        if compared != ExitCode::SUCCESS {
+            return Ok(compared);
+        }
+    } else {
+        eprintln!("warning: there is no erl, so that no plan is compared with those of systools");
+    }
+    Ok(ExitCode::from(u8::from(!passes(root, steps[steps.len() - 1])?)))
+}
+
+/// Runs a step of cargo, and says when it fails.
+fn passes(root: &Path, step: &[&str]) -> Result<bool> {
+    let passes = cargo(root, step, &[])?;
+    if !passes {
+        eprintln!("error: `cargo {}` failed", step.join(" "));
+    }
+    Ok(passes)
 }
 
 /// Runs the tests that have a long form, `times` as long.
@@ -78,6 +95,6 @@ pub fn cargo(root: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> R
 }
 
 /// Cargo tells the programs it starts where it is itself.
-fn cargo_program() -> std::ffi::OsString {
+pub fn cargo_program() -> std::ffi::OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

@@ -12,6 +12,7 @@ mod fault;
 mod fuzz;
 mod lock;
 mod rules;
+mod systools;
 mod tidy;
 mod tree;
 
@@ -32,6 +33,8 @@ usage: cargo xtask TASK
                hostile inputs by libFuzzer, every target or one (default: 10 minutes each); needs nightly and cargo-fuzz
   compat add NAME SOURCE.cam|MODULE.cam2|BUNDLE.tar.gz INPUTS.json
                records what is written today under tests/compat; never writes over anything
+  compare-systools [--releases N] [--seed S] [--keep DIR]
+               pairs of releases planned by Erlang's systools and by us: every difference is a known one
   long [N]     the crash and ping-pong tests in their long form, N times the short one (default 20)
   long programs [N]   generated programs in all ways to run them, N times the short form (default 50)
 ";
@@ -57,6 +60,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["check-deps"] => Ok(fault::report("check-deps", &deps::check(&root)?)),
         ["bench", rest @ ..] => bench::run(&root, rest),
         ["compat", rest @ ..] => compat::run(&root, rest),
+        ["compare-systools", rest @ ..] => systools::run(&root, rest),
         ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["long"] => ci::long(&root, 20),
         ["long", "programs"] => ci::long_programs(&root, 50),

@@ -1,0 +1,121 @@
+//! Plans many pairs of releases in one process: what `cargo xtask compare-systools` holds against OTP.
+//!
+//! `relups DIR` builds the projects `DIR/*/old` and `DIR/*/new` as `camshaft build` does, without its judgement
+//! of what they promise, and prints the relup of each pair, an instruction a line.
+//!
+//! `relups --entries DIR VERSION...` reads the files `DIR/*.appup`, and prints for each version which entry of
+//! UpFrom is for it, from 0, or `none`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use camshaft_manifests::relup::{Instruction, Pair};
+use camshaft_releases::project::{Files, Locking, build_unjudged};
+use camshaft_releases::{OpenedRelease, import};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match &words[..] {
+        [folder] => plans(Path::new(folder)),
+        [word, folder, versions @ ..] if word == "--entries" => entries(Path::new(folder), versions),
+        _ => {
+            eprintln!("usage: relups DIR | relups --entries DIR VERSION...");
+            return ExitCode::from(1);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Prints which entry of each `.appup` is for each version.
+fn entries(folder: &Path, versions: &[String]) {
+    for path in sorted(folder) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        println!("case {name}");
+        let bytes = std::fs::read(&path).expect("a file that was just listed");
+        let source = import::decode(&name, bytes).unwrap_or_else(|fault| panic!("{}", fault.one_line()));
+        let appup = import::read(&source).unwrap_or_else(|faults| panic!("{}", faults[0].one_line()));
+        for version in versions {
+            match appup.up.iter().position(|entry| entry.base.is_for(version)) {
+                Some(at) => println!("{version} {at}"),
+                None => println!("{version} none"),
+            }
+        }
+    }
+}
+
+fn sorted(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    paths
+}
+
+fn plans(folder: &Path) {
+    for case in sorted(folder).into_iter().filter(|path| path.is_dir()) {
+        println!("case {}", case.file_name().unwrap_or_default().to_string_lossy());
+        match pair(&case) {
+            Ok(lines) => print!("{lines}"),
+            Err(reason) => println!("error {}", reason.replace('\n', " ")),
+        }
+    }
+}
+
+fn pair(case: &Path) -> Result<String, String> {
+    let old = built(&case.join("old"), None)?;
+    let new = built(&case.join("new"), Some(&old))?;
+    let relup = new.relups.first().ok_or("the new release has no relup")?;
+    let mut lines = String::new();
+    for (way, instructions) in [("up", &relup.up), ("down", &relup.down)] {
+        for line in instructions.iter().flat_map(shown) {
+            lines += &format!("{way} {line}\n");
+        }
+    }
+    Ok(lines)
+}
+
+fn built(folder: &Path, predecessor: Option<&OpenedRelease>) -> Result<OpenedRelease, String> {
+    let mut files = Files::new();
+    read(folder, "", &mut files).map_err(|error| error.to_string())?;
+    let find =
+        |_: &_, version: &_| predecessor.filter(|release| release.resolved.version == *version).cloned();
+    match build_unjudged(&files, &find, Locking::Update) {
+        Ok(built) => Ok(built.release),
+        Err(faults) => Err(faults.iter().map(|fault| fault.one_line()).collect::<Vec<_>>().join("; ")),
+    }
+}
+
+fn read(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            read(&entry.path(), &format!("{path}/"), files)?;
+        } else {
+            files.insert(path, std::fs::read_to_string(entry.path())?);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the events of an instruction: what changes code, starts or stops. Machines go over in one switch,
+/// so that all its events have one line each, and the line `switch` before them.
+fn shown(instruction: &Instruction) -> Vec<String> {
+    match instruction {
+        Instruction::Switch(pairs) => {
+            let one = |pair: &Pair| {
+                let machine = &pair.machine.machine;
+                match (pair.from, pair.to) {
+                    (Some(from), Some(to)) if from == to => None,
+                    (_, Some(_)) => Some(format!("load {machine}")),
+                    (_, None) => Some(format!("remove {machine}")),
+                }
+            };
+            [Some("switch".to_owned())].into_iter().chain(pairs.iter().map(one)).flatten().collect()
+        }
+        Instruction::Start(app) => vec![format!("start {app}")],
+        Instruction::Stop(app) => vec![format!("stop {app}")],
+        Instruction::Restart(app) => vec![format!("restart {app}")],
+        _ => vec![],
+    }
+}
