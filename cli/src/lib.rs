@@ -11,6 +11,7 @@ mod files;
 mod http;
 mod keys;
 mod project;
+mod registry;
 mod render;
 mod signatures;
 mod talk;

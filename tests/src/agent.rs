@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::until;
 use crate::world::World;
 
-/// A running agent. It is killed when the guard goes.
+/// A running agent, or registry. It is killed when the guard goes.
 #[derive(Debug)]
 pub struct Agent {
     child: Child,
@@ -52,7 +52,7 @@ impl Agent {
     ///
     /// When it does not become ready; the message has its log.
     pub fn start_words(world: &World, name: &str, words: &[&str]) -> Agent {
-        Agent::spawn(world, name, words, &[])
+        Agent::spawn(world, name, &[&["agent"], words].concat(), &[])
             .unwrap_or_else(|(log, death)| panic!("the agent did not start ({death:?}):\n{log}"))
     }
 
@@ -70,7 +70,21 @@ impl Agent {
         data: &str,
         environment: &[(&str, &str)],
     ) -> Result<Agent, (String, Death)> {
-        Agent::spawn(world, data, &["--data", data, "--listen", "127.0.0.1:0"], environment)
+        let words = ["agent", "--data", data, "--listen", "127.0.0.1:0"];
+        Agent::spawn(world, data, &words, environment)
+    }
+
+    /// Starts a server of the registry in this folder, which takes what comes with the token in a
+    /// file, and waits until it is ready.
+    ///
+    /// # Panics
+    ///
+    /// When it does not become ready; the message has its log.
+    pub fn registry(world: &World, folder: &str, token_file: Option<&str>) -> Agent {
+        let mut words = vec!["registry", "serve", "--dir", folder, "--listen", "127.0.0.1:0"];
+        words.extend(token_file.iter().flat_map(|file| ["--token-file", file]));
+        Agent::spawn(world, folder, &words, &[])
+            .unwrap_or_else(|(log, death)| panic!("the registry did not start ({death:?}):\n{log}"))
     }
 
     /// The same, for agents with further arguments.
@@ -95,7 +109,7 @@ impl Agent {
     ) -> Result<Agent, (String, Death)> {
         let log = world.at(&format!("{}.log", name.replace('/', "-")));
         let stderr = File::options().create(true).append(true).open(&log).expect("the world is writable");
-        let words = [&["agent", "--json"], words].concat();
+        let words = [words, &["--json"]].concat();
         let mut command: Command = world.command(&words);
         command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("the binary can be run");

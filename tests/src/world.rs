@@ -91,7 +91,11 @@ impl World {
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.current_dir(self.path()).args(words).stdin(Stdio::null());
-        command.env_remove("CAMSHAFT_NODE").env_remove("CAMSHAFT_FAILPOINT").env_remove("RUST_LOG");
+        command
+            .env_remove("CAMSHAFT_NODE")
+            .env_remove("CAMSHAFT_REGISTRY")
+            .env_remove("CAMSHAFT_FAILPOINT")
+            .env_remove("RUST_LOG");
         command.env("RUST_BACKTRACE", "0");
         command
     }

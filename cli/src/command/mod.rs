@@ -14,6 +14,9 @@ mod inspect;
 mod key;
 mod new;
 mod node;
+mod publish;
+mod pull;
+mod registry;
 mod release;
 mod relup;
 mod repl;
@@ -80,6 +83,12 @@ enum Command {
     Key(key::Args),
     /// Sign a bundle; the signature stands in a file beside it
     Sign(sign::Args),
+    /// Publish a bundle in a registry
+    Publish(publish::Args),
+    /// Get a bundle from a registry
+    Pull(pull::Args),
+    /// Run a registry, and look after what is published
+    Registry(registry::Args),
     /// Run a node
     Agent(agent::Args),
     /// Talk to a running node
@@ -136,6 +145,9 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(args, talk),
         Command::Key(args) => key::run(args, talk),
         Command::Sign(args) => sign::run(args, talk),
+        Command::Publish(args) => publish::run(args, talk),
+        Command::Pull(args) => pull::run(args, talk),
+        Command::Registry(args) => registry::run(args, talk),
         Command::Agent(args) => agent::run(args, talk),
         Command::Demo(args) => demo::run(args, talk),
         Command::Node(args) => node::run(args, talk),

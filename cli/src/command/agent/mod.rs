@@ -73,7 +73,7 @@ fn failure(error: &ServeError) -> Failure {
 }
 
 /// Logs at level `info`, unless RUST_LOG says otherwise.
-fn log_to_stderr() {
+pub(super) fn log_to_stderr() {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let log = tracing_subscriber::fmt()
