@@ -3,10 +3,11 @@
 //! Names and meanings stay once published; fields may be added, so readers ignore what they do
 //! not know. Times are milliseconds since the Unix epoch, lengths of time are microseconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::signature::KeyId;
+use camshaft_registry::Fetched;
 use serde::{Deserialize, Serialize};
 
 /// The media type of [`Problem`].
@@ -405,6 +406,27 @@ pub struct Report {
     pub undone: Option<Undone>,
     /// The instances that live now.
     pub counts: Counts,
+}
+
+/// `POST /v1/node/files/missing`, with the manifest of a bundle: what the node lacks of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesMissing {
+    /// The digests of files that no bundle has which the node keeps.
+    pub missing: BTreeSet<Digest>,
+}
+
+/// The media type of a part of a bundle: its manifest, and the files that the node lacks.
+pub const PART_TYPE: &str = "application/vnd.camshaft.bundle-part";
+
+/// A report, and how much of the bundle travelled to the node for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supplied<T> {
+    /// The report.
+    #[serde(flatten)]
+    pub report: T,
+    /// What travelled, where that was less than the whole bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<Fetched>,
 }
 
 /// Why a switch was undone.

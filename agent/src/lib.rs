@@ -23,6 +23,7 @@ pub mod release;
 pub mod serve;
 pub mod speech;
 pub mod stage;
+pub mod supply;
 pub mod trust;
 
 pub use serve::{Options, ServeError, serve, serve_until};

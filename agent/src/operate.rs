@@ -7,9 +7,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use camshaft_manifests::Version;
+use camshaft_registry::Place;
 use camshaft_store::ReleaseEntry;
 
-use crate::api::{History, NodeStatus, Problem, Report, TryReport};
+use crate::api::{FilesMissing, History, NodeStatus, Problem, Report, Supplied, TryReport};
 use crate::engine::Trial;
 use crate::failpoint;
 use crate::host::Host;
@@ -17,6 +18,7 @@ use crate::node::{Asked, Holding};
 use crate::problem;
 use crate::release::Release;
 use crate::stage::{Unopened, of_stage_error};
+use crate::supply::{self, Offer, Supply};
 use crate::trust::{Admission, Gate};
 
 /// Does the commands of operators, one at a time.
@@ -24,6 +26,7 @@ pub struct Operator {
     host: Host,
     gate: Gate,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+    registry: Option<Place>,
     busy: Mutex<()>,
 }
 
@@ -43,9 +46,27 @@ type Refused = (Option<ReleaseEntry>, Box<Problem>);
 pub type Outcome<T> = Result<T, Box<Problem>>;
 
 impl Operator {
-    /// Returns an operator of a node.
-    pub fn new(host: Host, gate: Gate, clock: Arc<dyn Fn() -> i64 + Send + Sync>) -> Operator {
-        Operator { host, gate, clock, busy: Mutex::new(()) }
+    /// Returns an operator of a node, which fetches bundles that are named from `registry`.
+    pub fn new(
+        host: Host,
+        gate: Gate,
+        clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+        registry: Option<Place>,
+    ) -> Operator {
+        Operator { host, gate, clock, registry, busy: Mutex::new(()) }
+    }
+
+    /// Returns what the node lacks of a bundle, given by its manifest. Nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// When the manifest is refused.
+    pub fn missing(&self, manifest: &[u8]) -> Outcome<FilesMissing> {
+        supply::missing(&self.host, manifest)
+    }
+
+    fn supply(&self, offer: Offer) -> Outcome<supply::Supply> {
+        supply::supply(&self.host, self.registry.as_ref(), offer)
     }
 
     /// Returns how the node is.
@@ -118,11 +139,13 @@ impl Operator {
     /// # Errors
     ///
     /// Why not.
-    pub fn install(&self, who: &str, upload: Upload) -> Outcome<Report> {
+    pub fn install(&self, who: &str, offer: Offer) -> Outcome<Supplied<Report>> {
         let _busy = self.begin()?;
+        let Supply { upload, fetched } = self.supply(offer)?;
         let release = self.staged(who, &upload)?;
         let asked = self.asked(who);
-        self.host.call(move |node| node.install(&asked, release, &upload.bundle))
+        let report = self.host.call(move |node| node.install(&asked, release, &upload.bundle))?;
+        Ok(Supplied { report, fetched })
     }
 
     /// Tries an upgrade on the live state and changes nothing. Clients that speak versions among
@@ -131,9 +154,10 @@ impl Operator {
     /// # Errors
     ///
     /// Why it cannot be tried; that it did not pass is no error but in the report.
-    pub fn try_upgrade(&self, upload: &Upload, dropped: Vec<Version>) -> Outcome<TryReport> {
+    pub fn try_upgrade(&self, offer: Offer, dropped: Vec<Version>) -> Outcome<Supplied<TryReport>> {
         let _busy = self.begin()?;
-        let (release, _) = self.stage(upload).map_err(|(_, problem)| problem)?;
+        let Supply { upload, fetched } = self.supply(offer)?;
+        let (release, _) = self.stage(&upload).map_err(|(_, problem)| problem)?;
         let now_ms = (self.clock)();
         let (plan, copies) = self.host.call(move |node| {
             let plan = node.plan_upgrade(&release)?;
@@ -142,7 +166,8 @@ impl Operator {
             Ok((plan, copies))
         })?;
         let trial = Trial::new(plan, copies);
-        self.host.call(move |node| Ok(node.report_trial(&trial)))
+        let report = self.host.call(move |node| Ok(node.report_trial(&trial)))?;
+        Ok(Supplied { report, fetched })
     }
 
     /// Upgrades: reads and verifies everything, tries on copies, switches, checks, and undoes the
@@ -151,8 +176,9 @@ impl Operator {
     /// # Errors
     ///
     /// Why not; the problem says whether something was changed.
-    pub fn upgrade(&self, who: &str, upload: Upload, dropped: Vec<Version>) -> Outcome<Report> {
+    pub fn upgrade(&self, who: &str, offer: Offer, dropped: Vec<Version>) -> Outcome<Supplied<Report>> {
         let _busy = self.begin()?;
+        let Supply { upload, fetched } = self.supply(offer)?;
         let release = self.staged(who, &upload)?;
         failpoint::pass("upgrade.staged");
         let asked = self.asked(who);
@@ -180,9 +206,10 @@ impl Operator {
         self.host.call(move |node| node.settle_check(&asked, checked).map(drop))?;
         if makes_permanent {
             let permanent = self.permanent(who)?;
-            return Ok(Report { state: permanent.state, ..report });
+            let report = Report { state: permanent.state, ..report };
+            return Ok(Supplied { report, fetched });
         }
-        Ok(report)
+        Ok(Supplied { report, fetched })
     }
 
     /// Goes back to the release before.

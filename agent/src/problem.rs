@@ -95,6 +95,12 @@ codes! {
         "there is nothing to do";
     OPERATION_RUNS = "operation-runs", 409, "Another command is at work on this node",
         "wait until it ends, then look at `camshaft node status`";
+    LACKS_FILES = "lacks-files", 409, "The node lacks files of the bundle",
+        "send the bundle whole; `camshaft node` does so by itself";
+    NO_REGISTRY = "no-registry", 409, "The node has no registry",
+        "start the agent with --registry, or send the bundle: camshaft node upgrade FILE";
+    NOT_IN_REGISTRY = "not-in-registry", 409, "The registry does not give this release",
+        "`camshaft registry list` shows what there is";
     UNDONE = "undone", 409, "The upgrade was switched, did not pass its checks and was undone",
         "the node runs the release from before, with all later inputs; mend what the reason names";
     TOO_LARGE = "too-large", 413, "The body is too large",
@@ -109,6 +115,8 @@ codes! {
         "send it again a little later, with the same identity";
     FAULT = "fault", 500, "The agent cannot go on",
         "look at the agent's log; it recovers from its journal when it is started again";
+    REGISTRY_FAILED = "registry-failed", 502, "The registry cannot be used",
+        "look at the registry, and at the way to it; or send the bundle: camshaft node upgrade FILE";
     HELD = "held", 503, "The instance is held",
         "`camshaft node instances` says why";
     STOPPING = "stopping", 503, "The agent is stopping",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use camshaft_manifests::label::Labels;
+use camshaft_registry::Place;
 use camshaft_store::{SqliteJournal, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -30,6 +31,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// What selectors of a fleet see of the node; shown in its status.
     pub labels: Labels,
+    /// Where bundles are fetched from that are named and not sent.
+    pub registry: Option<Place>,
     /// Whose bundles it takes.
     pub trust: Trust,
     /// By which names of hosts it may be asked for, besides addresses.
@@ -141,7 +144,7 @@ async fn run(
     let address = listener.local_addr().map_err(listen)?;
     let (ended, node_ended) = oneshot::channel();
     let (host, thread) = Host::start(node, now_ms, ended)?;
-    let operator = Operator::new(host.clone(), gate, Arc::new(now_ms));
+    let operator = Operator::new(host.clone(), gate, Arc::new(now_ms), options.registry.clone());
     let names = Names { addresses: !options.listen.ip().is_loopback(), names: options.names.clone() };
     let service = router(host.clone(), operator, &options.labels, names);
     tracing::info!(%address, "ready");

@@ -52,6 +52,7 @@ fn options(data: &Path) -> Options {
         data: data.to_owned(),
         listen: "127.0.0.1:0".parse().expect("an address"),
         labels: Default::default(),
+        registry: None,
         trust: Trust::Anybody,
         names: vec![],
     }

@@ -46,10 +46,11 @@ impl Fetched {
 pub struct Pulled {
     /// As the registry lists it.
     pub entry: Entry,
+    /// Its files, each what the manifest says. What they mean was not looked at: who asks first
+    /// whether it is trusted does that before anything is decoded.
+    pub bundle: Bundle,
     /// The bundle as one archive.
     pub archive: Vec<u8>,
-    /// Everything in it, checked.
-    pub release: OpenedRelease,
     /// The file of signatures, if there is one. Nobody has looked at it.
     pub signature: Option<Vec<u8>>,
     /// What had to be fetched.
@@ -91,13 +92,23 @@ pub fn pull(
         progress(fetched.bytes, lacking);
     }
     let bundle = fill(outline, here)?;
-    let release = open::open(&bundle)?;
     let archive = bundle.pack()?.bytes;
     let signature = match entry.signed {
         true => registry.signature(&entry.release.name, &entry.release.version)?,
         false => None,
     };
-    Ok(Pulled { entry, archive, release, signature, fetched })
+    Ok(Pulled { entry, bundle, archive, signature, fetched })
+}
+
+impl Pulled {
+    /// Verifies everything in the bundle.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it.
+    pub fn open(&self) -> Result<OpenedRelease, RegistryError> {
+        Ok(open::open(&self.bundle)?)
+    }
 }
 
 /// A registry may list a bundle under a name that is not its own.

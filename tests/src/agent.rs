@@ -97,7 +97,7 @@ impl Agent {
     ///
     /// When the program cannot be run at all.
     pub fn try_start_as(world: &World, data: &str, arguments: &[&str]) -> Result<Agent, (String, Death)> {
-        let words = [&["--data", data, "--listen", "127.0.0.1:0"], arguments].concat();
+        let words = [&["agent", "--data", data, "--listen", "127.0.0.1:0"], arguments].concat();
         Agent::spawn(world, data, &words, &[])
     }
 

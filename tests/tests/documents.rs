@@ -26,7 +26,6 @@ fn an_agent_runs_as_its_document_says_and_a_flag_wins() {
 fn what_the_agent_cannot_do_yet_is_refused_by_name() {
     let world = World::new(PROGRAM);
     for (text, reason) in [
-        ("registry = \"../r\"", "the agent cannot act on `registry` yet"),
         ("controller = { url = \"http://a\" }", "the agent cannot act on `controller` yet"),
         ("limits.max_pause = \"1s\"", "the agent cannot act on `limits.max_pause` yet"),
         ("limits.mailbox = 9", "the agent cannot act on `limits.mailbox` yet"),

@@ -39,7 +39,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["agent", "--data", "d", "--listen", "nonsense"], "nonsense"),
     (&["agent", "--data", "d", "--listen", "127.0.0.1:99999"], "99999"),
     (&["agent", "--data", "d", "--listen", "0.0.0.0:0"], "loopback"),
-    (&["agent"], "--data"),
+    (&["agent"], "nobody says where the node keeps what it remembers"),
     (&["agent", "--data", "file", "--listen", "127.0.0.1:0"], "it is no folder"),
     (&["node", "status"], "--node is missing"),
     (&["node", "status", "--node", "nonsense"], "`nonsense` is no address of a node"),

@@ -80,6 +80,7 @@ pub fn router(host: Host, operator: Operator, labels: &Labels, names: Names) -> 
         .route("/v1/node/install", post(node::install).fallback(wrong_method))
         .route("/v1/node/try", post(node::try_upgrade).fallback(wrong_method))
         .route("/v1/node/upgrade", post(node::upgrade).fallback(wrong_method))
+        .route("/v1/node/files/missing", post(node::missing).fallback(wrong_method))
         .route("/v1/node/rollback", post(node::rollback).fallback(wrong_method))
         .route("/v1/node/make-permanent", post(node::make_permanent).fallback(wrong_method))
         .fallback(nothing_here)

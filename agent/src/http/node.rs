@@ -7,16 +7,19 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camshaft_manifests::Version;
+use camshaft_releases::bundle::Limits;
 
 use super::{BUNDLE_BYTES_MAX, Failed, Shared, json, name, read_body};
-use crate::api::{NodeStatus, SIGNATURES_HEADER};
+use crate::api::{NodeStatus, PART_TYPE, SIGNATURES_HEADER};
 use crate::node::Holding;
-use crate::operate::{Operator, Outcome, Upload};
+use crate::operate::{Operator, Outcome};
 use crate::problem;
+use crate::supply::{Offer, Offered};
 
 /// How many instances are listed when nothing is said, and at most.
 const INSTANCES_DEFAULT: usize = 1_000;
@@ -68,10 +71,33 @@ pub(super) async fn history(State(shared): State<Shared>) -> Result<Response, Fa
     operate(shared, Operator::history).await
 }
 
-/// Reads a bundle and the signatures that came with it.
-async fn upload(headers: &HeaderMap, body: Body) -> Result<Upload, Failed> {
+/// Returns what is offered: a release by its name, `release=NAME@VERSION`; or what the body has, a
+/// part of a bundle when its type says so. Signatures may come with either.
+async fn offer(
+    parameters: &HashMap<String, String>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Offer, Failed> {
     let signatures = signatures(headers)?;
-    Ok(Upload { bundle: read_body(body, BUNDLE_BYTES_MAX).await?, signatures })
+    let bytes = read_body(body, BUNDLE_BYTES_MAX).await?;
+    let refuse = |reason: String| Failed(problem::BAD_REQUEST.problem(reason));
+    let what = match parameters.get("release") {
+        Some(_) if !bytes.is_empty() => {
+            let reason = "`release` names what is to be fetched, and there is a body too";
+            return Err(refuse(reason.to_owned()));
+        }
+        Some(wanted) => {
+            Offered::Named(wanted.parse().map_err(|error| refuse(format!("`release`: {error}")))?)
+        }
+        None if headers.get(CONTENT_TYPE).is_some_and(|kind| kind == PART_TYPE) => Offered::Part(bytes),
+        None => Offered::Whole(bytes),
+    };
+    Ok(Offer { what, signatures })
+}
+
+pub(super) async fn missing(State(shared): State<Shared>, body: Body) -> Result<Response, Failed> {
+    let manifest = read_body(body, Limits::DEFAULT.file_bytes_max).await?;
+    operate(shared, move |operator| operator.missing(&manifest)).await
 }
 
 /// Returns the signature file that came in a header.
@@ -107,11 +133,13 @@ pub(super) async fn instances(State(shared): State<Shared>, query: Parameters) -
 pub(super) async fn install(
     State(shared): State<Shared>,
     headers: HeaderMap,
+    query: Parameters,
     body: Body,
 ) -> Result<Response, Failed> {
     let who = who(&headers)?;
-    let upload = upload(&headers, body).await?;
-    operate(shared, move |operator| operator.install(&who, upload)).await
+    let parameters = parameters(query, &["release"])?;
+    let offer = offer(&parameters, &headers, body).await?;
+    operate(shared, move |operator| operator.install(&who, offer)).await
 }
 
 pub(super) async fn try_upgrade(
@@ -120,9 +148,10 @@ pub(super) async fn try_upgrade(
     query: Parameters,
     body: Body,
 ) -> Result<Response, Failed> {
-    let dropped = dropped(query)?;
-    let upload = upload(&headers, body).await?;
-    operate(shared, move |operator| operator.try_upgrade(&upload, dropped)).await
+    let parameters = parameters(query, &["drop_clients", "release"])?;
+    let dropped = dropped(&parameters)?;
+    let offer = offer(&parameters, &headers, body).await?;
+    operate(shared, move |operator| operator.try_upgrade(offer, dropped)).await
 }
 
 pub(super) async fn upgrade(
@@ -132,14 +161,14 @@ pub(super) async fn upgrade(
     body: Body,
 ) -> Result<Response, Failed> {
     let who = who(&headers)?;
-    let dropped = dropped(query)?;
-    let upload = upload(&headers, body).await?;
-    operate(shared, move |operator| operator.upgrade(&who, upload, dropped)).await
+    let parameters = parameters(query, &["drop_clients", "release"])?;
+    let dropped = dropped(&parameters)?;
+    let offer = offer(&parameters, &headers, body).await?;
+    operate(shared, move |operator| operator.upgrade(&who, offer, dropped)).await
 }
 
 /// Returns the versions whose clients may be left behind: `drop_clients=1.0.0,1.1.0`.
-fn dropped(query: Parameters) -> Result<Vec<Version>, Failed> {
-    let parameters = parameters(query, &["drop_clients"])?;
+fn dropped(parameters: &HashMap<String, String>) -> Result<Vec<Version>, Failed> {
     let Some(versions) = parameters.get("drop_clients") else { return Ok(vec![]) };
     let read = |version: &str| {
         let refuse = |error| {

@@ -71,6 +71,11 @@ impl Ledger {
         self.known.iter().map(known).collect()
     }
 
+    /// Returns the archives of the releases that the node knows, the newest first.
+    pub fn archives(&self) -> Vec<Digest> {
+        self.known.iter().rev().map(|entry| entry.archive).collect()
+    }
+
     /// Takes a control record in.
     pub fn apply(&mut self, control: &Control) {
         match control {

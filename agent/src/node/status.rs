@@ -2,7 +2,7 @@
 
 use camshaft_cam::digest::Digest;
 
-use super::Node;
+use super::{Node, NodeError};
 use crate::api::{History, Instances, NodeStatus};
 use crate::release::reference;
 
@@ -32,6 +32,20 @@ impl Node {
             trust: None,
             now_ms: self.engine.now_ms(),
         }
+    }
+
+    /// Returns the archives of the bundles that are kept, by their digests, the newest first.
+    pub fn archives(&self) -> Vec<Digest> {
+        self.ledger.archives()
+    }
+
+    /// Returns an archive, if it is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be read.
+    pub fn archive(&self, digest: Digest) -> Result<Option<Vec<u8>>, NodeError> {
+        Ok(self.journal.blob(digest)?)
     }
 
     /// Returns true for a bundle that ever ran here.

@@ -40,6 +40,7 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     });
     drop(progress);
     let pulled = pulled.map_err(registry::failure)?;
+    pulled.open().map_err(registry::failure)?;
     let release = &pulled.entry.release;
     let path = args.out.join(bundle::file_name(&release.name, &release.version));
     let beside = signatures::path_beside(&path);

@@ -238,3 +238,22 @@ fn a_document_that_does_not_say_who_may_sign_is_refused_with_all_its_faults() {
     }
     assert!(!shop.world.at("data").exists());
 }
+
+#[test]
+fn what_a_node_fetches_by_itself_is_judged_like_what_is_sent() {
+    let shop = Shop::new();
+    let [one, two, _] = &shop.bundles;
+    let publish = |bundle: &Path| shop.world.run(&["publish", text(bundle), "--to", "registry"]).expect(0);
+    shop.sign(one, &["ada", "grace"]);
+    publish(one);
+    publish(two);
+    let arguments = ["--trust", "signers.toml", "--registry", "registry"];
+    let agent = Agent::try_start_as(&shop.world, "data", &arguments)
+        .unwrap_or_else(|(log, death)| panic!("the agent did not start ({death:?}):\n{log}"));
+    shop.node(&agent, &["install", "counter@1.0.0"]).expect(0);
+    shop.refused(&agent, "upgrade", Path::new("counter@2.0.0"), "unsigned", "counter 2.0.0 is not signed");
+    // Signed later, and published again with its signatures.
+    shop.sign(two, &["ada", "grace"]);
+    publish(two);
+    shop.node(&agent, &["upgrade", "counter@2.0.0"]).expect(0);
+}

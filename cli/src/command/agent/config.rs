@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use camshaft_agent::{Options, Trust};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_manifests::agent::{self, AgentManifest, Limits};
-use camshaft_manifests::place::SystemPath;
+use camshaft_manifests::place::{self, SystemPath};
 use camshaft_manifests::{Step, locate};
+use camshaft_registry::Place;
 
 use super::Args;
 use crate::failure::Failure;
@@ -39,13 +40,26 @@ pub(super) fn options(args: &Args) -> Result<Options, Failure> {
         None => Trust::Anybody,
         Some(path) => Trust::Signers(read_signers(&path)?),
     };
+    let registry = registry(args, &config, folder)?;
     Ok(Options {
         data,
         trust,
         names: args.hosts.clone(),
         listen: args.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT),
         labels: config.labels,
+        registry,
     })
+}
+
+/// Returns where bundles are fetched from: what the flag or the environment says, or the document.
+fn registry(args: &Args, config: &AgentManifest, folder: &Path) -> Result<Option<Place>, Failure> {
+    if let Some(place) = &args.registry {
+        return Place::of(place).map(Some).map_err(crate::registry::failure);
+    }
+    Ok(config.registry.as_ref().map(|place| match place {
+        place::Place::Url(url) => Place::Address(url.to_string()),
+        place::Place::Folder(path) => Place::Folder(folder.join(path.as_str())),
+    }))
 }
 
 fn read(path: &Path) -> Result<AgentManifest, Failure> {
@@ -79,7 +93,7 @@ fn not_yet(config: &AgentManifest) -> impl Iterator<Item = (Vec<&'static str>, &
         data: _,
         listen: _,
         trust: _,
-        registry,
+        registry: _,
         controller,
         labels: _,
         limits,
@@ -88,11 +102,6 @@ fn not_yet(config: &AgentManifest) -> impl Iterator<Item = (Vec<&'static str>, &
     } = config;
     let Limits { max_pause, mailbox, waiting, memory } = limits;
     [
-        (
-            registry.is_some(),
-            vec!["registry"],
-            "it does not fetch bundles; they are sent to it, by `camshaft node install` and `upgrade`",
-        ),
         (controller.is_some(), vec!["controller"], "there is no controller to connect to"),
         (
             max_pause.is_some(),

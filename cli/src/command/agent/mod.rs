@@ -25,6 +25,10 @@ pub struct Args {
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
 
+    /// Where bundles are fetched from that are named and not sent: a folder, or an address
+    #[arg(long, value_name = "REGISTRY", env = crate::registry::VARIABLE)]
+    registry: Option<String>,
+
     /// The node's agent.toml; a flag wins over what it says
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,

@@ -1,54 +1,33 @@
 //! The verbs that change what runs: install, upgrade, rollback, make-permanent; and `try`, which
 //! does all of it but the switch.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use camshaft_agent::api::{Report, SIGNATURES_HEADER, TryReport};
+use camshaft_agent::api::{Report, Supplied, TryReport};
 use camshaft_manifests::Version;
+use camshaft_registry::Fetched;
 
+use super::offer::{self, Offer, Request};
 use super::{look, show};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::http::{Effect, Node};
-use crate::project::{open_bundle, read_bundle};
-use crate::signatures::bytes_beside;
 use crate::talk::Talk;
 
 /// The header in which an operator says who it is.
 const OPERATOR_HEADER: &str = "camshaft-operator";
 
-/// What is sent to a node.
-#[derive(Default)]
-struct Upload {
-    bundle: Vec<u8>,
-    /// The signature file beside it, in base64.
-    signatures: Option<String>,
-}
-
-impl Upload {
-    fn read(path: &Path) -> Result<Upload, Failure> {
-        let signatures = bytes_beside(path)?.map(|bytes| STANDARD.encode(bytes));
-        Ok(Upload { bundle: read_bundle(path)?, signatures })
-    }
-
-    fn headers(&self) -> Vec<(&str, &str)> {
-        self.signatures.iter().map(|signatures| (SIGNATURES_HEADER, signatures.as_str())).collect()
-    }
-}
-
 /// Arguments of `install`.
 #[derive(Debug, clap::Args)]
 pub struct Bundle {
-    /// The bundle: NAME-VERSION.tar.gz
+    /// The bundle: NAME-VERSION.tar.gz; or NAME@VERSION, which the agent fetches from its registry
     bundle: PathBuf,
 }
 
 /// Arguments of `upgrade`.
 #[derive(Debug, clap::Args)]
 pub struct Upgrade {
-    /// The bundle: NAME-VERSION.tar.gz
+    /// The bundle: NAME-VERSION.tar.gz; or NAME@VERSION, which the agent fetches from its registry
     bundle: PathBuf,
 
     /// Do nothing, and succeed, when exactly this release runs already
@@ -62,7 +41,7 @@ pub struct Upgrade {
 /// Arguments of `try`.
 #[derive(Debug, clap::Args)]
 pub struct Try {
-    /// The bundle: NAME-VERSION.tar.gz
+    /// The bundle: NAME-VERSION.tar.gz; or NAME@VERSION, which the agent fetches from its registry
     bundle: PathBuf,
 
     #[command(flatten)]
@@ -104,8 +83,8 @@ pub fn install(
     node: impl Fn() -> Result<Node, Failure>,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
-    let upload = Upload::read(&args.bundle)?;
-    ask("install", &[], upload, &node()?, talk)
+    let offer = offer::read(&args.bundle)?;
+    ask("install", &[], Some(offer), &node()?, talk)
 }
 
 /// Upgrades.
@@ -114,10 +93,10 @@ pub fn upgrade(
     node: impl Fn() -> Result<Node, Failure>,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
-    let upload = Upload::read(&args.bundle)?;
+    let offer = offer::read(&args.bundle)?;
     let node = node()?;
     if args.if_needed {
-        let wanted = open_bundle(&args.bundle)?.1.digest;
+        let wanted = offer.digest()?;
         let status = look::ask_status(&node)?;
         if let Some(running) = status.running.as_ref().filter(|running| running.digest == wanted) {
             let line = format!("{} {} runs already; nothing to do", running.name, running.version);
@@ -126,7 +105,7 @@ pub fn upgrade(
         }
     }
     let versions = args.leaving.versions();
-    ask("upgrade", &dropping(versions.as_deref()), upload, &node, talk)
+    ask("upgrade", &dropping(versions.as_deref()), Some(offer), &node, talk)
 }
 
 /// Tries an upgrade on the live state.
@@ -135,25 +114,18 @@ pub fn try_upgrade(
     node: impl Fn() -> Result<Node, Failure>,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
-    let upload = Upload::read(&args.bundle)?;
+    let offer = offer::read(&args.bundle)?;
     let versions = args.leaving.versions();
     let query = dropping(versions.as_deref());
     let node = node()?;
-    let answer = talk.while_waiting("trying on the live state", || {
-        node.post(
-            &["v1", "node", "try"],
-            &query,
-            &upload.headers(),
-            upload.bundle.clone(),
-            None,
-            Effect::Looks,
-        )
-    })?;
-    let report: TryReport = answer.read()?;
-    if report.passed {
-        talk.result(&report, show::trial(&report));
+    let request = Request { verb: "try", query: &query, headers: &[], effect: Effect::Looks };
+    let answer = talk.while_waiting("trying on the live state", || offer.make(&node, &request))?;
+    let supplied: Supplied<TryReport> = answer.read()?;
+    if supplied.report.passed {
+        talk.result(&supplied, told(show::trial(&supplied.report), supplied.fetched.as_ref()));
         return Ok(());
     }
+    let report = supplied.report;
     let message = format!(
         "{} {} does not pass on the live state\n{}",
         report.to.name,
@@ -166,41 +138,44 @@ pub fn try_upgrade(
 /// Goes back to the release before.
 pub fn rollback(args: &Rollback, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
     let query: &[(&str, &str)] = if args.force { &[("force", "true")] } else { &[] };
-    ask("rollback", query, Upload::default(), node, talk)
+    ask("rollback", query, None, node, talk)
 }
 
 /// Settles on the running release.
 pub fn make_permanent(node: &Node, talk: &mut Talk) -> Result<(), Failure> {
-    ask("make-permanent", &[], Upload::default(), node, talk)
+    ask("make-permanent", &[], None, node, talk)
 }
 
 fn ask(
     verb: &str,
     query: &[(&str, &str)],
-    upload: Upload,
+    offer: Option<Offer>,
     node: &Node,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
-    let who = who();
-    let mut headers = upload.headers();
-    headers.extend(who.iter().map(|who| (OPERATOR_HEADER, who.as_str())));
-    let answer = talk.while_waiting(&format!("{verb} at {}", node.address()), || {
-        node.post(&["v1", "node", verb], query, &headers, upload.bundle.clone(), None, Effect::Changes)
+    let who = crate::registry::who();
+    let headers: Vec<(&str, &str)> = who.iter().map(|who| (OPERATOR_HEADER, who.as_str())).collect();
+    let request = Request { verb, query, headers: &headers, effect: Effect::Changes };
+    let answer = talk.while_waiting(&format!("{verb} at {}", node.address()), || match offer {
+        Some(offer) => offer.make(node, &request),
+        None => node.post(&["v1", "node", verb], query, &headers, Vec::new(), None, Effect::Changes),
     })?;
-    let report: Report = answer.read()?;
+    let supplied: Supplied<Report> = answer.read()?;
+    let report = &supplied.report;
     if let Some(undone) = &report.undone {
         let message = format!("the upgrade was undone: {}", undone.reason);
         let failure =
             Failure::refused(message, "the release before runs as before; see: camshaft node history");
         return Err(failure.exit(Exit::Undone).details(&report));
     }
-    talk.result(&report, show::report(&report));
+    talk.result(&supplied, told(show::report(report), supplied.fetched.as_ref()));
     Ok(())
 }
 
-/// Returns the name that the node's history remembers: that of the account, if it has one.
-fn who() -> Option<String> {
-    let name = std::env::var("LOGNAME").or_else(|_| std::env::var("USER")).ok()?;
-    let plain = (1..=200).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-    plain.then_some(name)
+/// Returns a report with how much of the bundle travelled to the node, where that is known.
+fn told(report: String, fetched: Option<&Fetched>) -> String {
+    match fetched {
+        Some(fetched) => format!("{report}\n  {} fetched", crate::registry::share(fetched)),
+        None => report,
+    }
 }

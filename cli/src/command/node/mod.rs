@@ -2,6 +2,7 @@
 
 mod change;
 mod look;
+mod offer;
 mod send;
 pub mod show;
 
