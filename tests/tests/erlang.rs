@@ -1,7 +1,7 @@
 //! `camshaft appup import`, as somebody with an application of Erlang/OTP sees it.
 
 use camshaft_tests::project::Project;
-use camshaft_tests::{Done, World};
+use camshaft_tests::{Agent, Done, World, repository};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_camshaft-under-test");
@@ -207,4 +207,90 @@ fn the_appups_of_otp_itself_are_imported() {
             );
         }
     }
+}
+
+/// The commands after the edit of the machine, in order. OTP's eight: compile, make_relup, make_script, make_tar,
+/// copying, unpack_release, install_release, make_permanent.
+const UPGRADE: [&str; 5] = [
+    "release cut major -p counter --released",
+    "appup derive counter",
+    "build counter",
+    "node upgrade counter/dist/counter-2.0.0.tar.gz",
+    "node make-permanent",
+];
+
+/// What a change of one machine costs, done on `examples/counter` and counted: the table of
+/// `docs/from-erlang.md`. `UPDATE_EXPECT=1` writes it anew.
+#[test]
+fn what_a_change_costs_stands_on_the_page() {
+    let world = World::new(PROGRAM);
+    world.copy_example("counter/v1", "counter");
+    world.run(&["build", "counter"]).expect(0);
+    let agent = Agent::start(&world, "data");
+    let node = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let url = ["--node", agent.url()];
+        world.run(&if words[0] == "node" { [&words[..], &url].concat() } else { words.clone() })
+    };
+    node("node install counter/dist/counter-1.0.0.tar.gz").expect(0);
+    node("node send counter/counter \"Incr\"").expect(0);
+
+    // By hand: the machine, and then what the migration asks for.
+    let example = repository().join("examples/counter/v2/apps/counter");
+    let mut by_hand = std::collections::BTreeMap::new();
+    let edit = |path: String, text: String| {
+        world.write(&format!("counter/{path}"), &text);
+        (path, text)
+    };
+    let machine = std::fs::read_to_string(example.join("machines/counter.cam")).expect("the example");
+    by_hand.extend([edit("apps/counter/machines/counter.cam".to_owned(), machine)]);
+    for line in UPGRADE {
+        node(line).expect(0);
+        if line.starts_with("appup derive") {
+            let folder = world.at("counter/apps/counter/migrations");
+            let mut written =
+                std::fs::read_dir(folder).expect("a migration").map(|entry| entry.expect("one").path());
+            let path = written.next().expect("a migration");
+            let text = std::fs::read_to_string(&path).expect("a migration");
+            assert_eq!(text.matches("= ?").count(), 2, "{text}");
+            let filled = text
+                .replace("up (old) = ?", "up (old) = (old, old)")
+                .replace("down (new) = ?", "down (new) = new.1");
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            // What is typed is what stands in the place of the holes.
+            edit(format!("apps/counter/migrations/{name}"), filled);
+            by_hand.insert(format!("apps/counter/migrations/{name}"), "(old, old)new.1".to_owned());
+        }
+    }
+    assert_eq!(agent.client().release(), Some(("2.0.0".to_owned(), false)));
+    assert_eq!(node("node send counter/counter \"Read\"").expect(0).stdout, "{\"Count\":1}\n");
+
+    // The name of a bundle is completed by the shell; a version is what a person puts into a document.
+    let typed = by_hand.values().map(|text| text.matches("2.0.0").count()).sum::<usize>();
+    let table = format!(
+        "| for one change of one module or machine | OTP 25 | here |\n|---|---|---|\n\
+         | files edited by hand | 4: module, .app, .appup, .rel | {}: machine, migration |\n\
+         | commands | 8: compile, make_relup, make_script, make_tar, copying, unpack_release, install_release, make_permanent | {}: {} |\n\
+         | places where the new version is typed | 4 | {typed} |\n",
+        by_hand.len(),
+        UPGRADE.len(),
+        UPGRADE
+            .map(|line| line
+                .split(' ')
+                .take(2)
+                .collect::<Vec<_>>()
+                .join(" ")
+                .replace("build counter", "build"))
+            .join(", "),
+    );
+    let path = repository().join("docs/from-erlang.md");
+    let page = std::fs::read_to_string(&path).expect("the page");
+    let (begin, end) = ("<!-- costs: begin -->\n", "<!-- costs: end -->");
+    let (head, rest) = page.split_once(begin).expect("the mark where the table begins");
+    let (found, tail) = rest.split_once(end).expect("the mark where it ends");
+    if found != table && std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, format!("{head}{begin}{table}{end}{tail}")).expect("writable");
+        return;
+    }
+    assert_eq!(found, table, "run with UPDATE_EXPECT=1 to write it anew");
 }
