@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_cam::digest::Digest;
-use camshaft_registry::{Absent, Fetched, Place, Pulled, RegistryError, Wanted, gather, pull};
+use camshaft_registry::{Absent, Fetched, Place, Pulled, RegistryError, Wanted, fill, gather, pull};
 use camshaft_releases::bundle::{self, Limits, Outline, Part};
 
 use crate::api::{FilesMissing, Problem};
@@ -107,7 +107,7 @@ fn complete(host: &Host, bytes: &[u8]) -> Outcome<(Vec<u8>, Fetched)> {
         let detail = format!("neither what was sent nor what the node keeps has the file {lacking}");
         return Err(problem::LACKS_FILES.problem(detail));
     }
-    let bundle = outline.fill(|digest| contents.get(&digest).cloned()).map_err(|error| bad(&error))?;
+    let bundle = fill(outline, contents).map_err(|error| bad(&error))?;
     let bundle = bundle.pack().map_err(|error| bad(&error))?.bytes;
     Ok((bundle, fetched))
 }

@@ -6,8 +6,12 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
-use camshaft_agent::api::{HistoryKind, Instances, NodeStatus, Problem, ReleaseState, Report, TryReport};
+use camshaft_agent::api::{
+    FilesMissing, HistoryKind, Instances, NodeStatus, PART_TYPE, Problem, ReleaseState, Report, Supplied,
+    TryReport,
+};
 use camshaft_agent::{Options, ServeError, Trust, serve_until};
+use camshaft_releases::bundle::{self, Outline};
 use camshaft_releases::project::{self, Built, Files, Locking};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -286,4 +290,67 @@ fn an_address_that_others_can_reach_is_refused() {
     let error = serve_until(&options, || Ok(async {}), |_| {}).expect_err("not loopback");
     assert!(matches!(error, ServeError::NotLoopback(_)), "{error}");
     assert!(error.is_refusal());
+}
+
+#[test]
+fn a_part_of_a_bundle_is_completed_from_what_the_node_keeps_or_refused() {
+    let one = build("pingpong/v1", &[]);
+    let two = build("pingpong/v2", &[&one]);
+    let data = TempDir::new().expect("a folder");
+    let agent = Agent::start(data.path());
+    let bundle = bundle::read(&two.packed.bytes).expect("it was just built");
+    let manifest = Outline::of(&bundle).bytes();
+    let all: FilesMissing = agent.post("/v1/node/files/missing", &manifest);
+    assert_eq!(all.missing, Outline::of(&bundle).contents().into_keys().collect());
+    let _: Report = agent.post("/v1/node/install", &one.packed.bytes);
+    let lacks: FilesMissing = agent.post("/v1/node/files/missing", &manifest);
+    assert!(!lacks.missing.is_empty() && lacks.missing.len() < all.missing.len(), "one application stays");
+
+    let part_type = format!("content-type: {PART_TYPE}\r\n");
+    let refused = |path: &str, headers: &str, body: &[u8]| {
+        let (status, code, detail) = agent.refused("POST", path, headers, body);
+        (format!("{status} {code}"), detail)
+    };
+    let first = *lacks.missing.first().expect("one at least");
+    let less = bundle.write_part(|digest| lacks.missing.contains(&digest) && digest != first);
+    assert_eq!(
+        refused("/v1/node/upgrade", &part_type, &less),
+        (
+            "409 lacks-files".to_owned(),
+            format!("neither what was sent nor what the node keeps has the file {first}")
+        )
+    );
+    let part = bundle.write_part(|digest| lacks.missing.contains(&digest));
+    let (code, detail) = refused("/v1/node/upgrade", "", &part);
+    assert_eq!(code, "400 bad-bundle", "a part is no bundle: {detail}");
+    assert_eq!(refused("/v1/node/try", &part_type, b"nothing").0, "400 bad-bundle");
+    assert_eq!(refused("/v1/node/files/missing", "", b"nothing").0, "400 bad-bundle");
+    for (path, detail) in [
+        (
+            "/v1/node/upgrade?release=pingpong",
+            "`release` names what is to be fetched, and there is a body too",
+        ),
+        ("/v1/node/install?releases=x", "there is no parameter `releases` here"),
+    ] {
+        assert_eq!(refused(path, "", b"x"), ("400 bad-request".to_owned(), detail.to_owned()));
+    }
+    assert!(
+        refused("/v1/node/try?release=../x", "", b"").1.starts_with("`release`: `../x` names no release: ")
+    );
+    let (code, detail) = refused("/v1/node/try?release=pingpong", "", b"");
+    assert_eq!(
+        (code.as_str(), &*detail),
+        ("409 no-registry", "nobody said where pingpong is to be fetched from")
+    );
+    let status: NodeStatus = agent.get("/v1/node");
+    assert_eq!((status.running.expect("it runs").version, status.switch), ("1.0.0".to_owned(), 1));
+
+    let (status, body) = agent.ask("POST", "/v1/node/upgrade", &part_type, &part);
+    assert_eq!(status, 200, "{body}");
+    let supplied: Supplied<Report> = serde_json::from_str(&body).expect("the shape of the interface");
+    assert_eq!(supplied.report.running.digest, bundle.digest());
+    let fetched = supplied.fetched.expect("it was a part");
+    assert_eq!(fetched.files, lacks.missing.len() as u64 + 1, "the manifest is one of them");
+    assert!(fetched.bytes < fetched.bytes_total);
+    agent.stop();
 }

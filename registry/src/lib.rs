@@ -29,7 +29,7 @@ pub use error::RegistryError;
 pub use folder::Folder;
 pub use http::{Token, TokenError};
 pub use place::{Absent, Place};
-pub use pull::{Fetched, Progress, Pulled, gather, pull};
+pub use pull::{Fetched, Progress, Pulled, fill, gather, pull};
 pub use send::{Sent, send};
 pub use source::{Entry, Publication, Registry, SIGNATURE_BYTES_MAX};
 pub use wanted::{Wanted, WantedError, Which};

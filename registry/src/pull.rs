@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camshaft_cam::digest::Digest;
 use camshaft_releases::bundle::{self, Bundle, Limits, Outline};
-use camshaft_releases::{OpenedRelease, open};
+use camshaft_releases::{BundleError, OpenedRelease, open};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RegistryError;
@@ -123,18 +123,22 @@ fn check_name(entry: &Entry, outline: &Outline) -> Result<(), RegistryError> {
     })
 }
 
-/// Fills an outline; a content moves to the last file that has it, and is copied to the others.
-fn fill(outline: Outline, mut contents: BTreeMap<Digest, Vec<u8>>) -> Result<Bundle, RegistryError> {
+/// Fills an outline; a content moves to the last file that has it, and is copied to the others, so
+/// that it is in memory as often as it stands in the bundle.
+///
+/// # Errors
+///
+/// The first file that is not there, or not what the manifest says.
+pub fn fill(outline: Outline, mut contents: BTreeMap<Digest, Vec<u8>>) -> Result<Bundle, BundleError> {
     let mut uses: BTreeMap<Digest, usize> = BTreeMap::new();
     for entry in outline.manifest().files.values() {
         *uses.entry(entry.sha256).or_default() += 1;
     }
-    let bundle = outline.fill(|digest| {
+    outline.fill(|digest| {
         let left = uses.get_mut(&digest)?;
         *left -= 1;
         if *left == 0 { contents.remove(&digest) } else { contents.get(&digest).cloned() }
-    })?;
-    Ok(bundle)
+    })
 }
 
 /// Takes from bundles at hand, one after the other, the contents that are wanted. One that cannot
