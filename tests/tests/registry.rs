@@ -263,3 +263,22 @@ fn an_agent_fetches_a_named_release_from_its_registry() {
         .run(&["node", "install", "pingpong@1.0.0", "--node", alone.url()])
         .refused("The node has no registry");
 }
+
+#[test]
+fn the_registry_of_a_node_may_stand_in_its_document() {
+    let world = world();
+    publish(&world, ONE, "shelf/registry").expect(0);
+    // Relative to the document, not to where the agent was started.
+    world.write("shelf/agent.toml", "registry = \"registry\"\n");
+    let words = ["--data", "d1", "--listen", "127.0.0.1:0", "--config", "shelf/agent.toml"];
+    let node = Agent::start_words(&world, "d1", &words);
+    let installed = world.run(&["node", "install", "counter", "--node", node.url()]);
+    installed.refused("cannot read counter");
+    let installed = world.run(&["node", "install", "counter@1.0.0", "--node", node.url()]).expect(0);
+    assert!(
+        installed.stdout.contains("counter 1.0.0") && installed.stdout.contains(" fetched"),
+        "{installed:?}"
+    );
+    let odd = world.run(&["agent", "--data", "d2", "--listen", "127.0.0.1:0", "--registry", "ftp://x"]);
+    odd.refused("`ftp://x` is no address of a registry");
+}

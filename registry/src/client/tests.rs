@@ -336,3 +336,22 @@ fn a_file_that_is_damaged_on_the_server_is_not_taken() {
         format!("{} sends something else for {}: its digest is {found}", server.url, code.sha256)
     );
 }
+
+#[test]
+fn over_https_the_first_byte_is_that_of_a_handshake_and_no_token_is_sent_in_the_clear() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("https://{}", listener.local_addr().expect("an address"));
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut seen = [0; 4096];
+        let count = stream.read(&mut seen).expect("bytes");
+        seen[..count].to_vec()
+    });
+    let pace = Arc::new(TestPace::default());
+    let client = HttpRegistry::with_pace(&url, Token::of(TOKEN), pace).expect("an address");
+    // The server is gone after the first attempt, and never spoke TLS.
+    assert!(matches!(client.list(), Err(RegistryError::NoAnswer { .. })));
+    let seen = server.join().expect("no panic");
+    assert_eq!(seen[0], 0x16, "RFC 8446, 5.1: a record of the handshake");
+    assert!(!seen.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()));
+}
