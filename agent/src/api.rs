@@ -105,6 +105,26 @@ pub struct NodeStatus {
 pub struct TrustStatus {
     /// What was pinned.
     pub kind: TrustKind,
+    /// The metadata that was trusted last, where a root was pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataStatus>,
+}
+
+/// The metadata that a node trusts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetadataStatus {
+    /// The version of the root.
+    pub root: u64,
+    /// The version of the timestamp.
+    pub timestamp: u64,
+    /// The version of the snapshot.
+    pub snapshot: u64,
+    /// How many releases are listed.
+    pub listed: u64,
+    /// When the first of the roles expires.
+    pub expires_ms: i64,
+    /// Which role that is.
+    pub expires_first: String,
 }
 
 /// What was pinned when an agent was started.
@@ -115,6 +135,8 @@ pub enum TrustKind {
     Anybody,
     /// The signers of a document.
     Signers,
+    /// A root, from which the metadata of a registry says who the signers are.
+    Root,
 }
 
 /// Somebody who vouched for a bundle.

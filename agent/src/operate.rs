@@ -114,7 +114,8 @@ impl Operator {
         let statement = unopened.statement();
         let ran = self.host.call(move |node| Ok(node.ran(statement.digest))).map_err(refused)?;
         let signatures = upload.signatures.as_deref();
-        let admission = self.gate.admit(&unopened.statement(), ran, signatures).map_err(refused)?;
+        let admission =
+            self.gate.admit(&unopened.statement(), ran, signatures, (self.clock)()).map_err(refused)?;
         let release = unopened.open().map_err(|error| refused(of_stage_error(&error)))?;
         Ok((Arc::new(release), admission))
     }

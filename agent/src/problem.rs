@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use camshaft_manifests::signers::Distrust;
+use camshaft_registry::tuf::MetadataError;
 
 use crate::api::{Changed, Problem};
 use crate::engine::Refusal;
@@ -61,6 +62,24 @@ codes! {
         "add a [[release]] with this name to what the node trusts";
     BELOW_FLOOR = "below-floor", 403, "The release is older than what the node takes",
         "use a release from the floor on; `camshaft node rollback` goes back to what ran here";
+    LISTED_OTHERWISE = "listed-otherwise", 403, "The registry lists another bundle under this name and version",
+        "get the bundle from the registry; a bundle that was built again is another one";
+    YANKED = "yanked", 403, "The release was yanked",
+        "use another release; `camshaft node rollback` goes back to what ran here";
+    METADATA_UNAVAILABLE = "metadata-unavailable", 403, "There is no metadata to trust",
+        "name a source: camshaft agent --metadata REGISTRY; is it reached, and does it have a folder tuf?";
+    METADATA_OLDER = "metadata-older", 403, "The metadata is older than what was trusted before",
+        "somebody replays it, or the registry came back from a backup: refresh it there until its versions are higher, or change the online key";
+    METADATA_MIXED = "metadata-mixed", 403, "The metadata does not belong together",
+        "somebody changed it, or it is being written: try again, then look at the registry";
+    METADATA_TOO_LARGE = "metadata-too-large", 403, "The metadata is too large",
+        "look at the registry: no file of its folder tuf has more than 8 MiB";
+    METADATA_SIGNATURE = "metadata-signature", 403, "The metadata is not signed by the keys that count",
+        "somebody changed it, or keys were changed without the old ones: `camshaft trust rotate` signs a new root with both";
+    METADATA_GARBLED = "metadata-garbled", 403, "The metadata is garbled",
+        "look at the registry: `camshaft trust show` says what is wrong";
+    METADATA_EXPIRED = "metadata-expired", 403, "The metadata has expired",
+        "refresh it: camshaft trust refresh; a frozen registry looks the same. `camshaft node rollback` needs no metadata";
     NOT_FOUND = "not-found", 404, "There is nothing at this address",
         "`camshaft node status` lists the machines that run";
     METHOD = "method-not-allowed", 405, "The address does not take this method",
@@ -178,6 +197,12 @@ pub fn of_refusal(refusal: &Refusal) -> Box<Problem> {
 pub fn of_distrust(distrust: &Distrust) -> Box<Problem> {
     let code = CODES.iter().find(|code| code.code == distrust.code());
     code.unwrap_or(&BAD_SIGNATURE_FILE).problem(distrust.to_string())
+}
+
+/// Returns the problem of metadata that is not trusted.
+pub fn of_metadata(error: &MetadataError) -> Box<Problem> {
+    let code = CODES.iter().find(|code| code.code == error.code());
+    code.unwrap_or(&FAULT).problem(error.to_string())
 }
 
 /// Returns the problem of an input that trapped.

@@ -78,7 +78,7 @@ impl ServeError {
     pub fn is_refusal(&self) -> bool {
         match self {
             ServeError::NotLoopback(_) | ServeError::Listen { .. } => true,
-            ServeError::Trust(error) => matches!(error, BookError::Damaged { .. }),
+            ServeError::Trust(error) => !matches!(error, BookError::Disk { .. }),
             ServeError::Store(error) => {
                 matches!(error, StoreError::Locked { .. } | StoreError::Layout { .. })
             }

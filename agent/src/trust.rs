@@ -9,28 +9,46 @@
 //! - notes that are damaged keep the agent from starting; they are never taken for empty.
 
 mod book;
+mod keeper;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::signature::{Envelope, Statement};
 use camshaft_manifests::signers::{Distrust, Signers};
+use camshaft_registry::tuf::client::Listing;
+use camshaft_registry::tuf::{Source, Trusted};
 
-use crate::api::{Problem, TrustKind, TrustStatus, Voucher};
+use crate::api::{MetadataStatus, Problem, TrustKind, TrustStatus, Voucher};
 use crate::problem;
 
 use book::{Book, Note};
+use keeper::Keeper;
 
 pub use book::BookError;
 
 /// Whom a node trusts. There is no default: each is a choice.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Trust {
     /// Whoever reaches it. For development, and on loopback only.
     Anybody,
     /// The signers of a document that was pinned.
     Signers(Signers),
+    /// The signers that the metadata of a registry names, from a root that was pinned.
+    Root {
+        /// The root: `N.root.json`.
+        root: Vec<u8>,
+        /// Where newer metadata comes from; without it, what was trusted last is all there is.
+        metadata: Option<Arc<dyn Source>>,
+    },
+}
+
+/// Who says who may sign.
+enum Judge {
+    Nobody,
+    Signers(Signers),
+    Metadata(Box<Mutex<Keeper>>),
 }
 
 impl Trust {
@@ -42,7 +60,7 @@ impl Trust {
 
 /// The gate of a node.
 pub struct Gate {
-    trust: Trust,
+    judge: Judge,
     book: Mutex<Book>,
 }
 
@@ -62,7 +80,14 @@ impl Gate {
     ///
     /// When the notes cannot be read.
     pub fn open(trust: Trust, data: &Path) -> Result<Gate, BookError> {
-        Ok(Gate { trust, book: Mutex::new(Book::open(data)?) })
+        let judge = match trust {
+            Trust::Anybody => Judge::Nobody,
+            Trust::Signers(signers) => Judge::Signers(signers),
+            Trust::Root { root, metadata } => {
+                Judge::Metadata(Box::new(Mutex::new(Keeper::open(root, metadata, data)?)))
+            }
+        };
+        Ok(Gate { judge, book: Mutex::new(Book::open(data)?) })
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -80,19 +105,25 @@ impl Gate {
         bundle: &Statement,
         ran: bool,
         signatures: Option<&[u8]>,
+        now_ms: i64,
     ) -> Result<Admission, Box<Problem>> {
-        let Trust::Signers(signers) = &self.trust else {
+        if matches!(self.judge, Judge::Nobody) {
             return Ok(Admission { bundle: bundle.clone(), by: vec![], noted: true });
-        };
+        }
         if ran && let Some(by) = self.book().vouchers(bundle.digest) {
             return Ok(Admission { bundle: bundle.clone(), by: by.to_vec(), noted: true });
         }
-        let envelope = signatures.map(Envelope::read).transpose().map_err(Distrust::from);
-        let vouched = envelope.and_then(|envelope| signers.judge(bundle, envelope.as_ref()));
-        let vouched = vouched.map_err(|distrust| problem::of_distrust(&distrust))?;
-        let by = vouched.by().iter();
-        let by = by.map(|(signer, keyid)| Voucher { signer: signer.to_string(), keyid: *keyid });
-        Ok(Admission { bundle: bundle.clone(), by: by.collect(), noted: false })
+        let by = match &self.judge {
+            Judge::Nobody => vec![],
+            Judge::Signers(signers) => judge(signers, bundle, signatures)?,
+            Judge::Metadata(keeper) => {
+                let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
+                let trusted = keeper.newest(now_ms).map_err(|error| problem::of_metadata(&error))?;
+                check_listing(trusted, bundle)?;
+                judge(&trusted.signers, bundle, signatures)?
+            }
+        };
+        Ok(Admission { bundle: bundle.clone(), by, noted: false })
     }
 
     /// Notes durably that a bundle may pass. Done before it runs.
@@ -115,10 +146,58 @@ impl Gate {
 
     /// Returns how the gate is set.
     pub fn status(&self) -> TrustStatus {
-        let kind = match self.trust {
-            Trust::Anybody => TrustKind::Anybody,
-            Trust::Signers(_) => TrustKind::Signers,
+        let kind = match &self.judge {
+            Judge::Nobody => TrustKind::Anybody,
+            Judge::Signers(_) => TrustKind::Signers,
+            Judge::Metadata(keeper) => {
+                let keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
+                return TrustStatus { kind: TrustKind::Root, metadata: keeper.trusted().map(status) };
+            }
         };
-        TrustStatus { kind }
+        TrustStatus { kind, metadata: None }
+    }
+}
+
+fn status(trusted: &Trusted) -> MetadataStatus {
+    let (role, expires_ms) = trusted.expires();
+    MetadataStatus {
+        root: trusted.root,
+        timestamp: trusted.timestamp,
+        snapshot: trusted.snapshot,
+        listed: trusted.listed_count() as u64,
+        expires_ms,
+        expires_first: role.to_owned(),
+    }
+}
+
+fn judge(
+    signers: &Signers,
+    bundle: &Statement,
+    signatures: Option<&[u8]>,
+) -> Result<Vec<Voucher>, Box<Problem>> {
+    let envelope = signatures.map(Envelope::read).transpose().map_err(Distrust::from);
+    let vouched = envelope.and_then(|envelope| signers.judge(bundle, envelope.as_ref()));
+    let vouched = vouched.map_err(|distrust| problem::of_distrust(&distrust))?;
+    let voucher = |(signer, keyid): &(_, _)| Voucher { signer: format!("{signer}"), keyid: *keyid };
+    Ok(vouched.by().iter().map(voucher).collect())
+}
+
+/// A bundle need not be listed, so that it can be carried to where no registry is; but where the
+/// registry says something of its name and version, that has to be true of it.
+fn check_listing(trusted: &Trusted, bundle: &Statement) -> Result<(), Box<Problem>> {
+    let Statement { name, version, digest } = bundle;
+    match trusted.listing(name, version) {
+        Listing::As(listed) | Listing::Yanked(listed, _) if listed != *digest => {
+            let detail = format!(
+                "the registry lists {name} {version} as {}, and this bundle is {}",
+                listed.short(),
+                digest.short()
+            );
+            Err(problem::LISTED_OTHERWISE.problem(detail))
+        }
+        Listing::Yanked(_, why) => {
+            Err(problem::YANKED.problem(format!("{name} {version} was yanked: {why}")))
+        }
+        Listing::As(_) | Listing::No => Ok(()),
     }
 }

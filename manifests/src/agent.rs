@@ -20,7 +20,7 @@ pub struct AgentManifest {
     pub data: Option<SystemPath>,
     /// Where to listen.
     pub listen: Option<SocketAddr>,
-    /// The file with the root of trust.
+    /// Whose bundles it takes: a `signers.toml`, or the root of a registry's metadata.
     pub trust: Option<SystemPath>,
     /// Where bundles come from.
     pub registry: Option<Place>,

@@ -21,6 +21,7 @@ mod send;
 mod source;
 #[cfg(test)]
 mod testing;
+pub mod tuf;
 mod wanted;
 
 pub use apps::{AppSearch, FoundApp, find_app};

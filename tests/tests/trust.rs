@@ -1,5 +1,7 @@
 //! Keys, signatures and trust, through the binary.
 
+#[path = "trust/metadata.rs"]
+mod metadata;
 #[path = "trust/nodes.rs"]
 mod nodes;
 

@@ -37,6 +37,20 @@ pub enum BookError {
         #[source]
         source: std::io::Error,
     },
+    /// The root that was pinned is none.
+    #[error("what --trust names is no root of trust: {0}")]
+    Root(String),
+    /// The kept metadata is not to be trusted.
+    #[error(
+        "{path} cannot be trusted from the pinned root: {reason}; if the root is the right one, move the file \
+         away: the node then gets the metadata anew, and cannot know whether it saw newer before"
+    )]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// Not as it was written.
     #[error(
         "{path} is damaged: {reason}; move it away, and the node starts without it: every bundle, also one \

@@ -23,6 +23,7 @@ mod repl;
 mod schema;
 mod sign;
 mod test;
+mod trust;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -89,6 +90,8 @@ enum Command {
     Pull(pull::Args),
     /// Run a registry, and look after what is published
     Registry(registry::Args),
+    /// Say who may sign, and keep the metadata of a registry fresh
+    Trust(trust::Args),
     /// Run a node
     Agent(agent::Args),
     /// Talk to a running node
@@ -148,6 +151,7 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
         Command::Publish(args) => publish::run(args, talk),
         Command::Pull(args) => pull::run(args, talk),
         Command::Registry(args) => registry::run(args, talk),
+        Command::Trust(args) => trust::run(args, talk),
         Command::Agent(args) => agent::run(args, talk),
         Command::Demo(args) => demo::run(args, talk),
         Command::Node(args) => node::run(args, talk),

@@ -74,7 +74,12 @@ pub(super) fn shape() -> Table {
             "The folder that the node remembers everything in; made when it is not there.",
         ),
         optional("listen", LISTEN, "`127.0.0.1:7101`", "Where to listen; port 0 takes any that is free."),
-        optional("trust", SYSTEM_PATH, "", "The file with the root of trust."),
+        optional(
+            "trust",
+            SYSTEM_PATH,
+            "",
+            "Whose bundles it takes: a `signers.toml`, or the root of a registry's metadata.",
+        ),
         optional("registry", PLACE, "", "Where bundles come from."),
         optional("controller", controller, "nobody leads the node", "Who leads the node."),
         optional(

@@ -36,11 +36,11 @@ pub(super) fn options(args: &Args) -> Result<Options, Failure> {
         let hint = "camshaft agent --data DIR, or `data = \"DIR\"` in the document that --config names";
         return Err(Failure::refused(message, hint));
     };
+    let registry = registry(args, &config, folder)?;
     let trust = match args.trust.clone().or_else(|| config.trust.as_ref().map(within)) {
         None => Trust::Anybody,
-        Some(path) => Trust::Signers(read_signers(&path)?),
+        Some(path) => read_trust(&path, args.metadata.as_deref(), registry.as_ref())?,
     };
-    let registry = registry(args, &config, folder)?;
     Ok(Options {
         data,
         trust,
@@ -60,6 +60,27 @@ fn registry(args: &Args, config: &AgentManifest, folder: &Path) -> Result<Option
         place::Place::Url(url) => Place::Address(url.to_string()),
         place::Place::Folder(path) => Place::Folder(folder.join(path.as_str())),
     }))
+}
+
+/// Reads what is pinned: a root is JSON, a `signers.toml` is not. Metadata comes from the registry
+/// unless somebody says otherwise.
+fn read_trust(path: &Path, metadata: Option<&str>, registry: Option<&Place>) -> Result<Trust, Failure> {
+    let root = files::read(path, files::SOURCE_BYTES_MAX)?;
+    if root.first() != Some(&b'{') {
+        if metadata.is_some() {
+            let message = format!("{} names signers, and needs no metadata", path.display());
+            return Err(Failure::refused(message, "leave out --metadata, or pin a root: N.root.json"));
+        }
+        return Ok(Trust::Signers(read_signers(path)?));
+    }
+    let place = metadata.map(str::to_owned).or_else(|| {
+        registry.map(|place| match place {
+            Place::Address(address) => address.clone(),
+            Place::Folder(folder) => folder.display().to_string(),
+        })
+    });
+    let metadata = place.as_deref().map(crate::command::trust::source).transpose()?;
+    Ok(Trust::Root { root, metadata })
 }
 
 fn read(path: &Path) -> Result<AgentManifest, Failure> {

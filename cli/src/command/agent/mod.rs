@@ -33,10 +33,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Whose bundles the node takes: a signers.toml. Without it, it takes those of anybody who
-    /// reaches it, and listens on loopback only
+    /// Whose bundles the node takes: a signers.toml, or the root of a registry's metadata. Without
+    /// it, it takes those of anybody who reaches it, and listens on loopback only
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
+
+    /// Where the metadata under a pinned root comes from: the folder or address of a registry, or a
+    /// copy of its folder tuf
+    #[arg(long, value_name = "PLACE", requires = "trust")]
+    metadata: Option<String>,
 
     /// A name of the host that the node may be asked for by, besides its addresses; may be repeated
     #[arg(long = "host", value_name = "NAME")]
@@ -63,7 +68,9 @@ fn failure(error: &ServeError) -> Failure {
         ServeError::NotLoopback(_) => {
             "add --trust FILE, so that only signed bundles are taken; or listen on 127.0.0.1 or [::1]"
         }
-        ServeError::Trust(_) => "without it, the node asks for signatures of every bundle again",
+        ServeError::Trust(_) => {
+            "what runs on the node is as it was; docs/trust.md says what each file is for"
+        }
         ServeError::Listen { .. } => "is another agent there? --listen 127.0.0.1:0 takes a free port",
         ServeError::Store(_) => {
             "check --data: the folder, its permissions and the disk; one agent uses it at a time"

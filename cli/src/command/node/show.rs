@@ -90,6 +90,19 @@ pub fn status(status: &NodeStatus, address: &str) -> String {
     if status.trust.as_ref().is_some_and(|trust| trust.kind == TrustKind::Signers) {
         text += "\ntakes bundles that the pinned signers have signed\n";
     }
+    if let Some(trust) = status.trust.as_ref().filter(|trust| trust.kind == TrustKind::Root) {
+        let _ = match &trust.metadata {
+            None => writeln!(text, "\ntakes bundles of the signers that metadata names; it has none yet"),
+            Some(metadata) => writeln!(
+                text,
+                "\ntakes bundles of the signers that metadata names: root {}, snapshot {}; its {} expires {}",
+                metadata.root,
+                metadata.snapshot,
+                metadata.expires_first,
+                time(metadata.expires_ms)
+            ),
+        };
+    }
     if let Some(default) = &status.api_default {
         let _ =
             writeln!(text, "\nclients may speak {}; untagged ones speak {default}", status.speaks.join(", "));
@@ -283,7 +296,7 @@ pub fn report(report: &Report) -> String {
 }
 
 /// Returns a time as `YYYY-MM-DDTHH:MM:SSZ`.
-fn time(ms: i64) -> String {
+pub fn time(ms: i64) -> String {
     let seconds = ms.div_euclid(1_000);
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // The civil calendar from days since 1970-01-01, counted in eras of 400 years that begin on 1 March.
