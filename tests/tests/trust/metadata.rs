@@ -204,6 +204,36 @@ fn publish(folder: &Path, path: &str) {
 }
 
 #[test]
+fn over_http_a_node_takes_named_releases_with_the_signatures_and_metadata_of_its_registry() {
+    let shop = Shop::new();
+    for bundle in &shop.bundles {
+        shop.world.run(&["publish", text(bundle), "--to", "registry"]).expect(0);
+    }
+    shop.trust(&["refresh"]).expect(0);
+    let server = Agent::registry(&shop.world, "registry", None);
+    let words = ["--trust", "root.json", "--registry", server.url()];
+    let agent = Agent::try_start_as(&shop.world, "data", &words).expect("an agent");
+    shop.node(&agent, &["install", "counter@1.0.0"]).expect(0);
+    shop.node(&agent, &["try", "counter@2.0.0"]).expect(0);
+    let history = shop.node(&agent, &["history"]).expect(0).json();
+    assert_eq!(history["entries"][0]["vouched"][0]["signer"], "ada");
+    let status = shop.node(&agent, &["status"]).expect(0).json();
+    assert_eq!(status["trust"]["metadata"]["listed"], 2);
+
+    // Yanked in signed metadata: the file itself is refused too.
+    shop.world
+        .run(&["registry", "yank", "counter@2.0.0", "--reason", "it loses counts", "--in", "registry"])
+        .expect(0);
+    shop.trust(&["refresh"]).expect(0);
+    let two = text(&shop.bundles[1]);
+    shop.refused(&agent, &["upgrade", two], "yanked", "counter 2.0.0 was yanked: it loses counts");
+    server.kill();
+    // Without the registry the node relies on what it trusted last.
+    shop.refused(&agent, &["upgrade", two], "yanked", "counter 2.0.0 was yanked: it loses counts");
+    assert_eq!(agent.stop(), Death::Code(0));
+}
+
+#[test]
 fn what_was_kept_and_is_damaged_keeps_the_agent_from_starting() {
     let shop = Shop::new();
     let agent = shop.start("data");
