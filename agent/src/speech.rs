@@ -38,7 +38,16 @@ pub struct Speech {
     default: Arc<str>,
     running: Arc<str>,
     /// Each version once; that of the release itself is the last.
-    versions: Vec<(Arc<str>, BTreeMap<MachineAddress, Spoken>)>,
+    versions: Vec<(Arc<str>, Spoke)>,
+}
+
+/// What is spoken in one version.
+#[derive(Debug, Default)]
+struct Spoke {
+    /// By the addresses that machines have now.
+    machines: BTreeMap<MachineAddress, Spoken>,
+    /// Addresses that machines had there, and those that they have now.
+    moved: BTreeMap<MachineAddress, MachineAddress>,
 }
 
 /// How a machine is spoken to in one version.
@@ -85,26 +94,36 @@ impl Speech {
     ) -> Result<Speech, ReleaseError> {
         let mut versions = vec![];
         for predecessor in &resolved.predecessors {
-            let mut machines = BTreeMap::new();
-            for (address, old) in predecessor.composition.machines() {
-                // A machine that is gone is not there for anybody.
-                let Some(new) = resolved.machine(&address) else { continue };
+            let mut spoke = Spoke::default();
+            for (address, new) in resolved.machines() {
+                let Some(was) = predecessor.transition.was(&address) else { continue };
+                // A machine that was not there has no older clients.
+                let Some(old) = predecessor.composition.machine(&was) else { continue };
                 let spoken = if new.digest == old.digest {
                     Spoken::Same
                 } else {
-                    let edge = edge(resolved, edges, &address, old.digest);
-                    Spoken::Edge(edge.ok_or_else(|| ReleaseError::Unspoken {
-                        machine: address.clone(),
-                        version: predecessor.version.to_string(),
-                    })?)
+                    match edge(resolved, edges, &address, old.digest) {
+                        Some(edge) => Spoken::Edge(edge),
+                        // Its states are given up, and no edge could be made for clients alone.
+                        None if predecessor.transition.restarts.contains_key(&address.app) => continue,
+                        None => {
+                            return Err(ReleaseError::Unspoken {
+                                machine: address,
+                                version: predecessor.version.to_string(),
+                            });
+                        }
+                    }
                 };
-                machines.insert(address, spoken);
+                if was != address {
+                    spoke.moved.insert(was, address.clone());
+                }
+                spoke.machines.insert(address, spoken);
             }
-            versions.push((predecessor.version.to_string().into(), machines));
+            versions.push((predecessor.version.to_string().into(), spoke));
         }
         let own = resolved.machines().map(|(address, _)| (address, Spoken::Same));
         let running: Arc<str> = resolved.version.to_string().into();
-        versions.push((running.clone(), own.collect()));
+        versions.push((running.clone(), Spoke { machines: own.collect(), moved: BTreeMap::new() }));
         let default = resolved.spoken_by_default().to_string().into();
         Ok(Speech { default, running, versions })
     }
@@ -134,6 +153,14 @@ impl Speech {
         self.versions().any(|version| version == meant)
     }
 
+    /// Returns the address that a machine has now, where it had another in the version that a client
+    /// means.
+    pub fn moved(&self, says: &Says, machine: &MachineAddress) -> Option<&MachineAddress> {
+        let meant = self.meant(says);
+        let (_, spoke) = self.versions.iter().find(|(version, _)| version == meant)?;
+        spoke.moved.get(machine)
+    }
+
     /// Returns how a client speaks to a machine.
     ///
     /// # Errors
@@ -142,8 +169,8 @@ impl Speech {
     pub fn tongue(&self, says: &Says, machine: &MachineAddress) -> Result<Tongue, Unspoken> {
         let meant = self.meant(says);
         let found = self.versions.iter().find(|(version, _)| version == meant);
-        let (version, machines) = found.ok_or(Unspoken::Version)?;
-        let spoken = machines.get(machine).ok_or_else(|| Unspoken::Machine(version.clone()))?;
+        let (version, spoke) = found.ok_or(Unspoken::Version)?;
+        let spoken = spoke.machines.get(machine).ok_or_else(|| Unspoken::Machine(version.clone()))?;
         let edge = match spoken {
             Spoken::Same => None,
             Spoken::Edge(edge) => Some(edge.clone()),

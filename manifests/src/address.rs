@@ -121,6 +121,11 @@ pub enum AddressError {
 }
 
 impl InstanceAddress {
+    /// Returns the instance of the same key at another machine.
+    pub fn at(&self, machine: &MachineAddress) -> InstanceAddress {
+        InstanceAddress { app: machine.app.clone(), machine: machine.machine.clone(), key: self.key.clone() }
+    }
+
     /// Returns the machine that the instance is one of.
     pub fn machine_address(&self) -> MachineAddress {
         MachineAddress { app: self.app.clone(), machine: self.machine.clone() }

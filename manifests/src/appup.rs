@@ -1,37 +1,109 @@
 //! `appup.toml`: what an application does when it comes from another of its versions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use camshaft_cam::derive::{RULES, Rule};
 use camshaft_cam::diagnostic::{Diagnostic, Source, did_you_mean};
 use camshaft_cam::suite::laws::Law;
 
-use crate::name::MachineName;
+use crate::address::Key;
+use crate::name::{AppName, MachineName};
 use crate::path::RelativePath;
 use crate::reader::{Field, Reader, Seen, Table};
-use crate::version::Version;
+use crate::relup::INPUT_BYTES_MAX;
+use crate::transition::REASON_BYTES_MAX;
+use crate::version::{Requirement, Version};
 use crate::writer::Writer;
-
-/// The greatest length of a reason in bytes.
-const REASON_BYTES_MAX: usize = 4096;
 
 /// What an application does when it comes from other versions, and goes back to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Appup {
     /// By the version that it comes from.
     pub from: BTreeMap<Version, AppupFrom>,
+    /// By a range of versions, for those that have no entry of their own. In the author's order,
+    /// which says nothing: no two of them may take in one version.
+    pub ranges: Vec<(Requirement, AppupFrom)>,
     /// Rules of compatibility that a person set aside.
     pub waivers: Vec<Waiver>,
 }
 
-/// What an application does when it comes from one other version.
+/// What an application does when it comes from one other version, or one of a range.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AppupFrom {
-    /// The file of the migration, relative to the application's folder, by machine. Machines
-    /// whose migration can be derived need none.
-    pub migrations: BTreeMap<MachineName, RelativePath>,
-    /// The machines that do what they did: held against law L3 at build time.
-    pub preserving: BTreeSet<MachineName>,
+    /// What the application was called there, where that is something else.
+    pub app: Option<AppName>,
+    /// Why it gives up the states of its machines, if it does.
+    pub restart: Option<String>,
+    /// What becomes of its machines; those that are not named follow from their types.
+    pub machines: BTreeMap<MachineName, MachineFrom>,
+    /// Inputs that are given after the switch, in order.
+    pub applies: Vec<ApplyFrom>,
+}
+
+/// What an appup says of a machine. At least one of it is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MachineFrom {
+    /// The file of the migration, relative to the application's folder.
+    pub migration: Option<RelativePath>,
+    /// It does what it did: held against law L3 at build time.
+    pub preserves: bool,
+    /// What the machine was called, where that is something else.
+    pub was: Option<MachineName>,
+    /// Its instances are migrated right after the switch, and not when they are next used.
+    pub at_once: bool,
+}
+
+/// An input that an appup gives to an instance after the switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplyFrom {
+    /// The machine.
+    pub machine: MachineName,
+    /// The key of the instance, when the machine is keyed.
+    pub key: Option<Key>,
+    /// The input, in the JSON form of values.
+    pub input: String,
+    /// The input of the older machine that undoes it after going back.
+    pub inverse: Option<String>,
+}
+
+impl Appup {
+    /// Returns what is said of coming from a version: its own entry, or that of the range that it is in.
+    pub fn of(&self, version: &Version) -> Option<&AppupFrom> {
+        let ranged = || self.ranges.iter().find(|(range, _)| range.matches(version)).map(|(_, from)| from);
+        self.from.get(version).or_else(ranged)
+    }
+
+    /// Returns what the entry for a version is called: the version, or the range that it is in.
+    pub fn key_of(&self, version: &Version) -> Option<String> {
+        if self.from.contains_key(version) {
+            return Some(version.to_string());
+        }
+        self.ranges.iter().find(|(range, _)| range.matches(version)).map(|(range, _)| range.to_string())
+    }
+
+    /// Returns the ranges that take in a version which has no entry of its own: no more than one may.
+    pub fn ranges_of<'a>(&'a self, version: &'a Version) -> impl Iterator<Item = &'a Requirement> {
+        let ranges = self.ranges.iter().filter(|(range, _)| range.matches(version)).map(|(range, _)| range);
+        ranges.filter(|_| !self.from.contains_key(version))
+    }
+
+    /// Returns all entries, those of single versions first, and how messages call them.
+    pub fn entries(&self) -> impl Iterator<Item = (String, &AppupFrom)> {
+        let exact = self.from.iter().map(|(version, from)| (version.to_string(), from));
+        exact.chain(self.ranges.iter().map(|(range, from)| (range.to_string(), from)))
+    }
+}
+
+impl AppupFrom {
+    /// Returns the file of a machine's migration.
+    pub fn migration(&self, machine: &MachineName) -> Option<&RelativePath> {
+        self.machines.get(machine)?.migration.as_ref()
+    }
+
+    /// Returns true for a machine that does what it did.
+    pub fn preserves(&self, machine: &MachineName) -> bool {
+        self.machines.get(machine).is_some_and(|machine| machine.preserves)
+    }
 }
 
 /// A rule of compatibility that a person set aside, and why.
@@ -77,7 +149,7 @@ pub fn read(source: &Source) -> Result<Appup, Vec<Diagnostic>> {
     Reader::read(source, |_, table| {
         let from = match table.optional("from") {
             Some(field) => read_from(&field),
-            None => Some(BTreeMap::new()),
+            None => Some((BTreeMap::new(), vec![])),
         };
         let waivers = match table.optional("waive") {
             Some(field) => {
@@ -100,7 +172,8 @@ pub fn read(source: &Source) -> Result<Appup, Vec<Diagnostic>> {
             }
             None => Some(Vec::new()),
         };
-        Some(Appup { from: from?, waivers: waivers? })
+        let (from, ranges) = from?;
+        Some(Appup { from, ranges, waivers: waivers? })
     })
 }
 
@@ -144,57 +217,141 @@ pub(crate) fn write_waiver(writer: &mut Writer, waiver: &Waiver) {
     writer.text_if("from", waiver.from.as_ref());
 }
 
-fn read_from(field: &Field<'_, '_>) -> Option<BTreeMap<Version, AppupFrom>> {
+type Entries = (BTreeMap<Version, AppupFrom>, Vec<(Requirement, AppupFrom)>);
+
+fn read_from(field: &Field<'_, '_>) -> Option<Entries> {
     let mut seen = Seen::default();
-    let read: Vec<Option<(Version, AppupFrom)>> = field
-        .items()?
-        .iter()
-        .map(|item| {
-            item.table_with(|table| {
-                let version: Option<Version> = table.required("version").and_then(|field| field.word());
-                if let Some(version) = &version {
-                    seen.note(item, version.clone(), &format!("version {version}"));
-                }
-                let machines = match table.optional("machines") {
-                    Some(field) => field.table().and_then(|table| read_machines(&table)),
-                    None => Some(AppupFrom::default()),
-                };
-                Some((version?, machines?))
-            })
-        })
-        .collect();
-    read.into_iter().collect()
+    let mut entries = Entries::default();
+    let mut whole = true;
+    for item in field.items()? {
+        let read = item.table_with(|table| {
+            let key = read_key(table, &mut seen, &item);
+            let from = read_entry(table);
+            Some((key?, from?))
+        });
+        match read {
+            Some((Came::From(version), from)) => drop(entries.0.insert(version, from)),
+            Some((Came::FromOneOf(range), from)) => entries.1.push((range, from)),
+            None => whole = false,
+        }
+    }
+    whole.then_some(entries)
 }
 
-fn read_machines(table: &Table<'_, '_>) -> Option<AppupFrom> {
-    let mut from = AppupFrom::default();
+/// Where an entry comes from.
+enum Came {
+    From(Version),
+    FromOneOf(Requirement),
+}
+
+fn read_key(table: &Table<'_, '_>, seen: &mut Seen<String>, item: &Field<'_, '_>) -> Option<Came> {
+    let came = match table.optional("versions") {
+        Some(range) => {
+            if let Some(version) = table.optional("version") {
+                let message = "an entry is for one `version` or for a range of `versions`, not for both";
+                version.refuse("M0132", message);
+                return None;
+            }
+            Came::FromOneOf(range.word()?)
+        }
+        None => Came::From(table.required("version")?.word()?),
+    };
+    let what = match &came {
+        Came::From(version) => format!("version {version}"),
+        Came::FromOneOf(range) => format!("the range {range}"),
+    };
+    seen.note(item, what.clone(), &what);
+    Some(came)
+}
+
+fn read_entry(table: &Table<'_, '_>) -> Option<AppupFrom> {
+    let app = match table.optional("app") {
+        Some(field) => field.word().map(Some),
+        None => Some(None),
+    };
+    let restart_field = table.optional("restart");
+    let restart = match &restart_field {
+        Some(field) => field.prose(REASON_BYTES_MAX).map(Some),
+        None => Some(None),
+    };
+    let machines = match table.optional("machines") {
+        Some(field) => field.table().and_then(|table| read_machines(&table)),
+        None => Some(BTreeMap::new()),
+    };
+    let applies = match table.optional("apply") {
+        Some(field) => field.items().and_then(|items| {
+            let read: Vec<_> = items.iter().map(|item| item.table_with(read_apply)).collect();
+            read.into_iter().collect()
+        }),
+        None => Some(Vec::new()),
+    };
+    let from = AppupFrom { app: app?, restart: restart?, machines: machines?, applies: applies? };
+    if let Some(field) = restart_field
+        && let Some((machine, _)) = from.machines.iter().find(|(_, said)| said.speaks_of_state())
+    {
+        let message =
+            format!("the application gives up its states, and {machine} is to be migrated: only one can be");
+        field.refuse("M0133", message);
+        return None;
+    }
+    Some(from)
+}
+
+impl MachineFrom {
+    /// Returns true when it says something of the states.
+    fn speaks_of_state(&self) -> bool {
+        self.migration.is_some() || self.preserves || self.at_once
+    }
+}
+
+fn read_apply(table: &Table<'_, '_>) -> Option<ApplyFrom> {
+    let machine = table.required("machine").and_then(|field| field.word());
+    let key = match table.optional("key") {
+        Some(field) => match field.text()?.parse::<Key>() {
+            Ok(key) => Some(Some(key)),
+            Err(error) => {
+                field.refuse("M0113", error.to_string());
+                None
+            }
+        },
+        None => Some(None),
+    };
+    let input = table.required("input").and_then(|field| field.prose(INPUT_BYTES_MAX));
+    let inverse = match table.optional("inverse") {
+        Some(field) => field.prose(INPUT_BYTES_MAX).map(Some),
+        None => Some(None),
+    };
+    Some(ApplyFrom { machine: machine?, key: key?, input: input?, inverse: inverse? })
+}
+
+/// When the instances of a machine are migrated.
+const WHEN: [(&str, bool); 2] = [("at_once", true), ("when_used", false)];
+
+fn read_machines(table: &Table<'_, '_>) -> Option<BTreeMap<MachineName, MachineFrom>> {
+    let mut machines = BTreeMap::new();
     let mut whole = true;
     for (name, _, field) in table.entries::<MachineName>() {
         let read = field.table_with(|table| {
-            let preserves = match table.optional("preserves_behaviour") {
-                Some(field) => field.truth()?,
-                None => false,
+            let [preserves, was, at_once] =
+                ["preserves_behaviour", "was", "migrate"].map(|key| table.optional(key));
+            let said = preserves.is_some() || was.is_some() || at_once.is_some();
+            let preserves = preserves.map_or(Some(false), |field| field.truth());
+            let was = was.map_or(Some(None), |field| field.word().map(Some));
+            let at_once = at_once.map_or(Some(false), |field| field.one_of(&WHEN));
+            // A machine is named for one of these.
+            let migration = match table.optional("migration") {
+                Some(field) => field.word().map(Some),
+                None if said => Some(None),
+                None => table.required("migration").and_then(|field| field.word().map(Some)),
             };
-            // A machine is named for the one or the other.
-            let migration = match (preserves, table.optional("migration")) {
-                (true, None) => None,
-                (_, Some(field)) => Some(field.word()?),
-                (false, None) => Some(table.required("migration")?.word()?),
-            };
-            Some((migration, preserves))
+            Some(MachineFrom { migration: migration?, preserves: preserves?, was: was?, at_once: at_once? })
         });
-        let Some((migration, preserves)) = read else {
-            whole = false;
-            continue;
-        };
-        if preserves {
-            from.preserving.insert(name.clone());
-        }
-        if let Some(path) = migration {
-            from.migrations.insert(name, path);
+        match read {
+            Some(said) => drop(machines.insert(name, said)),
+            None => whole = false,
         }
     }
-    whole.then_some(from)
+    whole.then_some(machines)
 }
 
 /// Writes an `appup.toml`.
@@ -203,20 +360,41 @@ pub fn write(appup: &Appup) -> String {
     for (version, from) in &appup.from {
         writer.item("from");
         writer.text("version", version);
-        let machines: BTreeSet<&MachineName> = from.migrations.keys().chain(&from.preserving).collect();
-        for machine in machines {
-            writer.table(format_args!("from.machines.{machine}"));
-            writer.text_if("migration", from.migrations.get(machine));
-            if from.preserving.contains(machine) {
-                writer.raw("preserves_behaviour", true);
-            }
-        }
+        write_entry(&mut writer, from);
+    }
+    for (range, from) in &appup.ranges {
+        writer.item("from");
+        writer.text("versions", range);
+        write_entry(&mut writer, from);
     }
     for waiver in &appup.waivers {
         writer.item("waive");
         write_waiver(&mut writer, waiver);
     }
     writer.end()
+}
+
+fn write_entry(writer: &mut Writer, from: &AppupFrom) {
+    writer.text_if("app", from.app.as_ref());
+    writer.text_if("restart", from.restart.as_ref());
+    for (name, machine) in &from.machines {
+        writer.table(format_args!("from.machines.{name}"));
+        writer.text_if("was", machine.was.as_ref());
+        writer.text_if("migration", machine.migration.as_ref());
+        if machine.preserves {
+            writer.raw("preserves_behaviour", true);
+        }
+        if machine.at_once {
+            writer.text("migrate", "at_once");
+        }
+    }
+    for apply in &from.applies {
+        writer.item("from.apply");
+        writer.text("machine", &apply.machine);
+        writer.text_if("key", apply.key.as_ref());
+        writer.text("input", &apply.input);
+        writer.text_if("inverse", apply.inverse.as_ref());
+    }
 }
 
 #[cfg(test)]
@@ -230,12 +408,39 @@ mod tests {
         let good = "[[from]]\nversion = \"1.0.0\"\n\n[from.machines.counter]\n\
                     migration = \"migrations/counter-2.0.0-from-1.0.0.cam\"\n\n[[from]]\nversion = \"1.1.0\"\n\n\
                     [from.machines.clock]\npreserves_behaviour = true\n\n\
+                    [[from]]\nversion = \"1.2.0\"\napp = \"old\"\nrestart = \"a cache\"\n\n\
+                    [from.machines.desk]\nwas = \"table\"\n\n\
+                    [[from]]\nversions = \"^2.0\"\n\n\
+                    [from.machines.clock]\nmigrate = \"at_once\"\n\n\
+                    [[from.apply]]\nmachine = \"clock\"\nkey = \"k\"\ninput = \"\\\"Set\\\"\"\n\
+                    inverse = \"\\\"Unset\\\"\"\n\n\
                     [[waive]]\nrule = \"U019\"\nreason = \"nobody used it\"\n\n\
                     [[waive]]\nrule = \"U024\"\nreason = \"a new client only\"\nmachine = \"counter\"\n\
                     from = \"1.0.0\"\n";
         let appup = read(&Source::new("appup.toml", good)).expect("good");
         assert_eq!(write(&appup), good);
         assert_eq!(read(&Source::new("appup.toml", "")), Ok(Appup::default()));
+    }
+
+    #[test]
+    fn a_version_has_its_own_entry_or_that_of_its_range() {
+        let text = "[[from]]\nversions = '^1'\nrestart = 'all'\n\
+                    [[from]]\nversion = '1.5.0'\nrestart = 'one'\n\
+                    [[from]]\nversions = '>=1.7'\nrestart = 'late'\n";
+        let appup = read(&Source::new("appup.toml", text)).expect("good");
+        let version = |text: &str| -> Version { text.parse().expect("a version") };
+        let of = |text: &str| appup.of(&version(text)).and_then(|from| from.restart.as_deref());
+        assert_eq!(
+            (of("1.4.0"), of("1.5.0"), of("2.0.0"), of("0.9.0")),
+            (Some("all"), Some("one"), Some("late"), None)
+        );
+        let ranges =
+            |text: &str| appup.ranges_of(&version(text)).map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(ranges("1.5.0"), Vec::<String>::new());
+        assert_eq!(ranges("1.4.0"), ["^1"]);
+        assert_eq!(ranges("1.8.0"), ["^1", ">=1.7"]);
+        let names: Vec<String> = appup.entries().map(|(name, _)| name).collect();
+        assert_eq!(names, ["1.5.0", "^1", ">=1.7"]);
     }
 
     #[test]
@@ -255,6 +460,27 @@ mod tests {
             "[[from]]\nversion = '1.0.0'\n[from.machines.a]\nmigratoin = 'x'",
             "M0103 `[from.machines.a]` `[from.machines.a]` needs the key `migration`\n\
              M0102 `migratoin` `[from.machines.a]` has no key `migratoin`\nhelp: did you mean `migration`?",
+        );
+        refused(
+            "[[from]]\nversion = '1.0.0'\nversions = '^1'",
+            "M0132 `'1.0.0'` an entry is for one `version` or for a range of `versions`, not for both",
+        );
+        refused(
+            "[[from]]\nversions = '^1'\n[[from]]\nversions = '^1'",
+            "M0112 `[[from]]` the range ^1 stands twice in `from`",
+        );
+        refused(
+            "[[from]]\nversion = '1.0.0'\nrestart = 'a cache'\nmachines.m.migrate = 'at_once'",
+            "M0133 `'a cache'` the application gives up its states, and m is to be migrated: only one can be",
+        );
+        refused(
+            "[[from]]\nversion = '1.0.0'\nmachines.m.migrate = 'now'",
+            "M0111 `'now'` `from.machines.m.migrate` is one of `at_once`, `when_used`, found `now`",
+        );
+        refused(
+            "[[from]]\nversion = '1.0.0'\n[[from.apply]]\nmachine = 'm'\nkey = ''",
+            "M0103 `[[from.apply]]` `[from.apply]` needs the key `input`\n\
+             M0113 `''` a key is not empty",
         );
         refused("[[waive]]\nrule = 'U019'", "M0103 `[[waive]]` `[waive]` needs the key `reason`");
         refused("[[waive]]\nrule = 'U019'\nreason = ' '", "M0115 `' '` `waive.reason` may not be empty");

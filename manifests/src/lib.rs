@@ -32,6 +32,7 @@ pub mod schema;
 pub mod setting;
 pub mod signature;
 pub mod signers;
+pub mod transition;
 pub mod version;
 mod writer;
 
@@ -71,6 +72,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("M0126", "a rule of compatibility that there is not"),
     ("M0130", "a class of a way down that there is not"),
     ("M0131", "an oldest release that `from` goes beyond"),
+    ("M0132", "an entry of an appup for one version and for a range at once"),
+    ("M0133", "an application that gives up its states and migrates them"),
     ("M0140", "a text that is no public key"),
     ("M0141", "a text that is neither the name of a release nor the beginning of names"),
     ("M0142", "a threshold above the number of those who may sign"),

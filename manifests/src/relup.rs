@@ -18,7 +18,7 @@ use crate::writer::Writer;
 pub const FORMAT: u64 = 1;
 
 /// The greatest length of an input that an instruction carries, in bytes of JSON.
-const INPUT_BYTES_MAX: usize = 1 << 20;
+pub(crate) const INPUT_BYTES_MAX: usize = 1 << 20;
 
 /// The instructions from one release to another, and back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,8 +108,10 @@ pub struct Change {
 /// A machine in a switch. At least one of `from` and `to` is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
-    /// The machine.
+    /// The machine, as it is called after the switch; before it, for one that the switch removes.
     pub machine: MachineAddress,
+    /// What it is called before the switch, where that is something else.
+    pub was: Option<MachineAddress>,
     /// The digest that runs before; `None`: the switch adds the machine.
     pub from: Option<Digest>,
     /// The digest that runs after; `None`: the switch removes the machine.
@@ -125,10 +127,18 @@ pub struct Apply {
     pub machine: MachineAddress,
     /// The key of the instance, when the machine is keyed.
     pub key: Option<Key>,
-    /// The input, in the JSON form of values.
+    /// The input, in the JSON form of values of the machine that runs after the switch.
     pub input: String,
-    /// The input that undoes it.
-    pub inverse: String,
+    /// The input that undoes it, in the JSON form of values of the machine that runs before the
+    /// switch; it is given there after going back. None for a machine that goes away then.
+    pub inverse: Option<String>,
+}
+
+impl Pair {
+    /// Returns what the machine is called before the switch.
+    pub fn before(&self) -> &MachineAddress {
+        self.was.as_ref().unwrap_or(&self.machine)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -244,28 +254,40 @@ fn read_instruction(table: &Table<'_, '_>) -> Option<Instruction> {
         }
         Kind::Start => Instruction::Start(app()?),
         Kind::Stop => Instruction::Stop(app()?),
-        Kind::Apply => {
-            let machine = read_machine(table);
-            let key = match table.optional("key") {
-                Some(field) => match field.text()?.parse() {
-                    Ok(key) => Some(Some(key)),
-                    Err(error) => {
-                        let error: crate::address::AddressError = error;
-                        field.refuse("M0113", error.to_string());
-                        None
-                    }
-                },
-                None => Some(None),
-            };
-            let input = table.required("input").and_then(|field| field.prose(INPUT_BYTES_MAX));
-            let inverse = table.required("inverse").and_then(|field| field.prose(INPUT_BYTES_MAX));
-            Instruction::Apply(Apply { machine: machine?, key: key?, input: input?, inverse: inverse? })
-        }
+        Kind::Apply => Instruction::Apply(read_apply(table)?),
         Kind::Migrate => Instruction::Migrate(read_change(table)?),
         Kind::Barrier => Instruction::Barrier(table.required("name").and_then(|field| field.prose(64))?),
         Kind::MakePermanent => Instruction::MakePermanent,
         Kind::Restart => Instruction::Restart(app()?),
     })
+}
+
+pub(crate) fn read_apply(table: &Table<'_, '_>) -> Option<Apply> {
+    let machine = read_machine(table);
+    let key = match table.optional("key") {
+        Some(field) => match field.text()?.parse() {
+            Ok(key) => Some(Some(key)),
+            Err(error) => {
+                let error: crate::address::AddressError = error;
+                field.refuse("M0113", error.to_string());
+                None
+            }
+        },
+        None => Some(None),
+    };
+    let input = table.required("input").and_then(|field| field.prose(INPUT_BYTES_MAX));
+    let inverse = match table.optional("inverse") {
+        Some(field) => field.prose(INPUT_BYTES_MAX).map(Some),
+        None => Some(None),
+    };
+    Some(Apply { machine: machine?, key: key?, input: input?, inverse: inverse? })
+}
+
+pub(crate) fn write_apply(writer: &mut Writer, apply: &Apply) {
+    writer.text("machine", &apply.machine);
+    writer.text_if("key", apply.key.as_ref());
+    writer.text("input", &apply.input);
+    writer.text_if("inverse", apply.inverse.as_ref());
 }
 
 fn read_machine(table: &Table<'_, '_>) -> Option<MachineAddress> {
@@ -307,10 +329,14 @@ fn read_change(table: &Table<'_, '_>) -> Option<Change> {
 
 fn read_pair(table: &Table<'_, '_>) -> Option<Pair> {
     let machine = table.required("name").and_then(|field| field.word());
+    let was = match table.optional("was") {
+        Some(field) => field.word().map(Some),
+        None => Some(None),
+    };
     let from = read_digest_if(table, "from");
     let to = read_digest_if(table, "to");
     let edge = read_digest_if(table, "edge");
-    let pair = Pair { machine: machine?, from: from?, to: to?, edge: edge? };
+    let pair = Pair { machine: machine?, was: was?, from: from?, to: to?, edge: edge? };
     if pair.from.is_none() && pair.to.is_none() {
         let message = format!("machine {} neither runs before nor after the switch", pair.machine);
         table.reader.refuse("M0119", table.span.clone(), message);
@@ -359,6 +385,7 @@ fn write_instruction(writer: &mut Writer, direction: &str, instruction: &Instruc
             for pair in pairs {
                 writer.item(format_args!("{direction}.machine"));
                 writer.text("name", &pair.machine);
+                writer.text_if("was", pair.was.as_ref());
                 writer.text_if("from", pair.from);
                 writer.text_if("to", pair.to);
                 writer.text_if("edge", pair.edge);
@@ -367,12 +394,7 @@ fn write_instruction(writer: &mut Writer, direction: &str, instruction: &Instruc
         Instruction::Start(app) | Instruction::Stop(app) | Instruction::Restart(app) => {
             writer.text("app", app);
         }
-        Instruction::Apply(apply) => {
-            writer.text("machine", &apply.machine);
-            writer.text_if("key", apply.key.as_ref());
-            writer.text("input", &apply.input);
-            writer.text("inverse", &apply.inverse);
-        }
+        Instruction::Apply(apply) => write_apply(writer, apply),
         Instruction::Barrier(name) => writer.text("name", name),
         Instruction::MakePermanent => {}
     }
@@ -389,7 +411,8 @@ mod tests {
         let [from, to, edge] = ["from", "to", "edge"].map(|text| Digest::of(text.as_bytes()));
         let change = Change { machine: machine.clone(), from, to, edge };
         let of = |code| CodeOf { machine: machine.clone(), code };
-        let pair = |from, to, edge| Pair { machine: machine.clone(), from, to, edge };
+        let pair = |from, to, edge| Pair { machine: machine.clone(), was: None, from, to, edge };
+        let renamed = Pair { was: "shop/store".parse().ok(), ..pair(Some(from), Some(to), None) };
         Relup {
             release: "shop".parse().expect("a name"),
             from: RelupFrom { version: "1.0.0".parse().expect("a version"), digest: Digest::of(b"") },
@@ -405,6 +428,7 @@ mod tests {
                     pair(Some(from), Some(to), Some(edge)),
                     pair(Some(from), None, None),
                     pair(None, Some(to), None),
+                    renamed,
                 ]),
                 Instruction::Start(app.clone()),
                 Instruction::Stop(app.clone()),
@@ -412,7 +436,7 @@ mod tests {
                     machine: machine.clone(),
                     key: Some("a \"key\"".parse().expect("a key")),
                     input: "\"Open\"".to_owned(),
-                    inverse: "\"Close\"".to_owned(),
+                    inverse: Some("\"Close\"".to_owned()),
                 }),
                 Instruction::Migrate(change),
                 Instruction::Restart(app),

@@ -15,6 +15,7 @@ use crate::appup::{Waiver, read_waiver, write_waiver};
 use crate::bundle::read_format;
 use crate::name::{AppName, ChannelName, MachineName, ReleaseName};
 use crate::reader::{Field, Reader, Seen, Table, check_canonical};
+use crate::transition::{self, Transition};
 use crate::version::{Requirement, Version};
 use crate::writer::Writer;
 
@@ -129,6 +130,8 @@ pub struct Predecessor {
     pub digest: Digest,
     /// What it is made of.
     pub composition: Composition,
+    /// What persons said of the way from it to this release.
+    pub transition: Transition,
 }
 
 /// What a release is made of, as far as going to and from it is concerned.
@@ -435,7 +438,8 @@ fn read_predecessor(table: &Table<'_, '_>) -> Option<Predecessor> {
     };
     let apps = table.required("app").and_then(|field| read_list(Some(field), read_app));
     let composition = Composition { apps: apps?, links: links?.into_iter().collect() };
-    Some(Predecessor { version: version?, digest: digest?, composition })
+    let transition = transition::read(table)?;
+    Some(Predecessor { version: version?, digest: digest?, composition, transition })
 }
 
 /// Checks what holds between the parts of the document.
@@ -497,6 +501,7 @@ fn check_release(reader: &Reader<'_>, release: &ResolvedRelease) {
         }
         let what = format!("predecessor {}", predecessor.version);
         check_composition(reader, &what, &predecessor.composition);
+        check_transition(reader, &what, predecessor, &composition);
     }
     if let Some(default) = &release.api_default
         && *default != release.version
@@ -505,6 +510,41 @@ fn check_release(reader: &Reader<'_>, release: &ResolvedRelease) {
         let message =
             format!("the API default {default} is neither this release nor one of its predecessors");
         reader.refuse("M0124", 0..0, message);
+    }
+}
+
+/// Checks that what was said of the way from a predecessor is about machines that there are.
+fn check_transition(reader: &Reader<'_>, what: &str, predecessor: &Predecessor, to: &Composition) {
+    let Predecessor { composition: from, transition, .. } = predecessor;
+    let refuse = |message: String| reader.refuse("M0124", 0..0, format!("{what}: {message}"));
+    for (name, was) in &transition.renamed_apps {
+        if to.app(name).is_none() || from.app(was).is_none() || name == was {
+            refuse(format!("application {name} cannot have been {was}"));
+        }
+    }
+    for (name, was) in &transition.renamed_machines {
+        if to.machine(name).is_none() || from.machine(was).is_none() || name == was {
+            refuse(format!("machine {name} cannot have been {was}"));
+        }
+    }
+    // Two that came from one would share its instances.
+    let mut origins = BTreeMap::new();
+    for (name, _) in to.machines() {
+        let was = transition.was(&name).filter(|was| from.machine(was).is_some());
+        if let Some(was) = was
+            && let Some(other) = origins.insert(was.clone(), name.clone())
+            // One that stands twice was refused already.
+            && other != name
+        {
+            refuse(format!("machines {other} and {name} cannot both have been {was}"));
+        }
+    }
+    let machines = transition.applies.iter().map(|apply| &apply.machine).chain(&transition.migrates);
+    for machine in machines.filter(|machine| to.machine(machine).is_none()) {
+        refuse(format!("the release has no machine {machine}"));
+    }
+    for app in transition.restarts.keys().filter(|app| to.app(app).is_none()) {
+        refuse(format!("the release has no application {app}"));
     }
 }
 
@@ -594,6 +634,8 @@ pub fn write(release: &ResolvedRelease) -> String {
         writer.item("predecessor");
         writer.text("version", &predecessor.version);
         writer.text("digest", predecessor.digest);
+        transition::write_plain(&mut writer, &predecessor.transition);
+        transition::write_entries(&mut writer, "predecessor", &predecessor.transition);
         for app in &predecessor.composition.apps {
             writer.item("predecessor.app");
             writer.text("name", &app.name);
@@ -675,6 +717,7 @@ mod tests {
             version: "1.0.0".parse().expect("a version"),
             digest: Digest::of(b"predecessor"),
             composition: base.composition(),
+            transition: Transition::default(),
         };
         ResolvedRelease { predecessors: vec![predecessor], ..base }
     }
@@ -683,6 +726,70 @@ mod tests {
     fn a_resolved_release_reads_back_what_it_writes() {
         let text = write(&example());
         assert_eq!(read(&Source::new("release.toml", text)), Ok(example()));
+    }
+
+    /// The example with everything that can be said of a way.
+    fn with_transition() -> ResolvedRelease {
+        let mut release = example();
+        let address = |text: &str| -> MachineAddress { text.parse().expect("an address") };
+        let composition = &mut release.predecessors[0].composition;
+        composition.links.clear();
+        composition.apps[1].name = "old".parse().expect("a name");
+        composition.apps[0].machines[0].name = "was".parse().expect("a name");
+        release.predecessors[0].transition = Transition {
+            renamed_apps: [("b".parse().expect("a name"), "old".parse().expect("a name"))].into(),
+            renamed_machines: [(address("a/m"), address("a/was"))].into(),
+            restarts: [("b".parse().expect("a name"), "a \"cache\"".to_owned())].into(),
+            applies: vec![crate::relup::Apply {
+                machine: address("a/m"),
+                key: Some("k".parse().expect("a key")),
+                input: "\"Set\"".to_owned(),
+                inverse: Some("\"Unset\"".to_owned()),
+            }],
+            migrates: [address("a/m")].into(),
+        };
+        release
+    }
+
+    #[test]
+    fn what_was_said_of_a_way_reads_back() {
+        let text = write(&with_transition());
+        assert_eq!(read(&Source::new("release.toml", text)), Ok(with_transition()));
+    }
+
+    #[test]
+    fn what_was_said_of_a_way_is_about_what_there_is() {
+        let refused = |change: &dyn Fn(&mut Transition), expect: &str| {
+            let mut release = with_transition();
+            change(&mut release.predecessors[0].transition);
+            check(&write(&release), read, expect);
+        };
+        let address = |text: &str| -> MachineAddress { text.parse().expect("an address") };
+        let app = |text: &str| -> AppName { text.parse().expect("a name") };
+        refused(
+            &|said| drop(said.renamed_apps.insert(app("a"), app("gone"))),
+            "M0124 `` predecessor 1.0.0: application a cannot have been gone",
+        );
+        refused(
+            &|said| drop(said.renamed_machines.insert(address("b/m"), address("old/z"))),
+            "M0124 `` predecessor 1.0.0: machine b/m cannot have been old/z",
+        );
+        refused(
+            &|said| drop(said.renamed_machines.insert(address("b/m"), address("a/was"))),
+            "M0124 `` predecessor 1.0.0: machines a/m and b/m cannot both have been a/was",
+        );
+        refused(
+            &|said| said.applies[0].machine = address("a/z"),
+            "M0124 `` predecessor 1.0.0: the release has no machine a/z",
+        );
+        refused(
+            &|said| said.migrates = [address("z/m")].into(),
+            "M0124 `` predecessor 1.0.0: the release has no machine z/m",
+        );
+        refused(
+            &|said| drop(said.restarts.insert(app("z"), "so".to_owned())),
+            "M0124 `` predecessor 1.0.0: the release has no application z",
+        );
     }
 
     #[test]

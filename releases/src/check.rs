@@ -13,9 +13,9 @@
 //! | C05 | every machine of both releases stands in the switch |
 //! | C06 | a machine stands in the switch once, and only if a release has it |
 //! | C07 | the digests of a pair are those of the two releases |
-//! | C08 | a machine that changes has an edge |
+//! | C08 | a machine that changes has an edge, unless its application gives up its states |
 //! | C09 | the edge of a machine is one of this release, between just the digests of the pair |
-//! | C10 | a machine that does not change, or is added or removed, has no edge |
+//! | C10 | a machine that does not change, or is added or removed, or gives up its states, has no edge |
 //! | C11 | the code of every changed or added machine, every edge and every new link is loaded |
 //! | C12 | what is loaded is verified |
 //! | C13 | nothing is verified before it is loaded |
@@ -32,19 +32,26 @@
 //! | C24 | `down` goes back over the edges that `up` took |
 //! | C25 | a machine that goes on stays keyed, or stays without keys |
 //! | C26 | `apply`, `migrate` and `restart` name what runs after the switch; `migrate` the edge that the switch has |
+//! | C27 | a machine was called in the switch what the release says that it was called: nobody's states are dropped by a new name |
+//! | C28 | just those applications restart of which the release says so, and why, once each |
+//! | C29 | just those inputs are applied that the release says, in its order; going back, those that undo them, in reverse |
+//! | C30 | just those machines migrate at once of which the release says so, once each |
+//! | C31 | an application restarts after those that it depends on; inputs are applied when all that starts or restarts has; an application stops last |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use camshaft_cam::digest::Digest;
-use camshaft_manifests::relup::{Change, Code, CodeOf, Instruction, Pair, Relup};
+use camshaft_manifests::relup::{Apply, Change, Code, CodeOf, Instruction, Pair, Relup};
 use camshaft_manifests::resolved::{Composition, Predecessor, ResolvedRelease};
+use camshaft_manifests::transition::Transition;
 use camshaft_manifests::{AppName, MachineAddress, ReleaseName, Version};
 
 /// The ids of all rules.
-pub const RULES: [&str; 26] = [
+pub const RULES: [&str; 31] = [
     "C01", "C02", "C03", "C04", "C05", "C06", "C07", "C08", "C09", "C10", "C11", "C12", "C13", "C14", "C15",
-    "C16", "C17", "C18", "C19", "C20", "C21", "C22", "C23", "C24", "C25", "C26",
+    "C16", "C17", "C18", "C19", "C20", "C21", "C22", "C23", "C24", "C25", "C26", "C27", "C28", "C29", "C30",
+    "C31",
 ];
 
 /// What a relup is judged by; apart from the releases, so that tests can bend each fact.
@@ -154,13 +161,14 @@ fn check_by(relup: &Relup, facts: &Facts) -> Vec<Fault> {
             Direction::Up => (&facts.from.composition, &facts.to),
             Direction::Down => (&facts.to, &facts.from.composition),
         };
-        let mut judge = Judge { direction, facts, before, after, faults: Vec::new() };
+        let mut judge = Judge::new(direction, facts, before, after);
         taken.push(judge.run(instructions));
         faults.append(&mut judge.faults);
     }
     if let [up, down] = &taken[..] {
         for (machine, edge) in up {
-            if down.get(machine).is_some_and(|back| back != edge) {
+            let back = facts.from.transition.was(machine).and_then(|was| down.get(&was));
+            if back.is_some_and(|back| back != edge) {
                 faults.push(Fault {
                     rule: "C24",
                     direction: Some(Direction::Down),
@@ -199,13 +207,70 @@ struct Judge<'a> {
     facts: &'a Facts,
     before: &'a Composition,
     after: &'a Composition,
+    /// What machines that are there after it and before it are called before it.
+    called: BTreeMap<MachineAddress, MachineAddress>,
+    /// The same of applications.
+    apps_called: BTreeMap<AppName, AppName>,
     faults: Vec<Fault>,
 }
 
 /// The edges that a direction takes, by machine.
 type Taken = BTreeMap<MachineAddress, Digest>;
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    fn new(
+        direction: Direction,
+        facts: &'a Facts,
+        before: &'a Composition,
+        after: &'a Composition,
+    ) -> Judge<'a> {
+        let (older, newer) = match direction {
+            Direction::Up => (before, after),
+            Direction::Down => (after, before),
+        };
+        let said: &Transition = &facts.from.transition;
+        let mut judge = Judge {
+            direction,
+            facts,
+            before,
+            after,
+            called: BTreeMap::new(),
+            apps_called: BTreeMap::new(),
+            faults: Vec::new(),
+        };
+        for (new, _) in newer.machines() {
+            if let Some(old) = said.was(&new).filter(|old| older.machine(old).is_some()) {
+                let (after, before) = judge.turned(new, old);
+                judge.called.insert(after, before);
+            }
+        }
+        for app in &newer.apps {
+            if let Some(old) = said.app_was(&app.name).filter(|old| older.app(old).is_some()) {
+                let (after, before) = judge.turned(app.name.clone(), old.clone());
+                judge.apps_called.insert(after, before);
+            }
+        }
+        judge
+    }
+
+    /// Returns what is newer and what is older as what is after and what is before.
+    fn turned<T>(&self, newer: T, older: T) -> (T, T) {
+        match self.direction {
+            Direction::Up => (newer, older),
+            Direction::Down => (older, newer),
+        }
+    }
+
+    /// Returns true for an application, by its name after, that gives up its states.
+    fn gives_up(&self, app: &AppName) -> bool {
+        let newer = match self.direction {
+            Direction::Up => Some(app),
+            Direction::Down => self.apps_called.get(app),
+        };
+        self.apps_called.contains_key(app)
+            && newer.is_some_and(|newer| self.facts.from.transition.restarts.contains_key(newer))
+    }
+
     fn fault(&mut self, rule: &'static str, instruction: Option<usize>, message: String) {
         let direction = Some(self.direction);
         self.faults.push(Fault { rule, direction, instruction, message });
@@ -234,6 +299,9 @@ impl Judge<'_> {
         self.check_tries(instructions, pairs);
         self.check_starts(instructions);
         self.check_stops(instructions);
+        self.check_restarts(instructions);
+        self.check_applies(instructions);
+        self.check_migrates(instructions);
         self.check_rest(instructions, &taken);
         taken
     }
@@ -272,15 +340,46 @@ impl Judge<'_> {
     fn check_pairs(&mut self, switch: usize, pairs: &[Pair]) -> Taken {
         let at = Some(switch);
         let mut seen = BTreeSet::new();
+        let mut seen_before = BTreeSet::new();
         let mut taken = Taken::new();
         for pair in pairs {
             let machine = &pair.machine;
-            if !seen.insert(machine) {
+            if pair.to.is_some() && !seen.insert(machine) {
                 self.fault("C06", at, format!("machine {machine} stands twice in the switch"));
                 continue;
             }
-            let old = self.before.machine(machine);
-            let new = self.after.machine(machine);
+            let called = self.called.get(machine).cloned();
+            let called = if pair.to.is_none() { Some(machine.clone()) } else { called };
+            if let Some(called) = &called
+                && pair.before() != called
+            {
+                let message =
+                    format!("machine {machine} was called {called}, the switch says {}", pair.before());
+                self.fault("C27", at, message);
+                continue;
+            }
+            if let (None, Some(was)) = (&called, &pair.was) {
+                let message = format!("machine {machine} is new, the switch says that it was called {was}");
+                self.fault("C27", at, message);
+                continue;
+            }
+            if let Some(called) = &called
+                && !seen_before.insert(called.clone())
+            {
+                self.fault("C06", at, format!("machine {called} stands twice in the switch"));
+                continue;
+            }
+            let old = called.as_ref().and_then(|called| self.before.machine(called));
+            // One that is said to go away may go on all the same.
+            let goes_on = self.called.iter().find(|(_, called)| *called == machine).map(|(after, _)| after);
+            let is_called = if pair.to.is_none() { goes_on } else { Some(machine) };
+            if let Some(name) = self.called.get_key_value(machine).map(|(name, _)| name)
+                && pair.to.is_none()
+                && is_called == Some(name)
+            {
+                seen.insert(machine);
+            }
+            let new = is_called.and_then(|name| self.after.machine(name));
             if old.is_none() && new.is_none() {
                 self.fault("C06", at, format!("neither release has machine {machine}"));
                 continue;
@@ -306,8 +405,13 @@ impl Judge<'_> {
                 (Some(old), Some(new)) => old.digest != new.digest,
                 _ => false,
             };
+            let gives_up = self.gives_up(&machine.app);
             match pair.edge {
-                None if changes => {
+                Some(_) if gives_up => {
+                    let message = format!("machine {machine} gives up its states, and has an edge");
+                    self.fault("C10", at, message);
+                }
+                None if changes && !gives_up => {
                     self.fault("C08", at, format!("machine {machine} changes and has no edge"));
                 }
                 Some(_) if !changes => {
@@ -322,11 +426,9 @@ impl Judge<'_> {
         }
         let (before, after) = (self.before, self.after);
         let mut missing = BTreeSet::new();
-        for (machine, _) in before.machines().chain(after.machines()) {
-            if !seen.contains(&machine) {
-                missing.insert(machine);
-            }
-        }
+        missing
+            .extend(before.machines().map(|(machine, _)| machine).filter(|one| !seen_before.contains(one)));
+        missing.extend(after.machines().map(|(machine, _)| machine).filter(|one| !seen.contains(one)));
         for machine in missing {
             self.fault("C05", at, format!("machine {machine} is missing from the switch"));
         }
@@ -340,11 +442,11 @@ impl Judge<'_> {
             self.fault("C09", Some(index), message);
             return;
         };
-        let (lower, upper) = match self.direction {
-            Direction::Up => (pair.from, pair.to),
-            Direction::Down => (pair.to, pair.from),
+        let (lower, upper, newer) = match self.direction {
+            Direction::Up => (pair.from, pair.to, &pair.machine),
+            Direction::Down => (pair.to, pair.from, pair.before()),
         };
-        if ends.machine != pair.machine || Some(ends.from) != lower || Some(ends.to) != upper {
+        if ends.machine != *newer || Some(ends.from) != lower || Some(ends.to) != upper {
             let message = format!(
                 "the edge of machine {} belongs to {}, from {} to {}",
                 pair.machine, ends.machine, ends.from, ends.to
@@ -358,7 +460,8 @@ impl Judge<'_> {
     fn needed_code(&self, pairs: &[Pair]) -> BTreeSet<CodeOf> {
         let mut needed = BTreeSet::new();
         for (machine, new) in self.after.machines() {
-            if self.before.machine(&machine).is_none_or(|old| old.digest != new.digest) {
+            let old = self.called.get(&machine).and_then(|called| self.before.machine(called));
+            if old.is_none_or(|old| old.digest != new.digest) {
                 needed.insert(CodeOf { machine, code: Code::Machine(new.digest) });
             }
         }
@@ -444,17 +547,17 @@ impl Judge<'_> {
     }
 
     fn check_starts(&mut self, instructions: &[Instruction]) {
-        let (before, after) = (self.before, self.after);
+        let after = self.after;
         let mut started: BTreeSet<&AppName> = BTreeSet::new();
         for (index, instruction) in instructions.iter().enumerate() {
             let Instruction::Start(name) = instruction else { continue };
-            let Some(app) = after.app(name).filter(|_| before.app(name).is_none()) else {
+            let Some(app) = after.app(name).filter(|_| !self.apps_called.contains_key(name)) else {
                 let message = format!("application {name} is started, and the switch does not add it");
                 self.fault("C20", Some(index), message);
                 continue;
             };
             for needed in &app.depends {
-                if before.app(needed).is_none() && !started.contains(needed) {
+                if !self.apps_called.contains_key(needed) && !started.contains(needed) {
                     let message = format!("application {name} starts before {needed}, which it depends on");
                     self.fault("C19", Some(index), message);
                 }
@@ -464,24 +567,25 @@ impl Judge<'_> {
             }
         }
         for app in &after.apps {
-            if before.app(&app.name).is_none() && !started.contains(&app.name) {
+            if !self.apps_called.contains_key(&app.name) && !started.contains(&app.name) {
                 self.fault("C18", None, format!("application {} is added and never started", app.name));
             }
         }
     }
 
     fn check_stops(&mut self, instructions: &[Instruction]) {
-        let (before, after) = (self.before, self.after);
+        let before = self.before;
+        let goes_on: BTreeSet<AppName> = self.apps_called.values().cloned().collect();
         let mut stopped: BTreeSet<&AppName> = BTreeSet::new();
         for (index, instruction) in instructions.iter().enumerate() {
             let Instruction::Stop(name) = instruction else { continue };
-            if before.app(name).is_none() || after.app(name).is_some() {
+            if before.app(name).is_none() || goes_on.contains(name) {
                 let message = format!("application {name} is stopped, and the switch does not remove it");
                 self.fault("C23", Some(index), message);
                 continue;
             }
             for user in &before.apps {
-                let goes_too = after.app(&user.name).is_none();
+                let goes_too = !goes_on.contains(&user.name);
                 if goes_too && user.depends.contains(name) && !stopped.contains(&user.name) {
                     let message =
                         format!("application {name} stops before {}, which depends on it", user.name);
@@ -493,9 +597,153 @@ impl Judge<'_> {
             }
         }
         for app in &before.apps {
-            if after.app(&app.name).is_none() && !stopped.contains(&app.name) {
+            if !goes_on.contains(&app.name) && !stopped.contains(&app.name) {
                 self.fault("C21", None, format!("application {} is removed and never stopped", app.name));
             }
+        }
+    }
+
+    fn check_restarts(&mut self, instructions: &[Instruction]) {
+        let mut done: BTreeSet<&AppName> = BTreeSet::new();
+        let after = self.after;
+        for (index, instruction) in instructions.iter().enumerate() {
+            let Instruction::Restart(name) = instruction else { continue };
+            let Some(app) = after.app(name) else { continue };
+            if !self.gives_up(name) {
+                let message =
+                    format!("application {name} restarts, and nobody said that it gives up its states");
+                self.fault("C28", Some(index), message);
+                continue;
+            }
+            let late = app.depends.iter().find(|needed| self.gives_up(needed) && !done.contains(needed));
+            if let Some(needed) = late {
+                let message = format!("application {name} restarts before {needed}, which it depends on");
+                self.fault("C31", Some(index), message);
+            }
+            if !done.insert(name) {
+                self.fault("C28", Some(index), format!("application {name} restarts twice"));
+            }
+        }
+        let missing = after.apps.iter().filter(|app| self.gives_up(&app.name) && !done.contains(&app.name));
+        for app in missing.collect::<Vec<_>>() {
+            let message = format!("application {} gives up its states and never restarts", app.name);
+            self.fault("C28", None, message);
+        }
+        self.check_late_order(instructions);
+    }
+
+    /// Inputs find everything running, and what stops does so when nobody has anything left to do.
+    fn check_late_order(&mut self, instructions: &[Instruction]) {
+        let mut seen: Option<&'static str> = None;
+        for (index, instruction) in instructions.iter().enumerate() {
+            let wrong = match (instruction, seen) {
+                (Instruction::Start(_) | Instruction::Restart(_), Some(before)) => before,
+                (Instruction::Apply(_), Some("stop")) => "stop",
+                (Instruction::Migrate(_), Some("stop")) => "stop",
+                _ => "",
+            };
+            if !wrong.is_empty() {
+                let message = format!("`{}` stands after `{wrong}`", instruction.word());
+                self.fault("C31", Some(index), message);
+            }
+            match instruction {
+                Instruction::Apply(_) if seen != Some("stop") => seen = Some("apply"),
+                Instruction::Stop(_) => seen = Some("stop"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns the inputs that this direction gives.
+    fn wanted_applies(&self) -> Vec<Apply> {
+        let said = &self.facts.from.transition.applies;
+        if self.direction == Direction::Up {
+            return said.clone();
+        }
+        let mut wanted = Vec::new();
+        for apply in said {
+            let machine = self.called.iter().find(|(_, newer)| **newer == apply.machine);
+            if let (Some((older, _)), Some(inverse)) = (machine, &apply.inverse) {
+                wanted.push(Apply {
+                    machine: older.clone(),
+                    key: apply.key.clone(),
+                    input: inverse.clone(),
+                    inverse: Some(apply.input.clone()),
+                });
+            }
+        }
+        wanted.reverse();
+        wanted
+    }
+
+    fn check_applies(&mut self, instructions: &[Instruction]) {
+        let wanted = self.wanted_applies();
+        let given: Vec<(usize, &Apply)> = instructions
+            .iter()
+            .enumerate()
+            .filter_map(|(index, instruction)| match instruction {
+                Instruction::Apply(apply) => Some((index, apply)),
+                _ => None,
+            })
+            .collect();
+        for (place, (index, apply)) in given.iter().enumerate() {
+            if wanted.get(place) != Some(*apply) {
+                let message = format!(
+                    "the input {} to {} is not what the release says here",
+                    apply.input, apply.machine
+                );
+                self.fault("C29", Some(*index), message);
+                return;
+            }
+        }
+        if let Some(apply) = wanted.get(given.len()) {
+            let message = format!("the input {} is never given to {}", apply.input, apply.machine);
+            self.fault("C29", None, message);
+        }
+        for apply in &self.facts.from.transition.applies {
+            let goes_back = match self.direction {
+                Direction::Up => self.called.contains_key(&apply.machine),
+                Direction::Down => false,
+            };
+            if goes_back && apply.inverse.is_none() {
+                let message =
+                    format!("nothing undoes the input {} of {}, which goes back", apply.input, apply.machine);
+                self.fault("C29", None, message);
+            }
+        }
+    }
+
+    fn check_migrates(&mut self, instructions: &[Instruction]) {
+        let mut wanted: BTreeSet<MachineAddress> = BTreeSet::new();
+        for machine in &self.facts.from.transition.migrates {
+            match self.direction {
+                Direction::Up => drop(wanted.insert(machine.clone())),
+                Direction::Down => {
+                    wanted.extend(
+                        self.called.iter().filter(|(_, newer)| *newer == machine).map(|(old, _)| old.clone()),
+                    );
+                }
+            }
+        }
+        let mut done = BTreeSet::new();
+        for (index, instruction) in instructions.iter().enumerate() {
+            let Instruction::Migrate(change) = instruction else { continue };
+            if !wanted.contains(&change.machine) {
+                let message = format!("machine {} migrates at once, and nobody said so", change.machine);
+                self.fault("C30", Some(index), message);
+            } else if !done.insert(change.machine.clone()) {
+                self.fault("C30", Some(index), format!("machine {} migrates twice", change.machine));
+            }
+        }
+        let changed = |machine: &MachineAddress| {
+            let old = self.called.get(machine).and_then(|called| self.before.machine(called));
+            let new = self.after.machine(machine);
+            old.zip(new).is_some_and(|(old, new)| old.digest != new.digest)
+        };
+        let missing: Vec<MachineAddress> =
+            wanted.into_iter().filter(|machine| changed(machine) && !done.contains(machine)).collect();
+        for machine in missing {
+            self.fault("C30", None, format!("machine {machine} is to migrate at once and never does"));
         }
     }
 

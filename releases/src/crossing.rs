@@ -20,6 +20,7 @@ use camshaft_cam::suite::laws::Law;
 use camshaft_cam::verify::VerifiedEdge;
 use camshaft_manifests::relup::Relup;
 use camshaft_manifests::resolved::{Predecessor, ResolvedEdge, ResolvedMachine};
+use camshaft_manifests::transition::Transition;
 use camshaft_manifests::{MachineAddress, Version};
 
 use crate::check::{Fault, check};
@@ -203,6 +204,7 @@ pub fn predecessor(release: &OpenedRelease) -> Predecessor {
         version: release.resolved.version.clone(),
         digest: release.digest,
         composition: release.resolved.composition(),
+        transition: Transition::default(),
     }
 }
 

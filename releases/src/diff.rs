@@ -3,14 +3,14 @@
 //! Types and code are compared, not texts: a machine that was written anew and does the same is the
 //! same machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use camshaft_cam::derive::{Arrow, Breach, Change, Comparison, DownClass, Edits, Strictness, compare};
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::appup::Waiver;
 use camshaft_manifests::resolved::ResolvedApp;
-use camshaft_manifests::{AppName, MachineAddress, MachineName, ReleaseName, Version};
+use camshaft_manifests::{AppName, MachineAddress, ReleaseName, Version};
 
 use crate::open::OpenedRelease;
 
@@ -28,8 +28,12 @@ pub struct Diff {
 /// What became of an application.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppDiff {
-    /// The name.
+    /// The name; for one that the newer release does not have, in the older.
     pub name: AppName,
+    /// The name in the older release, where that is something else.
+    pub was: Option<AppName>,
+    /// Why it gives up its states, if it does.
+    pub restarts: Option<String>,
     /// The version in the older release, if it has it.
     pub before: Option<Version>,
     /// The version in the newer release, if it has it.
@@ -45,8 +49,12 @@ pub struct AppDiff {
 /// What became of a machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MachineDiff {
-    /// The machine.
+    /// The machine; one that the newer release does not have, in the older.
     pub address: MachineAddress,
+    /// Its address in the older release, where that is another.
+    pub was: Option<MachineAddress>,
+    /// True when its application gives up its states: nothing is asked of them then.
+    pub restarts: bool,
     /// What became of it.
     pub what: MachineChange,
 }
@@ -144,52 +152,74 @@ impl Bump {
     }
 }
 
-/// Compares two releases.
+/// Compares two releases. Where the newer one comes from the older, what its appups say of names and
+/// of states that are given up is taken into account.
 pub fn diff(before: &OpenedRelease, after: &OpenedRelease) -> Diff {
-    let app = |release: &OpenedRelease, name: &AppName| {
-        release.resolved.apps.iter().find(|app| app.name == *name).cloned()
-    };
-    let names: BTreeSet<&AppName> =
-        before.resolved.apps.iter().chain(&after.resolved.apps).map(|app| &app.name).collect();
-    let apps = names.into_iter().map(|name| {
-        let (old, new) = (app(before, name), app(after, name));
-        AppDiff {
-            name: name.clone(),
-            before: old.as_ref().map(|app| app.version.clone()),
-            after: new.as_ref().map(|app| app.version.clone()),
-            machines: machines((before, old.as_ref()), (after, new.as_ref()), name),
-            waivers: new.iter().flat_map(|app| app.waivers.clone()).collect(),
-            strictness: after.resolved.strictness_of(name),
+    let said = after.resolved.predecessors.iter().find(|from| from.digest == before.digest);
+    let said = said.map(|from| from.transition.clone()).unwrap_or_default();
+    let old_app = |name: &AppName| before.resolved.apps.iter().find(|app| app.name == *name);
+    let mut apps = Vec::new();
+    let mut gone: BTreeMap<&AppName, &ResolvedApp> =
+        before.resolved.apps.iter().map(|app| (&app.name, app)).collect();
+    // Machines may have moved between applications.
+    let mut taken = BTreeSet::new();
+    for new in &after.resolved.apps {
+        let old = said.app_was(&new.name).and_then(old_app);
+        if let Some(old) = old {
+            gone.remove(&old.name);
         }
-    });
-    let named = |release: &OpenedRelease| (release.resolved.name.clone(), release.resolved.version.clone());
-    Diff { before: named(before), after: named(after), apps: apps.collect() }
-}
-
-fn machines(
-    (before, old): (&OpenedRelease, Option<&ResolvedApp>),
-    (after, new): (&OpenedRelease, Option<&ResolvedApp>),
-    app: &AppName,
-) -> Vec<MachineDiff> {
-    let of = |app: Option<&ResolvedApp>| {
-        let machines = app.into_iter().flat_map(|app| &app.machines);
-        machines.map(|machine| (machine.name.clone(), machine.digest)).collect::<Vec<_>>()
-    };
-    let (old, new) = (of(old), of(new));
-    let names: BTreeSet<_> = old.iter().chain(&new).map(|(name, _)| name.clone()).collect();
-    let digest = |list: &[(MachineName, Digest)], name: &MachineName| {
-        list.iter().find(|(other, _)| other == name).map(|(_, digest)| *digest)
-    };
-    let machine = |name| {
-        let what = match (digest(&old, &name), digest(&new, &name)) {
-            (None, _) => MachineChange::Added,
-            (_, None) => MachineChange::Removed,
-            (Some(from), Some(to)) if from == to => MachineChange::Same,
-            (Some(from), Some(to)) => changed(before, after, from, to),
+        let restarts = old.and_then(|_| said.restarts.get(&new.name)).cloned();
+        let machines = new.machines.iter().map(|machine| {
+            let address = MachineAddress { app: new.name.clone(), machine: machine.name.clone() };
+            let was = said.was(&address).filter(|was| before.resolved.machine(was).is_some());
+            let digest = was.as_ref().and_then(|was| before.resolved.machine(was)).map(|old| old.digest);
+            let what = match digest {
+                None => MachineChange::Added,
+                Some(from) if from == machine.digest => MachineChange::Same,
+                Some(from) => changed(before, after, from, machine.digest),
+            };
+            taken.extend(was.clone());
+            let restarts = restarts.is_some();
+            MachineDiff { was: was.filter(|was| *was != address), address, restarts, what }
+        });
+        apps.push(AppDiff {
+            machines: machines.collect(),
+            name: new.name.clone(),
+            was: old.map(|old| old.name.clone()).filter(|was| *was != new.name),
+            restarts: restarts.clone(),
+            before: old.map(|app| app.version.clone()),
+            after: Some(new.version.clone()),
+            waivers: new.waivers.clone(),
+            strictness: after.resolved.strictness_of(&new.name),
+        });
+    }
+    for (name, old) in gone {
+        apps.push(AppDiff {
+            name: name.clone(),
+            was: None,
+            restarts: None,
+            before: Some(old.version.clone()),
+            after: None,
+            machines: vec![],
+            waivers: vec![],
+            strictness: after.resolved.strictness_of(name),
+        });
+    }
+    for (address, _) in before.resolved.machines().filter(|(address, _)| !taken.contains(address)) {
+        let of_app = |app: &&mut AppDiff| {
+            app.before.is_some() && app.was.as_ref().unwrap_or(&app.name) == &address.app
         };
-        MachineDiff { address: MachineAddress { app: app.clone(), machine: name }, what }
-    };
-    names.into_iter().map(machine).collect()
+        if let Some(app) = apps.iter_mut().find(of_app) {
+            let removed = MachineChange::Removed;
+            app.machines.push(MachineDiff { address, was: None, restarts: false, what: removed });
+        }
+    }
+    for app in &mut apps {
+        app.machines.sort_by(|a, b| a.address.machine.cmp(&b.address.machine));
+    }
+    apps.sort_by(|a, b| a.name.cmp(&b.name));
+    let named = |release: &OpenedRelease| (release.resolved.name.clone(), release.resolved.version.clone());
+    Diff { before: named(before), after: named(after), apps }
 }
 
 fn changed(before: &OpenedRelease, after: &OpenedRelease, from: Digest, to: Digest) -> MachineChange {
@@ -274,6 +304,7 @@ impl MachineDiff {
             // not for a migration to say.
             edge.is_some()
                 && (breach.is_settled_by_any_edge() || breach.is_answerable() && said.contains(&breach.id()))
+                || self.restarts && matches!(breach.arrow, Arrow::Up | Arrow::Down | Arrow::Invariant)
         };
         comparison.breaches(class).into_iter().filter(|breach| !answered(breach)).collect()
     }
@@ -395,10 +426,14 @@ mod tests {
         let address: MachineAddress = "a/m".parse().expect("an address");
         let app = |edge, waivers| AppDiff {
             name: "a".parse().expect("a name"),
+            was: None,
+            restarts: None,
             before: "1.0.0".parse().ok(),
             after: "1.0.1".parse().ok(),
             machines: vec![MachineDiff {
                 address: address.clone(),
+                was: None,
+                restarts: false,
                 what: MachineChange::Changed { comparison: comparison.clone(), edge },
             }],
             waivers,

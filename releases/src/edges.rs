@@ -71,7 +71,8 @@ pub(crate) fn chain(
         Ok(_) | Err(_) => return None,
     };
     let resolved = ResolvedEdge {
-        machine: first.machine.clone(),
+        // Under its newer address.
+        machine: second.machine.clone(),
         from: first.from,
         to: second.to,
         digest: edge.digest(),

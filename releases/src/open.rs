@@ -303,8 +303,10 @@ impl<'b> Opener<'b> {
                 let subject = format!("an edge of {}", resolved.machine);
                 return Err(OpenError::Unfit { subject, reason });
             }
-            let mut known =
-                release.predecessors.iter().filter_map(|one| one.composition.machine(&resolved.machine));
+            let mut known = release
+                .predecessors
+                .iter()
+                .filter_map(|one| one.composition.machine(&one.transition.was(&resolved.machine)?));
             if !known.any(|machine| machine.digest == resolved.from) {
                 let subject = format!("an edge of {}", resolved.machine);
                 let reason = format!("it begins at {}, which no predecessor has", resolved.from);

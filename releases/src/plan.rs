@@ -10,7 +10,10 @@
 //!    dependency order; then new links; then each migration is tried. All of it can be undone by
 //!    forgetting it.
 //! 2. *the switch*: one instruction with every machine of both releases.
-//! 3. *after*: added applications start in dependency order, removed ones stop in reverse.
+//! 3. *after*: added applications start in dependency order; those that give up their states
+//!    restart in it; inputs are applied in the authors' order, in reverse on the way back;
+//!    machines that are not to wait for their next use migrate; removed applications stop in
+//!    reverse.
 //!
 //! What must stay true: planning from a release to itself gives nothing to do; `down` is `up`
 //! with the releases exchanged, over the same edges.
@@ -18,7 +21,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_cam::digest::Digest;
-use camshaft_manifests::relup::{Change, Code, CodeOf, Instruction, Pair, Relup, RelupFrom};
+use camshaft_manifests::relup::{Apply, Change, Code, CodeOf, Instruction, Pair, Relup, RelupFrom};
 use camshaft_manifests::resolved::{Composition, Predecessor, ResolvedRelease};
 use camshaft_manifests::{AppName, MachineAddress};
 
@@ -35,86 +38,163 @@ pub fn plan(from: &Predecessor, to: &ResolvedRelease) -> Relup {
     if from.version == to.version && from.composition == target {
         return relup(Vec::new(), Vec::new());
     }
-    // The same edge serves both directions, so that it is found by its lower end in both.
-    let edges: BTreeMap<(&MachineAddress, Digest), Digest> =
-        to.edges.iter().map(|edge| ((&edge.machine, edge.from), edge.digest)).collect();
-    let edge_from = |machine: &MachineAddress| {
-        let lower = from.composition.machine(machine)?;
-        edges.get(&(machine, lower.digest)).copied()
-    };
-    relup(
-        plan_direction(&from.composition, &target, &edge_from),
-        plan_direction(&target, &from.composition, &edge_from),
-    )
+    let (up, down) = ways(from, to, &target);
+    relup(up.instructions(), down.instructions())
 }
 
-fn plan_direction(
-    before: &Composition,
-    after: &Composition,
-    edge_of: &dyn Fn(&MachineAddress) -> Option<Digest>,
-) -> Vec<Instruction> {
-    let pairs = plan_pairs(before, after, edge_of);
-    let mut instructions = Vec::new();
-    for pair in pairs.iter().filter(|pair| pair.from != pair.to) {
-        let code = pair.to.map(Code::Machine);
-        let edge = pair.edge.map(Code::Edge);
-        let wanted = code.into_iter().chain(edge);
-        for code in wanted {
-            let code = CodeOf { machine: pair.machine.clone(), code };
+/// One direction of a relup.
+struct Way<'a> {
+    before: &'a Composition,
+    after: &'a Composition,
+    /// Machines that go on, by their addresses after the switch: their addresses before it.
+    origins: BTreeMap<MachineAddress, MachineAddress>,
+    /// Applications that go on, by their names after the switch and before it.
+    continued: BTreeSet<AppName>,
+    gone_on: BTreeSet<AppName>,
+    /// The edges of machines that change and keep their states, by their addresses after.
+    edges: BTreeMap<MachineAddress, Digest>,
+    /// Applications that give up their states, by their names after the switch.
+    restarts: BTreeSet<AppName>,
+    applies: Vec<Apply>,
+    /// Machines to migrate at once, by their addresses after the switch.
+    migrates: BTreeSet<MachineAddress>,
+}
+
+/// Returns both directions of going from a predecessor to a release.
+fn ways<'a>(from: &'a Predecessor, to: &ResolvedRelease, target: &'a Composition) -> (Way<'a>, Way<'a>) {
+    let said = &from.transition;
+    let old: BTreeMap<MachineAddress, Digest> =
+        from.composition.machines().map(|(address, machine)| (address, machine.digest)).collect();
+    let known: BTreeMap<(&MachineAddress, Digest), Digest> =
+        to.edges.iter().map(|edge| ((&edge.machine, edge.from), edge.digest)).collect();
+    let mut origins = BTreeMap::new();
+    let mut edges = BTreeMap::new();
+    for (machine, new) in target.machines() {
+        let Some(was) = said.was(&machine) else { continue };
+        let Some(digest) = old.get(&was) else { continue };
+        let keeps_states = !said.restarts.contains_key(&machine.app);
+        if let Some(edge) = known.get(&(&machine, *digest))
+            && *digest != new.digest
+            && keeps_states
+        {
+            edges.insert(machine.clone(), *edge);
+        }
+        origins.insert(machine, was);
+    }
+    let both =
+        target.apps.iter().filter_map(|app| Some((app.name.clone(), was_app(from, &app.name)?.clone())));
+    let (new_names, old_names): (BTreeSet<AppName>, BTreeSet<AppName>) = both.unzip();
+    let back = |machine: &MachineAddress| origins.get(machine).cloned();
+    let backwards = |apply: &Apply| {
+        let input = apply.inverse.clone()?;
+        let machine = back(&apply.machine)?;
+        Some(Apply { machine, key: apply.key.clone(), input, inverse: Some(apply.input.clone()) })
+    };
+    let down = Way {
+        before: target,
+        after: &from.composition,
+        origins: origins.iter().map(|(new, old)| (old.clone(), new.clone())).collect(),
+        continued: old_names.clone(),
+        gone_on: new_names.clone(),
+        edges: edges.iter().map(|(machine, edge)| (origins[machine].clone(), *edge)).collect(),
+        restarts: said.restarts.keys().filter_map(|app| was_app(from, app)).cloned().collect(),
+        applies: said.applies.iter().rev().filter_map(backwards).collect(),
+        migrates: said.migrates.iter().filter_map(back).collect(),
+    };
+    let up = Way {
+        before: &from.composition,
+        after: target,
+        continued: new_names,
+        gone_on: old_names,
+        restarts: said.restarts.keys().filter(|app| was_app(from, app).is_some()).cloned().collect(),
+        applies: said.applies.clone(),
+        migrates: said.migrates.clone(),
+        origins,
+        edges,
+    };
+    (up, down)
+}
+
+/// Returns the name that an application had in a predecessor, if it was there.
+fn was_app<'n>(from: &'n Predecessor, app: &'n AppName) -> Option<&'n AppName> {
+    from.transition.app_was(app).filter(|was| from.composition.app(was).is_some())
+}
+
+impl Way<'_> {
+    fn instructions(&self) -> Vec<Instruction> {
+        let pairs = self.pairs();
+        let mut instructions = Vec::new();
+        for pair in pairs.iter().filter(|pair| pair.from != pair.to) {
+            let code = pair.to.map(Code::Machine);
+            let edge = pair.edge.map(Code::Edge);
+            for code in code.into_iter().chain(edge) {
+                let code = CodeOf { machine: pair.machine.clone(), code };
+                instructions.extend([Instruction::Load(code.clone()), Instruction::Verify(code)]);
+            }
+        }
+        // A link may join any two machines, so all links come after all machines.
+        for link in self.after.links.difference(&self.before.links) {
+            let code = CodeOf { machine: link.sender.clone(), code: Code::Link(link.digest) };
             instructions.extend([Instruction::Load(code.clone()), Instruction::Verify(code)]);
         }
+        let changes: Vec<Change> = pairs.iter().filter_map(change).collect();
+        instructions.extend(changes.iter().cloned().map(Instruction::Try));
+        instructions.push(Instruction::Switch(pairs));
+        instructions.extend(self.added().map(Instruction::Start));
+        let restarts = self.after.apps.iter().filter(|app| self.restarts.contains(&app.name));
+        instructions.extend(restarts.map(|app| Instruction::Restart(app.name.clone())));
+        instructions.extend(self.applies.iter().cloned().map(Instruction::Apply));
+        let at_once = changes.into_iter().filter(|change| self.migrates.contains(&change.machine));
+        instructions.extend(at_once.map(Instruction::Migrate));
+        instructions.extend(self.removed().map(Instruction::Stop));
+        instructions
     }
-    // A link may join any two machines, so all links come after all machines.
-    for link in after.links.difference(&before.links) {
-        let code = CodeOf { machine: link.sender.clone(), code: Code::Link(link.digest) };
-        instructions.extend([Instruction::Load(code.clone()), Instruction::Verify(code)]);
+
+    /// Every machine of both releases: those that go on or are added in the order of `after`, then
+    /// those that are removed.
+    fn pairs(&self) -> Vec<Pair> {
+        let old: BTreeMap<MachineAddress, Digest> =
+            self.before.machines().map(|(address, machine)| (address, machine.digest)).collect();
+        let pair = |(machine, found): (MachineAddress, &camshaft_manifests::resolved::ComposedMachine)| {
+            let origin = self.origins.get(&machine);
+            Pair {
+                from: origin.and_then(|origin| old.get(origin)).copied(),
+                was: origin.filter(|origin| **origin != machine).cloned(),
+                to: Some(found.digest),
+                edge: self.edges.get(&machine).copied(),
+                machine,
+            }
+        };
+        let mut pairs: Vec<Pair> = self.after.machines().map(pair).collect();
+        let kept: BTreeSet<&MachineAddress> = self.origins.values().collect();
+        let removed = self.before.machines().filter(|(machine, _)| !kept.contains(machine));
+        pairs.extend(removed.map(|(machine, found)| Pair {
+            machine,
+            was: None,
+            from: Some(found.digest),
+            to: None,
+            edge: None,
+        }));
+        pairs
     }
-    for pair in &pairs {
-        if let (Some(from), Some(to), Some(edge)) = (pair.from, pair.to, pair.edge) {
-            let machine = pair.machine.clone();
-            instructions.push(Instruction::Try(Change { machine, from, to, edge }));
-        }
+
+    /// Returns the applications that only `after` has, in dependency order.
+    fn added(&self) -> impl Iterator<Item = AppName> {
+        let names = self.after.apps.iter().map(|app| &app.name);
+        names.filter(|name| !self.continued.contains(*name)).cloned()
     }
-    instructions.push(Instruction::Switch(pairs));
-    instructions.extend(plan_starts(before, after).into_iter().map(Instruction::Start));
-    // What stops is what would start on the way back, the last one first.
-    instructions.extend(plan_starts(after, before).into_iter().rev().map(Instruction::Stop));
-    instructions
+
+    /// Returns the applications that only `before` has: what would start on the way back, the last
+    /// one first.
+    fn removed(&self) -> impl Iterator<Item = AppName> {
+        let names = self.before.apps.iter().rev().map(|app| &app.name);
+        names.filter(|name| !self.gone_on.contains(*name)).cloned()
+    }
 }
 
-/// Every machine of both releases: those that go on or are added in the order of `after`, then
-/// those that are removed.
-fn plan_pairs(
-    before: &Composition,
-    after: &Composition,
-    edge_of: &dyn Fn(&MachineAddress) -> Option<Digest>,
-) -> Vec<Pair> {
-    let old: BTreeMap<MachineAddress, Digest> =
-        before.machines().map(|(address, machine)| (address, machine.digest)).collect();
-    let mut pairs: Vec<Pair> = after
-        .machines()
-        .map(|(machine, found)| {
-            let from = old.get(&machine).copied();
-            let changes = from.is_some_and(|from| from != found.digest);
-            let edge = if changes { edge_of(&machine) } else { None };
-            Pair { machine, from, to: Some(found.digest), edge }
-        })
-        .collect();
-    let kept: BTreeSet<MachineAddress> = pairs.iter().map(|pair| pair.machine.clone()).collect();
-    let removed = before.machines().filter(|(machine, _)| !kept.contains(machine));
-    pairs.extend(removed.map(|(machine, found)| Pair {
-        machine,
-        from: Some(found.digest),
-        to: None,
-        edge: None,
-    }));
-    pairs
-}
-
-/// Returns the applications that only `after` has, in dependency order.
-fn plan_starts(before: &Composition, after: &Composition) -> Vec<AppName> {
-    let names = after.apps.iter().map(|app| &app.name);
-    names.filter(|name| before.app(name).is_none()).cloned().collect()
+fn change(pair: &Pair) -> Option<Change> {
+    let (from, to, edge) = (pair.from?, pair.to?, pair.edge?);
+    Some(Change { machine: pair.machine.clone(), from, to, edge })
 }
 
 #[cfg(test)]
@@ -136,12 +216,18 @@ mod tests {
             Instruction::Try(change) => format!("try {} {}", change.machine, short(Some(change.edge))),
             Instruction::Switch(pairs) => {
                 let pair = |pair: &Pair| {
-                    format!("  {} {} {} {}", pair.machine, short(pair.from), short(pair.to), short(pair.edge))
+                    let was = pair.was.as_ref().map(|was| format!(" was {was}")).unwrap_or_default();
+                    let [from, to, edge] = [pair.from, pair.to, pair.edge].map(short);
+                    format!("  {}{was} {from} {to} {edge}", pair.machine)
                 };
                 let pairs: Vec<String> = pairs.iter().map(pair).collect();
                 format!("switch\n{}", pairs.join("\n"))
             }
-            Instruction::Start(app) | Instruction::Stop(app) => format!("{} {app}", instruction.word()),
+            Instruction::Start(app) | Instruction::Stop(app) | Instruction::Restart(app) => {
+                format!("{} {app}", instruction.word())
+            }
+            Instruction::Apply(apply) => format!("apply {} {}", apply.machine, apply.input),
+            Instruction::Migrate(change) => format!("migrate {}", change.machine),
             other => other.word().to_owned(),
         };
         instructions.iter().map(one).collect::<Vec<_>>().join("\n")
@@ -176,6 +262,58 @@ mod tests {
              try a/m e\n\
              switch\n  a/m a2 a1 e\n  a/n n1 n1 -\n  old/m - o1 -\n  older/m - o2 -\n  b/m b1 - -\n  c/m c1 - -\n\
              start old\nstart older\nstop c\nstop b"
+        );
+        assert_eq!(check(&relup, &from, &to), []);
+        let text = relup::write(&relup);
+        let source = camshaft_cam::diagnostic::Source::new("relup/1.0.0.toml", text);
+        assert_eq!(relup::read(&source), Ok(relup));
+    }
+
+    #[test]
+    fn what_was_said_of_the_way_is_done_and_undone() {
+        let machine = |text: &str| -> MachineAddress { text.parse().expect("an address") };
+        let app = |text: &str| -> AppName { text.parse().expect("a name") };
+        let apply = |to: &str, input: &str, inverse: Option<&str>| Apply {
+            machine: machine(to),
+            key: None,
+            input: input.to_owned(),
+            inverse: inverse.map(str::to_owned),
+        };
+        let mut from = predecessor("1.0.0", &["stock/shelf=s1", "till/counter=t1 stock", "cache/m=c1"], &[]);
+        from.transition = camshaft_manifests::transition::Transition {
+            renamed_apps: [(app("store"), app("stock"))].into(),
+            renamed_machines: [(machine("till/desk"), machine("till/counter"))].into(),
+            restarts: [(app("cache"), "it fills itself".to_owned())].into(),
+            applies: vec![apply("till/desk", "1", Some("2")), apply("new/m", "3", None)],
+            migrates: [machine("till/desk")].into(),
+        };
+        // `stock` is another application now, under the name that one had.
+        let to = release(
+            "2.0.0",
+            &["store/shelf=s1", "stock/shelf=n1", "till/desk=t2 store", "cache/m=c2", "new/m=m1 stock"],
+            &[],
+            &["till/desk t1 t2 e"],
+            &[&from],
+        );
+        let relup = plan(&from, &to);
+        assert_eq!(
+            words(&relup.up),
+            "load stock/shelf n1\nverify stock/shelf n1\n\
+             load till/desk t2\nverify till/desk t2\nload till/desk e\nverify till/desk e\n\
+             load cache/m c2\nverify cache/m c2\nload new/m m1\nverify new/m m1\n\
+             try till/desk e\n\
+             switch\n  store/shelf was stock/shelf s1 s1 -\n  stock/shelf - n1 -\n  \
+             till/desk was till/counter t1 t2 e\n  cache/m c1 c2 -\n  new/m - m1 -\n\
+             start stock\nstart new\nrestart cache\napply till/desk 1\napply new/m 3\nmigrate till/desk"
+        );
+        assert_eq!(
+            words(&relup.down),
+            "load till/counter t1\nverify till/counter t1\nload till/counter e\nverify till/counter e\n\
+             load cache/m c1\nverify cache/m c1\n\
+             try till/counter e\n\
+             switch\n  stock/shelf was store/shelf s1 s1 -\n  till/counter was till/desk t2 t1 e\n  \
+             cache/m c2 c1 -\n  stock/shelf n1 - -\n  new/m m1 - -\n\
+             restart cache\napply till/counter 2\nmigrate till/counter\nstop new\nstop stock"
         );
         assert_eq!(check(&relup, &from, &to), []);
         let text = relup::write(&relup);

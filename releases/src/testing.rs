@@ -100,6 +100,7 @@ pub(crate) fn predecessor(version: &str, machines: &[&str], links: &[&str]) -> P
         version: version.parse().expect("a version"),
         digest: digest(version),
         composition: release(version, machines, links, &[], &[]).composition(),
+        transition: Default::default(),
     }
 }
 

@@ -13,7 +13,8 @@ use crate::snapshot::InstanceSnapshot;
 /// | 1 | |
 /// | 2 | an instance has what was kept aside of its state |
 /// | 3 | a kept answer says which machine gave it; the control record `ClientsDropped` |
-pub const FORMAT: u8 = 3;
+/// | 4 | inputs that a relup applies: `Source::Relup`, `MailOrigin::Relup` |
+pub const FORMAT: u8 = 4;
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

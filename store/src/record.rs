@@ -93,6 +93,13 @@ pub enum Source {
         /// Which one of this name.
         generation: u64,
     },
+    /// A switch, whose relup applies it.
+    Relup {
+        /// The number of the switch.
+        switch: u64,
+        /// The place among what the relup applies.
+        index: u32,
+    },
 }
 
 /// What came of an input.

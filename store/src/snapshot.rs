@@ -125,6 +125,13 @@ pub enum MailOrigin {
         /// The place of the send among that step's effects.
         effect: u32,
     },
+    /// An input that the relup of a switch applies.
+    Relup {
+        /// The number of the switch.
+        switch: u64,
+        /// The place among what the relup applies.
+        index: u32,
+    },
 }
 
 /// A timer.

@@ -1,5 +1,6 @@
 //! Taking in requests from outside: what is refused here never reaches a mailbox.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
@@ -128,8 +129,12 @@ impl Engine {
     }
 
     /// Returns the answer when it is known already.
-    fn admit(&mut self, request: Request) -> Result<Option<Reply>, Refusal> {
+    fn admit(&mut self, mut request: Request) -> Result<Option<Reply>, Refusal> {
         let release = self.release.as_ref().ok_or(Refusal::NoRelease)?;
+        // A client uses the names of the version that it speaks.
+        if let Some(moved) = release.speech.moved(&request.says, &request.address.machine_address()) {
+            request.address = request.address.at(moved);
+        }
         let machine = request.address.machine_address();
         let code = release.machine(&machine).ok_or_else(|| Refusal::UnknownMachine(machine.clone()))?.clone();
         match (code.keyed(), &request.address.key) {
@@ -185,6 +190,15 @@ impl Engine {
     /// Puts a message into a mailbox. An instance that is not there yet is born when it is
     /// delivered.
     pub(super) fn post(&mut self, address: InstanceAddress, mail: Mail) {
+        self.post_at(address, mail, VecDeque::push_back);
+    }
+
+    /// Puts a message before all others into a mailbox.
+    pub(super) fn post_first(&mut self, address: InstanceAddress, mail: Mail) {
+        self.post_at(address, mail, VecDeque::push_front);
+    }
+
+    fn post_at(&mut self, address: InstanceAddress, mail: Mail, put: fn(&mut VecDeque<Mail>, Mail)) {
         let version = self.next_version();
         if !self.instances.contains_key(&address) {
             let Some(instance) = self.unborn(&address) else {
@@ -193,7 +207,7 @@ impl Engine {
             self.instances.insert(address.clone(), instance);
         }
         let instance = self.instances.get_mut(&address).expect("it was put there when it was missing");
-        instance.mailbox.push_back(mail);
+        put(&mut instance.mailbox, mail);
         instance.version = version;
         self.make_ready(&address);
     }

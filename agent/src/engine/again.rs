@@ -61,13 +61,17 @@ impl Engine {
         }
         let (release, left) = (self.release.as_ref(), self.left.as_ref());
         let newer = release.and_then(|release| edge(&release.resolved, &release.edges, machine, writer));
-        let older = left.and_then(|left| edge(&left.resolved, &left.edges, machine, code.digest()));
+        // The machine may have had another name there: its edge is found by both its ends.
+        let older = left.and_then(|left| {
+            let mut edges = left.edges.values();
+            edges.find(|edge| (edge.edge().from, edge.edge().to) == (code.digest(), writer)).cloned()
+        });
         let (edge, which, from) = match (newer, older) {
             (Some(edge), _) => {
                 let from = edge.edge().raise;
                 (edge, EdgeArrow::Raise, from)
             }
-            (None, Some(edge)) if edge.edge().to == writer => {
+            (None, Some(edge)) => {
                 let from = edge.edge().lower;
                 (edge, EdgeArrow::Lower, from)
             }

@@ -11,8 +11,8 @@ use camshaft_cam::run::{EdgeArrow, Limits, Trap, check_invariants, edge_arrow, e
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::VerifiedEdge;
-use camshaft_manifests::InstanceAddress;
-use camshaft_store::{AsideSnapshot, Parked, ParkedItem};
+use camshaft_manifests::{InstanceAddress, MachineAddress};
+use camshaft_store::{AsideSnapshot, MailOrigin, Parked, ParkedItem};
 
 use super::instance::{Before, Instance, Live, Mail, Origin, State, Timer};
 use super::plan::{Change, Plan, Way};
@@ -54,7 +54,7 @@ pub(super) enum Passage {
     Held,
 }
 
-/// Takes an instance over a switch. The machine is in both releases.
+/// Takes an instance over a switch. Its machine goes on, and so do its states.
 pub(super) fn carry(
     plan: &Plan,
     change: &Change,
@@ -73,9 +73,10 @@ pub(super) fn carry(
     let (to, along) = match change {
         Change::Stays { to } => (to, None),
         Change::Moves { from, to, edge } => (to, Some(Along { way: plan.way, from, to, edge, address })),
-        Change::Added { .. } | Change::Removed { .. } => unreachable!("the machine is in both releases"),
+        Change::Restarts { .. } | Change::Removed { .. } => unreachable!("its states go on"),
     };
     carried.instance.code = to.clone();
+    rename_correspondents(&mut carried.instance, plan);
     if let Some(along) = &along {
         carry_state(&mut carried, along, instance);
     }
@@ -348,13 +349,15 @@ fn moved_input(
 /// the switch: delivered, its answer would be lost.
 fn owed(plan: &Plan, receiver: &Instance, mail: &Mail) -> Result<(), Box<TryFailure>> {
     let Origin::Message(sent) = &mail.origin else { return Ok(()) };
-    let sender = sent.sender.machine_address();
-    let waits = |release: &crate::release::Release| {
-        let code = release.machine(&sender)?;
+    // The sender is called as it is after the switch already.
+    let after = sent.sender.machine_address();
+    let before = plan.moved.iter().find(|(_, to)| **to == after).map_or(&after, |(from, _)| from);
+    let waits = |release: &crate::release::Release, sender: &MachineAddress| {
+        let code = release.machine(sender)?;
         code.channel(&sent.channel).filter(|channel| channel.answer.is_some()).map(|_| code.digest())
     };
-    let Some(from) = waits(&plan.from) else { return Ok(()) };
-    if waits(&plan.to).is_some() {
+    let Some(from) = waits(&plan.from, before) else { return Ok(()) };
+    if waits(&plan.to, &after).is_some() {
         return Ok(());
     }
     let reason = format!("{} waits for an answer on `{}`, which it no longer has", sent.sender, sent.channel);
@@ -377,6 +380,36 @@ fn owed(plan: &Plan, receiver: &Instance, mail: &Mail) -> Result<(), Box<TryFail
 
 /// Brings back what was parked in the types of the machine that now runs. It is older than all
 /// that came since, so it goes first.
+/// Calls those who wrote to an instance, and whom it wrote to, as they are called after the switch.
+/// Going back, what the way up applies is forgotten: it is not to be applied any more.
+fn rename_correspondents(instance: &mut Instance, plan: &Plan) {
+    if plan.way == Way::Down {
+        instance.mailbox.retain(|mail| !matches!(mail.origin, Origin::Relup { .. }));
+    }
+    if plan.moved.is_empty() {
+        return;
+    }
+    for mail in &mut instance.mailbox {
+        match &mut mail.origin {
+            Origin::Message(sent) => sent.sender = plan.address_after(&sent.sender),
+            Origin::Answer { receiver, .. } => *receiver = plan.address_after(receiver),
+            Origin::Outside { .. } | Origin::Relup { .. } => {}
+        }
+    }
+    for parked in &mut instance.parked {
+        let ParkedItem::Mail(saved) = &mut parked.item else { continue };
+        let (MailOrigin::Message { sender: address, .. } | MailOrigin::Answer { receiver: address, .. }) =
+            &mut saved.origin
+        else {
+            continue;
+        };
+        // What is damaged is said when it is unparked.
+        if let Ok(known) = address.parse::<InstanceAddress>() {
+            *address = plan.address_after(&known).to_string();
+        }
+    }
+}
+
 fn unpark(instance: &mut Instance) {
     let digest = instance.code.digest();
     let mut mail = vec![];

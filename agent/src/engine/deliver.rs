@@ -8,6 +8,7 @@ use camshaft_manifests::InstanceAddress;
 use camshaft_store::{Effect, InputRecord, Record, Source, Verdict};
 
 use super::admit::Refusal;
+use super::applied::Unapplied;
 use super::instance::{Instance, Origin, State, Timer};
 use super::kept::Answered;
 use super::step::{Cause, Computed, Surroundings, Task, compute};
@@ -25,6 +26,11 @@ impl Engine {
                 return;
             }
         }
+    }
+
+    /// Delivers until all that the relup of the last switch applies was applied, or cannot be.
+    pub fn settle_applies(&mut self) {
+        while self.unapplied.values().any(Unapplied::waits) && self.deliver_one() {}
     }
 
     /// Delivers until no request from outside waits, so that a switch meets none.
@@ -190,6 +196,11 @@ impl Engine {
                     instance.mailbox.retain(|mail| !matches!(mail.origin, Origin::Answer { .. }));
                 }
             }
+        }
+        if let Source::Relup { switch, index } = record.source
+            && switch == self.switch
+        {
+            self.note_applied(index, &record.verdict);
         }
         for (to, mail) in computed.mail {
             if let (Origin::Answer { .. }, Cause::Mail(Origin::Message(sent))) = (&mail.origin, &task.cause)

@@ -130,6 +130,13 @@ pub enum Origin {
         /// The place of the send among that step's effects.
         effect: u32,
     },
+    /// The relup of a switch, which applies it.
+    Relup {
+        /// The number of the switch.
+        switch: u64,
+        /// The place among what the relup applies.
+        index: u32,
+    },
 }
 
 /// Which message of which instance.
@@ -244,6 +251,7 @@ impl Mail {
             Origin::Answer { receiver, seq, effect } => {
                 MailOrigin::Answer { receiver: receiver.to_string(), seq: *seq, effect: *effect }
             }
+            Origin::Relup { switch, index } => MailOrigin::Relup { switch: *switch, index: *index },
         };
         Some(MailSnapshot {
             origin,
@@ -267,6 +275,7 @@ impl Mail {
             MailOrigin::Answer { receiver, seq, effect } => {
                 Origin::Answer { receiver: address(receiver)?, seq, effect }
             }
+            MailOrigin::Relup { switch, index } => Origin::Relup { switch, index },
         };
         Ok(Mail {
             origin,

@@ -10,10 +10,11 @@
 //! backwards.
 //!
 //! Where to look: `admit` takes requests in, `again` answers those that are not new, `step` computes, `deliver` runs and commits,
-//! `carry` takes one instance over a switch, `trial` all of them for a try, `switch` goes over.
+//! `carry` takes one instance over a switch, `applied` gives what a relup applies, `trial` all of them for a try, `switch` goes over.
 
 mod admit;
 mod again;
+mod applied;
 mod carry;
 mod deliver;
 pub mod instance;
@@ -74,6 +75,8 @@ pub struct Engine {
     ready: VecDeque<InstanceAddress>,
     /// Requests from outside that wait in mailboxes.
     outside: usize,
+    /// What the relup of the last switch applies and was not applied yet, by its place there.
+    unapplied: BTreeMap<u32, applied::Unapplied>,
     /// The last number that was given to a change.
     version: u64,
     out: Batch,
@@ -134,6 +137,7 @@ impl Engine {
             timers: BTreeSet::new(),
             ready: VecDeque::new(),
             outside: 0,
+            unapplied: BTreeMap::new(),
             version: 0,
             out: Batch::default(),
         }

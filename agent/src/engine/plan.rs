@@ -3,14 +3,15 @@
 //! A plan adds nothing to the relup's switch instruction but the code that it names. It is
 //! refused when the instruction and the two releases do not agree in every point.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
 use camshaft_cam::run::EdgeArrow;
+use camshaft_cam::value::Value;
 use camshaft_cam::verify::VerifiedEdge;
-use camshaft_manifests::MachineAddress;
-use camshaft_manifests::relup::{Instruction, Pair, Relup};
+use camshaft_manifests::relup::{Apply, Instruction, Pair, Relup};
+use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use crate::release::{MachineCode, Release};
 
@@ -59,7 +60,27 @@ pub struct Plan {
     pub relup: Digest,
     /// True when the relup makes the release permanent after the switch.
     pub makes_permanent: bool,
+    /// What becomes of the machines that run, by the addresses that they have before the switch.
     pub(super) pairs: BTreeMap<MachineAddress, Change>,
+    /// The machines that the switch adds.
+    pub(super) added: BTreeMap<MachineAddress, Arc<MachineCode>>,
+    /// Machines that get other addresses: the old and the new.
+    pub(super) moved: BTreeMap<MachineAddress, MachineAddress>,
+    /// The inputs that instances get after the switch, in order.
+    pub(super) applies: Vec<Applied>,
+}
+
+/// An input that an instance gets after a switch, typed.
+#[derive(Debug, Clone)]
+pub(super) struct Applied {
+    /// The instance, at its address after the switch.
+    pub(super) address: InstanceAddress,
+    /// The machine that takes it.
+    pub(super) writer: Digest,
+    /// Its canonical bytes.
+    pub(super) input: Arc<[u8]>,
+    /// Going back: the place of the input that it undoes among those of the way up.
+    pub(super) undoes: Option<u32>,
 }
 
 /// What becomes of a machine.
@@ -69,10 +90,20 @@ pub(super) enum Change {
     Stays { to: Arc<MachineCode> },
     /// It goes along an edge.
     Moves { from: Arc<MachineCode>, to: Arc<MachineCode>, edge: Arc<VerifiedEdge> },
-    /// It is new.
-    Added { to: Arc<MachineCode> },
+    /// It gives up its states and begins anew.
+    Restarts { from: Arc<MachineCode>, to: Arc<MachineCode> },
     /// It goes away.
     Removed { from: Arc<MachineCode> },
+}
+
+impl Change {
+    /// Returns the code that runs after the switch.
+    pub(super) fn to(&self) -> Option<&Arc<MachineCode>> {
+        match self {
+            Change::Stays { to } | Change::Moves { to, .. } | Change::Restarts { to, .. } => Some(to),
+            Change::Removed { .. } => None,
+        }
+    }
 }
 
 /// Why a relup cannot be followed from the release that runs.
@@ -108,6 +139,8 @@ impl Plan {
         };
         let mut switch = None;
         let mut makes_permanent = false;
+        let mut restarts = BTreeSet::new();
+        let mut applies = vec![];
         for instruction in instructions {
             match instruction {
                 Instruction::Switch(pairs) if switch.is_none() => switch = Some(pairs),
@@ -121,78 +154,183 @@ impl Plan {
                 | Instruction::Migrate(_)
                 | Instruction::Start(_)
                 | Instruction::Stop(_) => {}
-                Instruction::Apply(_) | Instruction::Barrier(_) | Instruction::Restart(_) => {
-                    return Err(PlanError::Instruction(instruction.word()));
-                }
+                Instruction::Restart(app) => drop(restarts.insert(app)),
+                Instruction::Apply(apply) => applies.push(apply),
+                // Only who sees other nodes could tell when they have come to it.
+                Instruction::Barrier(_) => return Err(PlanError::Instruction(instruction.word())),
             }
         }
+        let undoes = match way {
+            Way::Up => vec![None; applies.len()],
+            Way::Down => undone(&relup.up),
+        };
+        if undoes.len() != applies.len() {
+            return Err(unfit("it does not undo what it applies"));
+        }
+        let applies = applies.into_iter().zip(undoes).map(|(apply, undoes)| applied(to, apply, undoes));
+        let applies = applies.collect::<Result<Vec<_>, _>>()?;
         let Some(switch) = switch else { return Err(unfit("it has no switch")) };
         let edges = match way {
             Way::Up => &to.edges,
             Way::Down => &from.edges,
         };
-        let mut pairs = BTreeMap::new();
+        let mut plan = Plan {
+            from: from.clone(),
+            to: to.clone(),
+            way,
+            relup: *relup_digest,
+            makes_permanent,
+            pairs: BTreeMap::new(),
+            added: BTreeMap::new(),
+            moved: BTreeMap::new(),
+            applies,
+        };
         for pair in switch {
-            let change = change(from, to, way, pair, edges)?;
-            if pairs.insert(pair.machine.clone(), change).is_some() {
-                return Err(unfit(&format!("it names {} twice", pair.machine)));
-            }
+            plan.add(pair, edges, pair.to.is_some() && restarts.contains(&pair.machine.app))?;
         }
-        for code in from.machines().chain(to.machines()) {
-            if !pairs.contains_key(&code.address) {
-                return Err(unfit(&format!("it does not say what becomes of {}", code.address)));
-            }
+        let after = plan.pairs.values().filter_map(Change::to).chain(plan.added.values());
+        let after: BTreeSet<&MachineAddress> = after.map(|code| &code.address).collect();
+        let missing = from.machines().map(|code| &code.address).find(|at| !plan.pairs.contains_key(at));
+        let missing =
+            missing.or_else(|| to.machines().map(|code| &code.address).find(|at| !after.contains(at)));
+        if let Some(address) = missing {
+            return Err(unfit(&format!("it does not say what becomes of {address}")));
         }
-        let (from, to) = (from.clone(), to.clone());
-        Ok(Plan { from, to, way, relup: *relup_digest, makes_permanent, pairs })
+        Ok(plan)
     }
+
+    /// Adds what becomes of a machine.
+    fn add(
+        &mut self,
+        pair: &Pair,
+        edges: &BTreeMap<Digest, Arc<VerifiedEdge>>,
+        restarts: bool,
+    ) -> Result<(), PlanError> {
+        let twice = || unfit(&format!("it names {} twice", pair.machine));
+        let running = self.from.machine(pair.before());
+        // Another machine may have left its address to a new one.
+        if pair.from.is_none() && pair.was.is_none() {
+            let to = self.leads_to(pair)?;
+            return match self.added.insert(pair.machine.clone(), to) {
+                None => Ok(()),
+                Some(_) => Err(twice()),
+            };
+        }
+        let change = change(self, running, pair, edges, restarts)?;
+        if let Some(to) = change.to().filter(|to| to.address != *pair.before()) {
+            self.moved.insert(pair.before().clone(), to.address.clone());
+        }
+        match self.pairs.insert(pair.before().clone(), change) {
+            None => Ok(()),
+            Some(_) => Err(twice()),
+        }
+    }
+
+    /// Returns the code that a pair leads to.
+    fn leads_to(&self, pair: &Pair) -> Result<Arc<MachineCode>, PlanError> {
+        let next = self.to.machine(&pair.machine);
+        match next.filter(|code| Some(code.digest()) == pair.to) {
+            Some(code) => Ok(code.clone()),
+            None => Err(unfit(&format!("it leads {} to code that the release does not have", pair.machine))),
+        }
+    }
+
+    /// Returns the machines that begin anew.
+    pub(super) fn restarted(&self) -> impl Iterator<Item = &Arc<MachineCode>> {
+        self.pairs.values().filter_map(|change| match change {
+            Change::Restarts { to, .. } => Some(to),
+            _ => None,
+        })
+    }
+
+    /// Returns the address that an instance has after the switch.
+    pub(super) fn address_after(&self, address: &InstanceAddress) -> InstanceAddress {
+        // Nearly no switch renames anything.
+        if self.moved.is_empty() {
+            return address.clone();
+        }
+        self.moved.get(&address.machine_address()).map_or_else(|| address.clone(), |to| address.at(to))
+    }
+}
+
+/// Returns for each input that undoes another, in their order, the place of that one on the way up.
+fn undone(up: &[Instruction]) -> Vec<Option<u32>> {
+    let applies = up.iter().filter_map(|instruction| match instruction {
+        Instruction::Apply(apply) => Some(apply),
+        _ => None,
+    });
+    let undone = (0u32..).zip(applies).filter(|(_, apply)| apply.inverse.is_some());
+    let mut places: Vec<Option<u32>> = undone.map(|(place, _)| Some(place)).collect();
+    places.reverse();
+    places
+}
+
+/// Types an input that is applied.
+fn applied(to: &Release, apply: &Apply, undoes: Option<u32>) -> Result<Applied, PlanError> {
+    let machine = &apply.machine;
+    let code = to.machine(machine).ok_or_else(|| unfit(&format!("there is no {machine} to apply to")))?;
+    if code.keyed() != apply.key.is_some() {
+        return Err(unfit(&format!("what is applied to {machine} has a key, or needs one")));
+    }
+    let ty = code.verified.input();
+    let input = Value::from_json(&apply.input, ty)
+        .map_err(|error| unfit(&format!("what is applied to {machine} is no input of it: {error}")))?;
+    Ok(Applied {
+        address: InstanceAddress {
+            app: machine.app.clone(),
+            machine: machine.machine.clone(),
+            key: apply.key.clone(),
+        },
+        writer: code.digest(),
+        input: input.to_binary(ty).into(),
+        undoes,
+    })
 }
 
 fn unfit(reason: &str) -> PlanError {
     PlanError::Unfit(reason.to_owned())
 }
 
+fn other_base(pair: &Pair, running: Option<Digest>) -> PlanError {
+    let digest = |digest: Option<Digest>| digest.map_or("none".to_owned(), |digest| digest.short());
+    let (running, from) = (digest(running), digest(pair.from));
+    PlanError::OtherBase(format!("{} runs {running}, the upgrade starts from {from}", pair.before()))
+}
+
+/// Returns what becomes of a machine that runs.
 fn change(
-    from: &Release,
-    to: &Release,
-    way: Way,
+    plan: &Plan,
+    running: Option<&Arc<MachineCode>>,
     pair: &Pair,
     edges: &BTreeMap<Digest, Arc<VerifiedEdge>>,
+    restarts: bool,
 ) -> Result<Change, PlanError> {
     let machine = &pair.machine;
-    let running = from.machine(machine);
-    if running.map(|code| code.digest()) != pair.from {
-        let digest = |digest: Option<Digest>| digest.map_or("none".to_owned(), |digest| digest.short());
-        let running = digest(running.map(|code| code.digest()));
-        let reason = format!("{machine} runs {running}, the upgrade starts from {}", digest(pair.from));
-        return Err(PlanError::OtherBase(reason));
+    let Some(from) = running.filter(|code| Some(code.digest()) == pair.from) else {
+        return Err(other_base(pair, running.map(|code| code.digest())));
+    };
+    if pair.to.is_none() {
+        return Ok(Change::Removed { from: from.clone() });
     }
-    let next = to.machine(machine);
-    if next.map(|code| code.digest()) != pair.to {
-        return Err(unfit(&format!("it leads {machine} to code that the release does not have")));
+    let to = plan.leads_to(pair)?;
+    if from.keyed() != to.keyed() {
+        return Err(unfit(&format!("{machine} is keyed in one release and not in the other")));
     }
-    match (running, next) {
-        (None, None) => Err(unfit(&format!("neither release has {machine}"))),
-        (None, Some(to)) => Ok(Change::Added { to: to.clone() }),
-        (Some(from), None) => Ok(Change::Removed { from: from.clone() }),
-        (Some(from), Some(to)) => match pair.edge {
-            None if from.digest() == to.digest() => Ok(Change::Stays { to: to.clone() }),
-            None => Err(unfit(&format!("{machine} changes and has no edge"))),
-            Some(digest) => {
-                let edge = edges.get(&digest);
-                let edge =
-                    edge.ok_or_else(|| unfit(&format!("the edge of {machine} is not in the bundle")))?;
-                let (old, new) = match way {
-                    Way::Up => (from, to),
-                    Way::Down => (to, from),
-                };
-                edge.check_ends(&old.verified, &new.verified)
-                    .map_err(|error| unfit(&format!("the edge of {machine}: {error}")))?;
-                if old.keyed() != new.keyed() {
-                    return Err(unfit(&format!("{machine} is keyed in one release and not in the other")));
-                }
-                Ok(Change::Moves { from: from.clone(), to: to.clone(), edge: edge.clone() })
-            }
-        },
+    match pair.edge {
+        None if restarts => Ok(Change::Restarts { from: from.clone(), to }),
+        Some(_) if restarts => Err(unfit(&format!("{machine} gives up its states, and has an edge"))),
+        None if from.digest() == to.digest() => Ok(Change::Stays { to }),
+        None => Err(unfit(&format!("{machine} changes and has no edge"))),
+        Some(digest) => {
+            let edge = edges.get(&digest);
+            let edge = edge.ok_or_else(|| unfit(&format!("the edge of {machine} is not in the bundle")))?;
+            let (old, new) = match plan.way {
+                Way::Up => (from, &to),
+                Way::Down => (&to, from),
+            };
+            edge.check_ends(&old.verified, &new.verified)
+                .map_err(|error| unfit(&format!("the edge of {machine}: {error}")))?;
+            Ok(Change::Moves { from: from.clone(), to, edge: edge.clone() })
+        }
     }
 }

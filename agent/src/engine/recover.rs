@@ -106,6 +106,10 @@ impl Engine {
                 matches!(origin, Origin::Answer { receiver: from, seq: s, effect: e }
                     if s == seq && e == effect && from.to_string() == *receiver)
             })?),
+            Source::Relup { switch, index } => Some(take(
+                &mut instance.mailbox,
+                &|origin| matches!(origin, Origin::Relup { switch: s, index: i } if s == switch && i == index),
+            )?),
             Source::Timer { name, generation } => {
                 let timer = instance.timers.get(name.as_str());
                 let timer = timer.filter(|timer| timer.generation == *generation);

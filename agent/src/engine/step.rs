@@ -91,6 +91,7 @@ impl Cause {
             Cause::Mail(Origin::Answer { receiver, seq, effect }) => {
                 Source::Answer { receiver: receiver.to_string(), seq: *seq, effect: *effect }
             }
+            Cause::Mail(Origin::Relup { switch, index }) => Source::Relup { switch: *switch, index: *index },
             Cause::Timer { name, generation } => {
                 Source::Timer { name: name.to_string(), generation: *generation }
             }

@@ -3,8 +3,10 @@
 //! What becomes of every instance follows from the plan and the instances alone, so that a
 //! replay of the journal comes to the same.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use camshaft_cam::digest::Digest;
 use camshaft_cam::run::{Limits, check_invariants};
 use camshaft_manifests::{InstanceAddress, MachineAddress};
 use camshaft_store::{InstanceSnapshot, Status};
@@ -17,7 +19,10 @@ use super::step::birth;
 use super::trial::Trial;
 use super::{Engine, kept::Kept};
 use crate::api::RollbackCounts;
-use crate::release::Release;
+use crate::release::{MachineCode, Release};
+
+/// Instances that were put away, by address and by the machine that wrote them.
+type Archived = BTreeMap<(InstanceAddress, Digest), InstanceSnapshot>;
 
 /// What a switch did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,12 +52,13 @@ impl Engine {
         debug_assert_eq!(self.outside, 0, "requests from outside are answered before a switch");
         let mut switched = Switched::default();
         let mut tried = trial.map(Trial::take_all).unwrap_or_default();
+        let mut back = self.take_given_up(plan);
         // In the order of the addresses: then the new map is built in one go.
         let mut over = vec![];
         for (address, instance) in std::mem::take(&mut self.instances) {
             let change = plan.pairs.get(&address.machine_address());
             match change.expect("a plan says what becomes of every machine") {
-                Change::Removed { .. } => {
+                Change::Removed { .. } | Change::Restarts { .. } => {
                     self.put_away(&address, &instance);
                     switched.counts.archived += 1;
                 }
@@ -75,7 +81,7 @@ impl Engine {
                     let mut instance = carried.instance;
                     instance.version = self.next_version();
                     instance.queued = false;
-                    over.push((address, instance));
+                    over.push((plan.address_after(&address), instance));
                 }
             }
         }
@@ -84,14 +90,24 @@ impl Engine {
         self.config = number;
         self.release = Some(plan.to.clone());
         self.left = (plan.way == Way::Down).then(|| plan.from.clone());
+        let restarted: BTreeSet<&MachineAddress> = plan.restarted().map(|code| &code.address).collect();
         for code in plan.to.machines() {
-            if matches!(plan.pairs.get(&code.address), Some(Change::Added { .. })) {
+            let restarts = restarted.contains(&code.address);
+            if plan.added.contains_key(&code.address) {
                 switched.counts.restored += self.bring_back(&code.address);
-                if !code.keyed() {
-                    self.start(&code.address);
-                }
+            } else if restarts {
+                let (mine, rest) =
+                    back.into_iter().partition(|((at, _), _)| at.machine_address() == code.address);
+                back = rest;
+                switched.counts.restored += self.restore(mine, code);
+            } else {
+                continue;
+            }
+            if !code.keyed() {
+                self.start(&code.address);
             }
         }
+        self.post_applies(plan, number);
         self.list_anew();
         switched
     }
@@ -144,18 +160,48 @@ impl Engine {
         self.archive.insert((address.clone(), instance.writer()), saved);
     }
 
+    /// Takes what machines gave up when they restarted out of the archive: going back, it is what they
+    /// go on with, and coming anew it is forgotten.
+    fn take_given_up(&mut self, plan: &Plan) -> Archived {
+        let mut found = Archived::default();
+        for (was, change) in &plan.pairs {
+            let Change::Restarts { from, to } = change else { continue };
+            let (machine, digest) = match plan.way {
+                Way::Up => (was, from.digest()),
+                Way::Down => (&to.address, to.digest()),
+            };
+            let fits = |(address, writer): &(InstanceAddress, Digest)| {
+                *writer == digest && address.machine_address() == *machine
+            };
+            let keys: Vec<_> = self.archive.keys().filter(|key| fits(key)).cloned().collect();
+            for key in keys {
+                let saved = self.archive.remove(&key).expect("it was there just now");
+                if plan.way == Way::Down {
+                    found.insert(key, saved);
+                }
+            }
+        }
+        found
+    }
+
     /// Brings the instances of a machine back that were put away under the code that it has now.
     fn bring_back(&mut self, machine: &MachineAddress) -> u64 {
         let release = self.release.clone().expect("a switch leads to a release");
         let Some(code) = release.machine(machine) else { return 0 };
         let digest = code.digest();
-        let fits = |(address, writer): &(InstanceAddress, camshaft_cam::digest::Digest)| {
+        let fits = |(address, writer): &(InstanceAddress, Digest)| {
             *writer == digest && address.machine_address() == *machine
         };
-        let found: Vec<_> = self.archive.keys().filter(|key| fits(key)).cloned().collect();
+        let keys: Vec<_> = self.archive.keys().filter(|key| fits(key)).cloned().collect();
+        let found = keys.into_iter().filter_map(|key| Some((key.clone(), self.archive.remove(&key)?)));
+        let found: Archived = found.collect();
+        self.restore(found, code)
+    }
+
+    /// Lets archived instances go on.
+    fn restore(&mut self, found: Archived, code: &Arc<MachineCode>) -> u64 {
         let mut restored = 0;
-        for key in found {
-            let Some(saved) = self.archive.remove(&key) else { continue };
+        for (key, saved) in found {
             match Instance::load(saved.clone(), code, &|_| None) {
                 Ok(mut instance) => {
                     instance.version = self.next_version();
@@ -203,10 +249,11 @@ impl Engine {
         }
     }
 
-    /// Returns how many instances a plan would put away.
+    /// Returns how many instances a plan would put away: their machines go, or give up their states.
     pub fn archives(&self, plan: &Plan) -> u64 {
         let removed = |address: &&InstanceAddress| {
-            matches!(plan.pairs.get(&address.machine_address()), Some(Change::Removed { .. }))
+            let change = plan.pairs.get(&address.machine_address());
+            matches!(change, Some(Change::Removed { .. } | Change::Restarts { .. }))
         };
         self.instances.keys().filter(removed).count() as u64
     }

@@ -3,14 +3,15 @@
 //! A trial works on copies, so that the service goes on meanwhile. What was tried is kept: when
 //! the switch is made, only the instances that changed since are carried once more.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::IntoIter;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::time::Instant;
 
 use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::Engine;
+use super::applied::try_applies;
 use super::carry::{Carried, Passage, carry, check_way_back};
 use super::instance::{Instance, Origin};
 use super::plan::{Change, Plan, Way};
@@ -25,6 +26,7 @@ const FAILURES_MAX: usize = 100;
 pub struct Carryable {
     instances: Vec<(InstanceAddress, Instance)>,
     number: u64,
+    now_ms: i64,
 }
 
 /// What came of trying a switch.
@@ -34,6 +36,7 @@ pub struct Trial {
     /// By instance: the version that was tried, and what came of it.
     tried: BTreeMap<InstanceAddress, (u64, Tried)>,
     number: u64,
+    now_ms: i64,
     starts: Vec<InstanceAddress>,
     start_failures: Vec<TryFailure>,
     /// How long the last round took, in microseconds.
@@ -68,6 +71,8 @@ struct Tried {
     carried: Carried,
     /// What is wrong with the way back.
     way_back: Option<TryFailure>,
+    /// What is wrong with what the relup applies to it.
+    apply: Option<TryFailure>,
     took_us: u64,
 }
 
@@ -104,7 +109,11 @@ impl Engine {
                 (address.clone(), instance)
             })
         };
-        Carryable { instances: self.instances.iter().filter_map(copy).collect(), number: self.switch + 1 }
+        Carryable {
+            instances: self.instances.iter().filter_map(copy).collect(),
+            number: self.switch + 1,
+            now_ms: self.now_ms,
+        }
     }
 }
 
@@ -113,7 +122,9 @@ impl Trial {
     pub fn new(plan: Plan, copies: Carryable) -> Trial {
         let (mut starts, mut start_failures) = (vec![], vec![]);
         for code in plan.to.machines() {
-            if !code.keyed() && matches!(plan.pairs.get(&code.address), Some(Change::Added { .. })) {
+            let begins = plan.added.contains_key(&code.address)
+                || plan.restarted().any(|other| other.address == code.address);
+            if !code.keyed() && begins {
                 let machine = code.address.clone();
                 let address = InstanceAddress { app: machine.app, machine: machine.machine, key: None };
                 if let Err((kind, reason)) = birth(code) {
@@ -140,8 +151,9 @@ impl Trial {
                 starts.push(address);
             }
         }
-        let number = copies.number;
-        let mut trial = Trial { plan, tried: BTreeMap::new(), number, starts, start_failures, round_us: 0 };
+        let (number, now_ms) = (copies.number, copies.now_ms);
+        let tried = BTreeMap::new();
+        let mut trial = Trial { plan, tried, number, now_ms, starts, start_failures, round_us: 0 };
         trial.again(copies);
         trial
     }
@@ -159,7 +171,9 @@ impl Trial {
                 Way::Up => check_way_back(change, &address, &instance, &carried),
                 Way::Down => None,
             };
-            let tried = Tried { machine, carried, way_back, took_us: micros(start) };
+            let after = self.plan.address_after(&address);
+            let apply = try_applies(&self.plan, &after, Some(&carried.instance), self.now_ms);
+            let tried = Tried { machine, carried, way_back, apply, took_us: micros(start) };
             self.tried.insert(address, (instance.version, tried));
         }
         self.round_us = micros(round);
@@ -175,6 +189,15 @@ impl Trial {
         TriedInOrder { rest: std::mem::take(&mut self.tried).into_iter().peekable() }
     }
 
+    /// Returns what is wrong with what the relup applies to instances that are not there yet.
+    fn failures_of_new(&self) -> Vec<TryFailure> {
+        let there: BTreeSet<InstanceAddress> =
+            self.tried.keys().map(|address| self.plan.address_after(address)).collect();
+        let new: BTreeSet<&InstanceAddress> =
+            self.plan.applies.iter().map(|apply| &apply.address).filter(|at| !there.contains(at)).collect();
+        new.into_iter().filter_map(|address| try_applies(&self.plan, address, None, self.now_ms)).collect()
+    }
+
     /// Returns the instances that would be held.
     pub fn holds(&self) -> u64 {
         self.tried.values().filter(|(_, tried)| tried.carried.passage == Passage::Held).count() as u64
@@ -183,13 +206,15 @@ impl Trial {
     /// Returns what came of it. `archives` is the number of instances whose machines go away.
     pub fn report(&self, archives: u64) -> TryReport {
         let mut machines: BTreeMap<&MachineAddress, TryMachine> = BTreeMap::new();
-        for (address, change) in &self.plan.pairs {
-            let (from, to) = match change {
-                Change::Stays { .. } => continue,
-                Change::Moves { from, to, .. } => (Some(from.digest()), Some(to.digest())),
-                Change::Added { to } => (None, Some(to.digest())),
-                Change::Removed { from } => (Some(from.digest()), None),
-            };
+        let changes = self.plan.pairs.iter().filter_map(|(address, change)| match change {
+            Change::Stays { .. } => None,
+            Change::Moves { from, to, .. } | Change::Restarts { from, to } => {
+                Some((address, Some(from.digest()), Some(to.digest())))
+            }
+            Change::Removed { from } => Some((address, Some(from.digest()), None)),
+        });
+        let added = self.plan.added.iter().map(|(address, to)| (address, None, Some(to.digest())));
+        for (address, from, to) in changes.chain(added) {
             let machine = TryMachine {
                 machine: address.to_string(),
                 from,
@@ -203,7 +228,8 @@ impl Trial {
             };
             machines.insert(address, machine);
         }
-        let mut failures: Vec<&TryFailure> = self.start_failures.iter().collect();
+        let of_new = self.failures_of_new();
+        let mut failures: Vec<&TryFailure> = self.start_failures.iter().chain(&of_new).collect();
         let (mut moved, mut parks, mut lossy) = (0, 0, 0);
         for (_, tried) in self.tried.values() {
             let Carried { passage, moved: carried, parked, bytes, .. } = &tried.carried;
@@ -212,6 +238,7 @@ impl Trial {
             lossy += u64::from(tried.way_back.is_some());
             failures.extend(&tried.carried.failures);
             failures.extend(&tried.way_back);
+            failures.extend(&tried.apply);
             if let Some(machine) = machines.get_mut(&tried.machine) {
                 machine.states += u64::from(*passage != Passage::Untouched);
                 machine.untouched += u64::from(*passage == Passage::AsItIs);

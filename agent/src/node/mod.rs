@@ -135,6 +135,10 @@ impl Node {
         if let Some(clients) = self.clients.take_unsaved(self.engine.now_ms()) {
             self.journal.save_clients(&clients)?;
         }
+        // Until the check of a switch has passed, what its relup applied is known from the records.
+        if self.ledger.unchecked.is_some() {
+            return Ok(());
+        }
         if self.position > self.covered && self.engine.release().is_some() {
             failpoint::pass("snapshot.before");
             self.journal.save_snapshot(&self.engine.save(self.position))?;

@@ -186,6 +186,8 @@ impl Node {
             self.append(&held)?;
         }
         if self.ledger.unchecked.is_some() {
+            self.engine.settle_applies();
+            self.flush()?;
             let checked = self.engine.checks().run();
             match self.settle_check(&asked, checked) {
                 Ok(_) => {}

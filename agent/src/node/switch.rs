@@ -66,6 +66,8 @@ impl Node {
         failpoint::pass(after);
         let switched = self.engine.switch(&plan, number, Some(trial));
         self.previous = (direction == Direction::Up).then(|| plan.from.clone());
+        self.engine.settle_applies();
+        self.flush()?;
         let pause_us = crate::engine::micros(start);
         self.last_pause_us = Some(pause_us);
         Ok(Done { from: plan.from.reference(), trial: report, counts: switched.counts, pause_us })
@@ -99,7 +101,7 @@ impl Node {
     ) -> Result<Option<Report>, NodeError> {
         let Some(switch) = self.ledger.unchecked else { return Ok(None) };
         self.engine.advance(asked.now_ms);
-        let checked = match checked {
+        let checked = match self.engine.check_applied().and(checked) {
             Ok(()) if failpoint::fault("check") => {
                 Err((None, "the environment asks for this failure".to_owned()))
             }

@@ -18,12 +18,14 @@ use camshaft_cam::digest::Digest;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, verify};
 use camshaft_manifests::app::{Strategy, Supervision};
-use camshaft_manifests::relup::{Instruction, Pair, Relup, RelupFrom};
+use camshaft_manifests::relup::Relup;
 use camshaft_manifests::resolved::{
     Predecessor, ResolvedApp, ResolvedEdge, ResolvedLink, ResolvedMachine, ResolvedRelease,
 };
+use camshaft_manifests::transition::Transition;
 use camshaft_manifests::{MachineAddress, Version};
 use camshaft_releases::OpenedRelease;
+use camshaft_releases::plan::plan;
 use camshaft_store::{Journal, ReleaseEntry};
 
 /// A release made from source text.
@@ -57,13 +59,25 @@ pub fn make(
     from: Option<&Made>,
     migrations: &[(&str, &str)],
 ) -> Made {
+    make_said(version, machines, from, migrations, Transition::default())
+}
+
+/// The same, with what was said of the way from `from`.
+pub fn make_said(
+    version: &str,
+    machines: &[(&str, &str)],
+    from: Option<&Made>,
+    migrations: &[(&str, &str)],
+    said: Transition,
+) -> Made {
     let (mut link_code, mut edge_code) = (BTreeMap::new(), BTreeMap::new());
     let mut modules: BTreeMap<MachineAddress, (Module, VerifiedMachine)> = BTreeMap::new();
     let mut apps: Vec<ResolvedApp> = vec![];
     for (address, text) in machines {
         let address: MachineAddress = address.parse().expect("an address");
         let source = Source::new(address.to_string(), *text);
-        let predecessor = from.and_then(|from| from.modules.get(&address)).map(|(module, _)| module);
+        let was = said.was(&address);
+        let predecessor = from.and_then(|from| from.modules.get(&was?)).map(|(module, _)| module);
         let module = compile::machine(&source, predecessor).unwrap_or_else(|d| panic!("{}", show(text, &d)));
         let machine = verified(&module).into_machine().expect("a machine");
         let config = Value::Unit.to_json(machine.config());
@@ -99,12 +113,12 @@ pub fn make(
         }
     }
     let mut edges = vec![];
-    let mut pairs = vec![];
     if let Some(from) = from {
         for (address, (_, to)) in &modules {
-            let old = from.modules.get(address).map(|(_, old)| old);
+            let old = said.was(address).and_then(|was| from.modules.get(&was)).map(|(_, old)| old);
             let migration = migrations.iter().find(|(machine, _)| *machine == address.to_string());
-            let edge = old.filter(|old| old.digest() != to.digest()).map(|old| {
+            let keeps_states = !said.restarts.contains_key(&address.app);
+            if let Some(old) = old.filter(|old| old.digest() != to.digest() && keeps_states) {
                 let source = migration.map(|(machine, text)| Source::new(*machine, *text));
                 let module = compile::edge(old, to, source.as_ref())
                     .unwrap_or_else(|d| panic!("{}", show(&address.to_string(), &d)));
@@ -121,28 +135,9 @@ pub fn make(
                     checked: None,
                     over: None,
                 });
-                digest
-            });
-            let from = old.map(VerifiedMachine::digest);
-            pairs.push(Pair { machine: address.clone(), from, to: Some(to.digest()), edge });
-        }
-        for (address, (_, old)) in &from.modules {
-            if !modules.contains_key(address) {
-                let from = Some(old.digest());
-                pairs.push(Pair { machine: address.clone(), from, to: None, edge: None });
             }
         }
     }
-    let relups = from.map(|from| {
-        let down = pairs.iter().map(|pair| Pair { from: pair.to, to: pair.from, ..pair.clone() }).collect();
-        Relup {
-            release: "test".parse().expect("a name"),
-            from: RelupFrom { version: from.resolved.version.clone(), digest: from.digest() },
-            to: version.parse().expect("a version"),
-            up: vec![Instruction::Switch(pairs)],
-            down: vec![Instruction::Switch(down)],
-        }
-    });
     let resolved = ResolvedRelease {
         name: "test".parse().expect("a name"),
         version: version.parse().expect("a version"),
@@ -151,9 +146,15 @@ pub fn make(
         apps,
         links,
         edges,
-        predecessors: from.map(Made::predecessor).into_iter().collect(),
+        predecessors: from
+            .map(|from| Predecessor { transition: said, ..from.predecessor() })
+            .into_iter()
+            .collect(),
     };
-    let relups = relups.into_iter().collect();
+    let relups: Vec<Relup> = resolved.predecessors.iter().map(|from| plan(from, &resolved)).collect();
+    for (relup, from) in relups.iter().zip(&resolved.predecessors) {
+        assert_eq!(camshaft_releases::check::check(relup, from, &resolved), []);
+    }
     Made { resolved, edges: edge_code, links: link_code, relups, modules }
 }
 
@@ -163,6 +164,7 @@ impl Made {
             version: self.resolved.version.clone(),
             digest: self.digest(),
             composition: self.resolved.composition(),
+            transition: Transition::default(),
         }
     }
 

@@ -148,9 +148,18 @@ impl Report<'_> {
                 };
                 let mark = if app.bump_found().is_some_and(|found| found < needed) { '!' } else { '~' };
                 let mark = if needed == Bump::None && before == after { ' ' } else { mark };
-                self.line(text, 0, mark, &format!("app {} {said}", app.name));
+                let was = app.was.as_ref().map(|was| format!(" (was {was})")).unwrap_or_default();
+                self.line(text, 0, mark, &format!("app {}{was} {said}", app.name));
             }
             (None, None) => {}
+        }
+        if let Some(reason) = &app.restarts {
+            self.line(
+                text,
+                1,
+                '-',
+                &format!("its states are given up, and come back on the way back: {reason}"),
+            );
         }
         for machine in &app.machines {
             self.machine(app, machine, text);
@@ -161,7 +170,8 @@ impl Report<'_> {
     }
 
     fn machine(&self, app: &AppDiff, machine: &MachineDiff, text: &mut String) {
-        let name = &machine.address.machine;
+        let was = machine.was.as_ref().map(|was| format!(" (was {was})")).unwrap_or_default();
+        let name = format!("{}{was}", machine.address.machine);
         let (comparison, edge) = match &machine.what {
             MachineChange::Added => return self.line(text, 1, '+', &format!("machine {name}")),
             MachineChange::Removed => return self.line(text, 1, '-', &format!("machine {name}")),
@@ -169,6 +179,7 @@ impl Report<'_> {
             MachineChange::Changed { comparison, edge } => (comparison, edge.as_deref()),
         };
         let states = match (comparison.up.changes.is_empty(), comparison.is_zero_touch()) {
+            _ if machine.restarts => "begins anew".to_owned(),
             (true, _) => "states as they were".to_owned(),
             (false, true) => "states stay as they are (zero-touch)".to_owned(),
             (false, false) => format!("states made anew, {}", down(comparison.down_class(), edge)),
@@ -281,6 +292,7 @@ impl Report<'_> {
             "name": app.name.to_string(), "strictness": app.strictness.word(),
             "before": version(&app.before), "after": version(&app.after),
             "bump": { "needed": app.bump_needed().to_string(), "found": app.bump_found().map(|bump| bump.to_string()) },
+            "was": app.was.as_ref().map(ToString::to_string), "restarts": app.restarts,
             "machines": app.machines.iter().map(machine_to_json).collect::<Vec<_>>(),
             "breaches": breaches.collect::<Vec<_>>(),
             "waivers": app.waivers.iter().map(waiver_to_json).collect::<Vec<_>>(),
@@ -337,6 +349,14 @@ fn verdict_to_json(verdict: &Verdict) -> Vec<Value> {
 }
 
 fn machine_to_json(machine: &MachineDiff) -> Value {
+    let mut document = machine_what_to_json(machine);
+    if let Some(was) = &machine.was {
+        document["was"] = was.to_string().into();
+    }
+    document
+}
+
+fn machine_what_to_json(machine: &MachineDiff) -> Value {
     let name = machine.address.machine.to_string();
     match &machine.what {
         MachineChange::Added => json!({ "name": name, "what": "added" }),

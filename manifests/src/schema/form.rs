@@ -37,6 +37,14 @@ pub const RELEASE_NAME: Form = Form {
     examples: &["shop", "shop-floor"],
 };
 
+/// The key of an instance.
+pub const KEY: Form = Form {
+    what: "a key",
+    pattern: "^[\\s\\S]+$",
+    chars_max: crate::address::KEY_BYTES_MAX,
+    examples: &["front-door", "12/a"],
+};
+
 /// A semantic version without build metadata.
 pub const VERSION: Form = Form {
     what: "a version",
@@ -189,6 +197,7 @@ pub const RULE: Form =
 pub const ALL: &[Form] = &[
     NAME,
     RELEASE_NAME,
+    KEY,
     VERSION,
     REQUIREMENT,
     PATH,

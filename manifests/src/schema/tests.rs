@@ -101,9 +101,10 @@ fn matcher(form: &Form) -> impl Fn(&str) -> bool {
 /// What reads each form. A pattern may take more than its reader where `exact` is false, never less.
 type Reads = (Form, fn(&str) -> bool, bool);
 
-const READS: [Reads; 21] = [
+const READS: [Reads; 22] = [
     (form::NAME, |text| text.parse::<MachineName>().is_ok(), true),
     (form::RELEASE_NAME, |text| text.parse::<ReleaseName>().is_ok(), true),
+    (form::KEY, |text| text.parse::<crate::address::Key>().is_ok(), false),
     (form::VERSION, |text| text.parse::<Version>().is_ok(), true),
     (form::REQUIREMENT, |text| text.parse::<Requirement>().is_ok(), false),
     (form::PATH, |text| text.parse::<RelativePath>().is_ok(), true),

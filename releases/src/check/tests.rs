@@ -140,7 +140,8 @@ fn c04_an_instruction_in_the_wrong_phase() {
     );
     refused(
         |relup, _| relup.up.insert(0, Instruction::Restart(app("a"))),
-        "C04 up 1: `restart` stands before the switch",
+        "C04 up 1: `restart` stands before the switch\n\
+         C28 up 1: application a restarts, and nobody said that it gives up its states",
     );
     refused(
         |relup, _| relup.up.extend([Instruction::MakePermanent, Instruction::Barrier("late".to_owned())]),
@@ -375,12 +376,12 @@ fn c19_started_before_what_it_depends_on() {
 #[test]
 fn c20_started_without_being_added() {
     refused(
-        |relup, _| relup.up.push(Instruction::Start(app("a"))),
-        "C20 up 17: application a is started, and the switch does not add it",
+        |relup, _| relup.up.insert(14, Instruction::Start(app("a"))),
+        "C20 up 15: application a is started, and the switch does not add it",
     );
     refused(
-        |relup, _| relup.up.push(Instruction::Start(app("b"))),
-        "C20 up 17: application b is started twice",
+        |relup, _| relup.up.insert(14, Instruction::Start(app("b"))),
+        "C20 up 15: application b is started twice",
     );
 }
 
@@ -450,23 +451,196 @@ fn c25_keys_that_come_or_go() {
 #[test]
 fn c26_what_does_not_run_after_the_switch() {
     refused(
-        |relup, _| relup.up.push(Instruction::Restart(app("old"))),
-        "C26 up 17: application old does not run after the switch",
+        |relup, _| relup.up.insert(13, Instruction::Restart(app("old"))),
+        "C26 up 14: application old does not run after the switch",
     );
     refused(
         |relup, _| {
-            relup.up.push(Instruction::Apply(camshaft_manifests::relup::Apply {
-                machine: machine("old/m"),
-                key: None,
-                input: "1".to_owned(),
-                inverse: "1".to_owned(),
-            }));
+            relup.up.insert(14, Instruction::Apply(apply("old/m", "1", "1")));
         },
-        "C26 up 17: machine old/m does not run after the switch",
+        "C29 up 15: the input 1 to old/m is not what the release says here\n\
+         C26 up 15: machine old/m does not run after the switch",
     );
     refused(
-        |relup, _| relup.up.push(Instruction::Migrate(change("a1", "a2", "f"))),
-        "C26 up 17: machine a/m is migrated by another edge than the switch has",
+        |relup, facts| {
+            facts.from.transition.migrates = [machine("a/m")].into();
+            relup.up.insert(14, Instruction::Migrate(change("a1", "a2", "f")));
+            relup.down.insert(14, Instruction::Migrate(change("a2", "a1", "e")));
+        },
+        "C26 up 15: machine a/m is migrated by another edge than the switch has",
+    );
+}
+
+fn apply(to: &str, input: &str, inverse: &str) -> Apply {
+    Apply { machine: machine(to), key: None, input: input.to_owned(), inverse: Some(inverse.to_owned()) }
+}
+
+/// A release in which everything is said that can be: `store` was `stock`, `till/desk` was
+/// `till/counter`, `cache` gives up its states, and both applied inputs can be undone.
+fn said() -> (Relup, Facts) {
+    let mut from = predecessor(
+        "1.0.0",
+        &["stock/shelf=s1", "till/counter=t1 stock", "till/clock=k1 stock", "cache/m=c1"],
+        &[],
+    );
+    from.transition = Transition {
+        renamed_apps: [(app("store"), app("stock"))].into(),
+        renamed_machines: [(machine("till/desk"), machine("till/counter"))].into(),
+        restarts: [(app("cache"), "it fills itself".to_owned()), (app("store"), "so".to_owned())].into(),
+        applies: vec![apply("till/desk", "1", "2"), apply("till/clock", "3", "4")],
+        migrates: [machine("till/desk")].into(),
+    };
+    let to = release(
+        "2.0.0",
+        &[
+            "store/shelf=s2",
+            "stock/shelf=n1",
+            "till/desk=t2 store",
+            "till/clock=k1 store",
+            "cache/m=c2 store",
+        ],
+        &[],
+        &["till/desk t1 t2 e"],
+        &[&from],
+    );
+    (plan(&from, &to), Facts::of(&from, &to))
+}
+
+/// Changes the release in which everything is said and compares the faults, a line each.
+fn refused_said(change: impl FnOnce(&mut Relup, &mut Facts), expect: &str) {
+    let (mut relup, mut facts) = said();
+    assert_eq!(check_by(&relup, &facts), []);
+    change(&mut relup, &mut facts);
+    let found: Vec<String> = check_by(&relup, &facts).iter().map(ToString::to_string).collect();
+    assert_eq!(found.join("\n"), expect);
+}
+
+fn at(instructions: &[Instruction], word: &str, place: usize) -> usize {
+    let found = instructions.iter().enumerate().filter(|(_, instruction)| instruction.word() == word);
+    found.map(|(index, _)| index).nth(place).expect("an instruction")
+}
+
+#[test]
+fn c27_names_that_were_others() {
+    refused_said(
+        |relup, _| {
+            let place = switch(&mut relup.up).iter().position(|pair| pair.was.is_some()).expect("a renaming");
+            switch(&mut relup.up)[place].was = None;
+        },
+        "C27 up 12: machine store/shelf was called stock/shelf, the switch says store/shelf\n\
+         C05 up 12: machine stock/shelf is missing from the switch",
+    );
+    refused(
+        |relup, _| pair(relup, "b/m").was = Some(machine("old/m")),
+        "C27 up 12: machine b/m is new, the switch says that it was called old/m",
+    );
+}
+
+#[test]
+fn c28_states_that_are_given_up() {
+    refused_said(
+        |relup, _| drop(relup.up.remove(at(&relup.up, "restart", 1))),
+        "C28 up: application cache gives up its states and never restarts",
+    );
+    refused_said(
+        |relup, facts| {
+            facts.from.transition.restarts.remove(&app("cache"));
+            let place = at(&relup.up, "restart", 1);
+            assert_eq!(relup.up[place], Instruction::Restart(app("cache")));
+        },
+        "C08 up 12: machine cache/m changes and has no edge\n\
+         C28 up 15: application cache restarts, and nobody said that it gives up its states\n\
+         C08 down 10: machine cache/m changes and has no edge\n\
+         C28 down 12: application cache restarts, and nobody said that it gives up its states",
+    );
+    refused_said(
+        |relup, _| relup.up.insert(at(&relup.up, "restart", 0), Instruction::Restart(app("store"))),
+        "C28 up 15: application store restarts twice",
+    );
+    refused_said(
+        |relup, _| {
+            let place = switch(&mut relup.up).iter().position(|pair| pair.machine == machine("cache/m"));
+            switch(&mut relup.up)[place.expect("a pair")].edge = Some(digest("e"));
+        },
+        &format!(
+            "C10 up 12: machine cache/m gives up its states, and has an edge\n\
+             C11 up: the edge of cache/m ({0}) is never loaded\n\
+             C14 up: the migration of machine cache/m is never tried",
+            digest("e").short()
+        ),
+    );
+}
+
+#[test]
+fn c29_inputs_that_are_applied() {
+    refused_said(
+        |relup, _| {
+            let place = at(&relup.up, "apply", 0);
+            relup.up.swap(place, place + 1);
+        },
+        "C29 up 16: the input 3 to till/clock is not what the release says here",
+    );
+    refused_said(
+        |relup, _| drop(relup.up.remove(at(&relup.up, "apply", 1))),
+        "C29 up: the input 3 is never given to till/clock",
+    );
+    refused_said(
+        |relup, _| drop(relup.down.remove(at(&relup.down, "apply", 1))),
+        "C29 down: the input 2 is never given to till/counter",
+    );
+    refused_said(
+        |relup, facts| {
+            facts.from.transition.applies[0].inverse = None;
+            relup.down.remove(at(&relup.down, "apply", 1));
+            let place = at(&relup.up, "apply", 0);
+            let Instruction::Apply(apply) = &mut relup.up[place] else { panic!("it is one") };
+            apply.inverse = None;
+        },
+        "C29 up: nothing undoes the input 1 of till/desk, which goes back",
+    );
+}
+
+#[test]
+fn c30_machines_that_migrate_at_once() {
+    refused_said(
+        |relup, _| drop(relup.up.remove(at(&relup.up, "migrate", 0))),
+        "C30 up: machine till/desk is to migrate at once and never does",
+    );
+    refused_said(
+        |relup, _| {
+            let place = at(&relup.up, "migrate", 0);
+            relup.up.insert(place, relup.up[place].clone());
+        },
+        "C30 up 19: machine till/desk migrates twice",
+    );
+    refused(
+        |relup, _| relup.up.insert(14, Instruction::Migrate(change("a1", "a2", "e"))),
+        "C30 up 15: machine a/m migrates at once, and nobody said so",
+    );
+}
+
+#[test]
+fn c31_the_order_after_the_switch() {
+    refused_said(
+        |relup, _| {
+            let place = at(&relup.up, "restart", 0);
+            relup.up.swap(place, place + 1);
+        },
+        "C31 up 14: application cache restarts before store, which it depends on",
+    );
+    refused_said(
+        |relup, _| {
+            let place = at(&relup.up, "restart", 1);
+            relup.up.swap(place, place + 1);
+        },
+        "C31 up 16: `restart` stands after `apply`",
+    );
+    refused_said(
+        |relup, _| {
+            let stop = relup.down.pop().expect("the way back stops what was added");
+            relup.down.insert(at(&relup.down, "apply", 1), stop);
+        },
+        "C31 down 15: `apply` stands after `stop`\nC31 down 16: `migrate` stands after `stop`",
     );
 }
 
@@ -474,12 +648,7 @@ fn c26_what_does_not_run_after_the_switch() {
 fn the_other_kinds_of_instruction_are_accepted_where_they_belong() {
     let (mut relup, facts) = example();
     relup.up.insert(0, Instruction::Barrier("all staged".to_owned()));
-    relup.up.extend([
-        Instruction::Migrate(change("a1", "a2", "e")),
-        Instruction::Restart(app("a")),
-        Instruction::Barrier("all switched".to_owned()),
-        Instruction::MakePermanent,
-    ]);
+    relup.up.extend([Instruction::Barrier("all switched".to_owned()), Instruction::MakePermanent]);
     assert_eq!(check_by(&relup, &facts), []);
 }
 

@@ -48,7 +48,8 @@ impl Steps<'_> {
             Instruction::Start(app) => start(ends, app),
             Instruction::Stop(app) => stop(ends, app),
             Instruction::Apply(apply) => {
-                format!("the release asks for this input; {} undoes it", apply.inverse)
+                let undone = apply.inverse.as_ref().map(|inverse| format!("; {inverse} undoes it"));
+                format!("the release asks for this input{}", undone.unwrap_or_default())
             }
             Instruction::Migrate(_) => {
                 "all its instances are migrated now, and not when they are next used".to_owned()

@@ -645,7 +645,9 @@ fn what_is_there_stays() {
     assert!(after.starts_with(before.trim_end()), "{after}");
     let read = ours::read(&Source::new("appup.toml", after.as_str())).expect("an appup.toml");
     let from = &read.from[&"1.0.0".parse().expect("a version")];
-    assert_eq!((from.migrations.len(), from.preserving.len(), read.from.len()), (1, 1, 1));
+    let migrated = from.machines.values().filter(|machine| machine.migration.is_some()).count();
+    let preserving = from.machines.values().filter(|machine| machine.preserves).count();
+    assert_eq!((migrated, preserving, read.from.len()), (1, 1, 1));
     // The migration is there, so that only its name is written.
     assert_eq!(made.files.len(), 1);
     assert_eq!(made.kept, ["the entry for 1.0.0", "migrations/till-2.0.0-from-1.0.0.cam"]);

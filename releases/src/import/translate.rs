@@ -320,7 +320,7 @@ impl<'f> Context<'f> {
         for version in versions {
             let named = |machine: &MachineName| {
                 let from = self.facts.existing.from.get(version);
-                from.is_some_and(|from| from.migrations.contains_key(machine))
+                from.is_some_and(|from| from.migration(machine).is_some())
             };
             for (machine, extra) in &changes {
                 let key = (machine.clone(), version.clone());

@@ -6,11 +6,13 @@ use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::release::ReleaseManifest;
 use camshaft_manifests::resolved::{Predecessor, ResolvedEdge};
+use camshaft_manifests::transition::Transition;
 use camshaft_manifests::{AppName, MachineAddress, MachineName, Step, Version};
 
 use super::at_value;
 use super::joints::EdgeOf;
 use super::machines::Compiled;
+use super::ways::Ways;
 use crate::edges;
 use crate::open::OpenedRelease;
 
@@ -82,6 +84,7 @@ pub(super) fn reached<'f>(
 pub(super) fn chains(
     compiled: &Machines,
     reached: &[Reached<'_>],
+    ways: &Ways,
     mut edges: Vec<EdgeOf>,
 ) -> (Vec<EdgeOf>, Vec<Predecessor>) {
     let mut older: Vec<Predecessor> = vec![];
@@ -89,13 +92,52 @@ pub(super) fn chains(
         if older.iter().any(|other| other.version == from.version) {
             continue;
         }
-        if let Some(chained) = all(compiled, over, from, &edges) {
+        let Some(said) = joined(compiled, (&from.transition, from), ways.from(over)) else { continue };
+        if let Some(chained) = all(compiled, over, from, (&said, ways.from(over)), &edges) {
             edges.extend(chained);
-            older.push((*from).clone());
+            older.push(Predecessor { transition: said, ..(*from).clone() });
         }
     }
     edges.sort_by(|a, b| (&a.resolved.machine, a.resolved.from).cmp(&(&b.resolved.machine, b.resolved.from)));
     (edges, older)
+}
+
+/// Returns what there is to say of going two ways at once. Inputs that are applied in between are of
+/// types that nobody runs then: there is no such way.
+fn joined(
+    compiled: &Machines,
+    (first, from): (&Transition, &Predecessor),
+    second: &Transition,
+) -> Option<Transition> {
+    if !first.applies.is_empty() || !second.applies.is_empty() {
+        return None;
+    }
+    let mut said = Transition::default();
+    for app in compiled.keys().map(|(app, _)| app) {
+        let Some(between) = second.app_was(app) else { continue };
+        let was = first.app_was(between).filter(|was| from.composition.app(was).is_some());
+        if let Some(was) = was.filter(|was| *was != app) {
+            said.renamed_apps.insert(app.clone(), was.clone());
+        }
+        let given_up = second.restarts.get(app).or_else(|| first.restarts.get(between));
+        if let Some(reason) = given_up.filter(|_| was.is_some()) {
+            said.restarts.insert(app.clone(), reason.clone());
+        }
+    }
+    for (app, machine) in compiled.keys() {
+        let address = MachineAddress { app: app.clone(), machine: machine.clone() };
+        let Some(between) = second.was(&address) else { continue };
+        let was = first.was(&between).filter(|was| from.composition.machine(was).is_some());
+        let at_once = second.migrates.contains(&address) || first.migrates.contains(&between);
+        let Some(was) = was else { continue };
+        if at_once {
+            said.migrates.insert(address.clone());
+        }
+        if said.was(&address).as_ref() != Some(&was) {
+            said.renamed_machines.insert(address, was);
+        }
+    }
+    Some(said)
 }
 
 /// Returns the edges that are needed to come from a release over another one; `None` where one of
@@ -104,40 +146,48 @@ fn all(
     compiled: &Machines,
     over: &OpenedRelease,
     from: &Predecessor,
+    (said, second): (&Transition, &Transition),
     edges: &[EdgeOf],
 ) -> Option<Vec<EdgeOf>> {
     let mut found = vec![];
-    for (address, old) in from.composition.machines() {
-        let Some(new) = compiled.get(&(address.app.clone(), address.machine.clone())) else { continue };
+    for ((app, machine), new) in compiled {
+        let address = MachineAddress { app: app.clone(), machine: machine.clone() };
+        let Some(was) = said.was(&address) else { continue };
+        let Some(old) = from.composition.machine(&was) else { continue };
         let to = new.verified.digest();
         let known =
             edges.iter().any(|edge| edge.resolved.machine == address && edge.resolved.from == old.digest);
         if old.digest == to || known {
             continue;
         }
-        let version = from.composition.app(&address.app)?.version.clone();
-        found.push(one(&address, (old.digest, &version), to, over, edges)?);
+        let version = from.composition.app(&was.app)?.version.clone();
+        let between = second.was(&address)?;
+        match one((&address, &between), (old.digest, &version), to, over, edges) {
+            Some(edge) => found.push(edge),
+            None if said.restarts.contains_key(app) => {}
+            None => return None,
+        }
     }
     Some(found)
 }
 
 /// Returns the edge of a machine over the one that it has in another release.
 fn one(
-    address: &MachineAddress,
+    (address, called): (&MachineAddress, &MachineAddress),
     (old, version): (Digest, &Version),
     new: Digest,
     over: &OpenedRelease,
     edges: &[EdgeOf],
 ) -> Option<EdgeOf> {
-    let between = over.resolved.machine(address)?.digest;
-    let first = over.resolved.edges.iter().find(|edge| edge.machine == *address && edge.from == old)?;
+    let between = over.resolved.machine(called)?.digest;
+    let first = over.resolved.edges.iter().find(|edge| edge.machine == *called && edge.from == old)?;
     let code = over.edges.get(&first.digest)?;
     let second = edges.iter().find(|edge| edge.resolved.machine == *address && edge.resolved.from == between);
     let (edge, resolved) = match second {
         // The machine is the same as in the release between.
         None if between == new => {
             let over = Some(over.resolved.version.clone());
-            (code.clone(), ResolvedEdge { over, ..first.clone() })
+            (code.clone(), ResolvedEdge { machine: address.clone(), over, ..first.clone() })
         }
         None => return None,
         Some(second) => {

@@ -14,7 +14,7 @@ use camshaft_manifests::{AppName, MachineName, Version, edit};
 
 use super::documents::App;
 use super::machines::{self, Compiled};
-use super::{Files, LOCK_PATH, RELEASE_PATH, configs, documents, modules, order};
+use super::{Files, LOCK_PATH, RELEASE_PATH, configs, documents, modules, order, ways};
 use crate::diff::{Bump, bump_of};
 use crate::open::OpenedRelease;
 
@@ -88,14 +88,15 @@ pub fn cut(files: &Files, released: &OpenedRelease, step: Option<Bump>) -> Resul
         app.manifest.version = stepped(Bump::Major, &app.manifest.version);
     }
     let modules = modules::read(files, &apps)?;
-    let compiled = machines::compile(files, &apps, &modules, std::slice::from_ref(released))?;
+    let ways = ways::read(&apps, std::slice::from_ref(released))?;
+    let compiled = machines::compile(files, &apps, &modules, std::slice::from_ref(released), &ways)?;
     let configs = configs(&source, &manifest, &compiled)?;
 
     let mut said: Vec<(Bump, String)> = vec![];
     let mut raised: BTreeMap<AppName, (Version, Version)> = BTreeMap::new();
     for app in &apps {
         let name = &app.manifest.name;
-        let Some(before) = released.resolved.apps.iter().find(|other| other.name == *name) else {
+        let Some(before) = ways.old_app(released, app) else {
             said.push((Bump::Minor, format!("application {name} is new")));
             continue;
         };
@@ -110,7 +111,9 @@ pub fn cut(files: &Files, released: &OpenedRelease, step: Option<Bump>) -> Resul
             raised.insert(name.clone(), (now.clone(), bump.after(&before.version)));
         }
     }
-    for before in released.resolved.apps.iter().filter(|before| !written.contains_key(&before.name)) {
+    let kept: Vec<&AppName> =
+        apps.iter().filter_map(|app| Some(&ways.old_app(released, app)?.name)).collect();
+    for before in released.resolved.apps.iter().filter(|before| !kept.contains(&&before.name)) {
         said.push((Bump::Major, format!("application {} is gone", before.name)));
     }
     let before = manifest.version.clone();

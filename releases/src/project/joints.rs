@@ -15,6 +15,7 @@ use camshaft_manifests::{AppName, ChannelName, MachineAddress, MachineName, Vers
 
 use super::documents::App;
 use super::machines::Compiled;
+use super::ways::Ways;
 use super::{Files, at};
 use crate::edges::{self, NotMade};
 use crate::open::{OpenedRelease, sends_without_key};
@@ -127,6 +128,7 @@ pub(super) fn edges(
     modules: &BTreeMap<AppName, Modules>,
     compiled: &Machines,
     found: &[OpenedRelease],
+    ways: &Ways,
 ) -> Result<Vec<EdgeOf>, Vec<Diagnostic>> {
     let mut edges: Vec<EdgeOf> = Vec::new();
     let mut faults = Vec::new();
@@ -136,17 +138,20 @@ pub(super) fn edges(
             let address = MachineAddress { app: app.manifest.name.clone(), machine: name.clone() };
             let new = &compiled[&(app.manifest.name.clone(), name.clone())];
             for release in found {
-                let Some(old) = release.resolved.machine(&address) else { continue };
+                let was = ways.from(release).was(&address);
+                let Some(old) = was.and_then(|was| release.resolved.machine(&was)) else { continue };
                 let known = edges
                     .iter()
                     .any(|edge| edge.resolved.machine == address && edge.resolved.from == old.digest);
                 if old.digest == new.verified.digest() || known {
                     continue;
                 }
-                let version = release.resolved.apps.iter().find(|other| other.name == address.app);
-                let Some(version) = version.map(|app| app.version.clone()) else { continue };
-                let migration = migrations.of(name, &version);
+                let Some(version) = ways.old_app(release, app).map(|app| app.version.clone()) else {
+                    continue;
+                };
+                let migration = migrations.of(app, name, &version);
                 let modules = &modules[&app.manifest.name];
+                let restarts = ways.restarts(release, app);
                 match edge(&address, &release.machines[&old.digest], new, &version, migration, modules) {
                     Ok(mut edge) => {
                         // Who sets L1 aside says that the way down does not give back what was there.
@@ -156,12 +161,15 @@ pub(super) fn edges(
                         }
                         edges.push(edge);
                     }
+                    // Its states are given up; where an edge can be made all the same, clients of the
+                    // older version stay understood.
+                    Err(_) if restarts => {}
                     Err(more) => faults.extend(more),
                 }
             }
         }
-        faults.extend(migrations.unused(files, app, found));
-        faults.extend(migrations.needless(app, compiled, found));
+        faults.extend(migrations.unused(files, app, found, ways));
+        faults.extend(migrations.needless(app, compiled, found, ways));
     }
     edges.sort_by(|a, b| (&a.resolved.machine, a.resolved.from).cmp(&(&b.resolved.machine, b.resolved.from)));
     if faults.is_empty() { Ok(edges) } else { Err(faults) }
@@ -210,15 +218,19 @@ fn relocated(fault: Diagnostic, new: &Compiled, address: &MachineAddress, versio
 
 /// The migrations that an application's appup names.
 struct Migrations {
-    named: BTreeMap<(MachineName, Version), Source>,
+    /// By machine and by what the appup calls the entry: a version or a range.
+    named: BTreeMap<(MachineName, String), Source>,
     paths: BTreeSet<String>,
 }
 
 impl Migrations {
     fn read(files: &Files, app: &App, faults: &mut Vec<Diagnostic>) -> Migrations {
         let mut found = Migrations { named: BTreeMap::new(), paths: BTreeSet::new() };
-        for (version, from) in app.appup.iter().flat_map(|appup| &appup.from) {
-            for (machine, path) in &from.migrations {
+        let entries = app.appup.iter().flat_map(|appup| appup.entries());
+        for (version, from) in entries {
+            let migrations =
+                from.machines.iter().filter_map(|(name, said)| Some((name, said.migration.as_ref()?)));
+            for (machine, path) in migrations {
                 let full = app.path(path.as_str());
                 found.paths.insert(full.clone());
                 let Some(text) = files.get(&full) else {
@@ -229,7 +241,7 @@ impl Migrations {
                 let source = Source::new(full, text.as_str());
                 match migration_header(&source) {
                     Ok(header) => {
-                        if *header.machine != *machine.as_str() || *header.from != *version.to_string() {
+                        if *header.machine != *machine.as_str() || *header.from != *version {
                             let message = format!(
                                 "this migrates `{}` from \"{}\", and the appup names it for {machine} from {version}",
                                 header.machine, header.from
@@ -245,12 +257,13 @@ impl Migrations {
         found
     }
 
-    fn of(&self, machine: &MachineName, version: &Version) -> Option<&Source> {
-        self.named.get(&(machine.clone(), version.clone()))
+    fn of(&self, app: &App, machine: &MachineName, version: &Version) -> Option<&Source> {
+        let entry = app.appup.as_ref()?.key_of(version)?;
+        self.named.get(&(machine.clone(), entry))
     }
 
     /// Returns a fault for everything that was written and changes nothing.
-    fn unused(&self, files: &Files, app: &App, found: &[OpenedRelease]) -> Vec<Diagnostic> {
+    fn unused(&self, files: &Files, app: &App, found: &[OpenedRelease], ways: &Ways) -> Vec<Diagnostic> {
         let mut faults = Vec::new();
         let folder = app.path("migrations/");
         for (path, text) in files.range(folder.clone()..).take_while(|(path, _)| path.starts_with(&folder)) {
@@ -261,16 +274,14 @@ impl Migrations {
                 faults.push(fault.help("name it under [from.machines.NAME], or delete it"));
             }
         }
-        let released: BTreeSet<&Version> = found
-            .iter()
-            .flat_map(|release| &release.resolved.apps)
-            .filter(|other| other.name == app.manifest.name)
-            .map(|other| &other.version)
-            .collect();
-        for version in app.appup.iter().flat_map(|appup| appup.from.keys()) {
-            if !released.contains(version) {
-                let message = format!("no predecessor has {} {version}", app.manifest.name);
-                let fault = at(&app.appup_source, "R0115", &format!("\"{version}\""), message, "for nothing");
+        let Some(appup) = &app.appup else { return faults };
+        let released: Vec<&Version> =
+            found.iter().filter_map(|release| ways.old_app(release, app)).map(|old| &old.version).collect();
+        for (entry, from) in appup.entries() {
+            if !released.iter().any(|version| appup.key_of(version).as_deref() == Some(entry.as_str())) {
+                let called = from.app.as_ref().unwrap_or(&app.manifest.name);
+                let message = format!("no predecessor has {called} {entry}");
+                let fault = at(&app.appup_source, "R0115", &format!("\"{entry}\""), message, "for nothing");
                 faults.push(
                     fault.help("add the release that has it to `from` in release.toml, or delete the entry"),
                 );
@@ -281,25 +292,30 @@ impl Migrations {
 
     /// Returns a fault for every migration of a machine that did not change, or is not there on
     /// both sides: its author believes that something is migrated, and nothing is.
-    fn needless(&self, app: &App, compiled: &Machines, found: &[OpenedRelease]) -> Vec<Diagnostic> {
+    fn needless(
+        &self,
+        app: &App,
+        compiled: &Machines,
+        found: &[OpenedRelease],
+        ways: &Ways,
+    ) -> Vec<Diagnostic> {
         let mut faults = Vec::new();
+        let Some(appup) = &app.appup else { return faults };
         for ((machine, version), migration) in &self.named {
             let address = MachineAddress { app: app.manifest.name.clone(), machine: machine.clone() };
             let new = compiled.get(&(address.app.clone(), machine.clone()));
-            let released: Vec<&OpenedRelease> = found
-                .iter()
-                .filter(|release| {
-                    let mut apps = release.resolved.apps.iter();
-                    apps.any(|other| other.name == address.app && other.version == *version)
-                })
-                .collect();
+            let of_entry = |release: &&OpenedRelease| {
+                let old = ways.old_app(release, app);
+                old.is_some_and(|old| appup.key_of(&old.version).as_deref() == Some(version.as_str()))
+            };
+            let released: Vec<&OpenedRelease> = found.iter().filter(of_entry).collect();
             if released.is_empty() {
                 // Said already: the whole entry is for nothing.
                 continue;
             }
             let old: Vec<Digest> = released
                 .iter()
-                .filter_map(|release| release.resolved.machine(&address))
+                .filter_map(|release| release.resolved.machine(&ways.from(release).was(&address)?))
                 .map(|machine| machine.digest)
                 .collect();
             let reason = match new {

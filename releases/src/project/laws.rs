@@ -11,6 +11,7 @@ use camshaft_manifests::{MachineAddress, Version};
 
 use super::documents::App;
 use super::joints::{EdgeOf, Machines};
+use super::ways::Ways;
 use super::{at, span_of};
 use crate::open::OpenedRelease;
 
@@ -39,7 +40,7 @@ pub struct BuiltEdge {
 pub(super) fn edges(
     apps: &[App],
     compiled: &Machines,
-    found: &[OpenedRelease],
+    (found, ways): (&[OpenedRelease], &Ways),
     release: &OpenedRelease,
     edges: Vec<EdgeOf>,
 ) -> Vec<BuiltEdge> {
@@ -47,8 +48,11 @@ pub(super) fn edges(
     made.filter_map(|made| {
         let address = made.resolved.machine;
         let before = found.iter().find_map(|release| {
-            let machine = release.resolved.machine(&address)?;
-            (machine.digest == made.resolved.from).then_some((release, machine))
+            let said = ways.from(release);
+            let machine = release.resolved.machine(&said.was(&address)?)?;
+            // States that are given up do not go along it.
+            let kept = !said.restarts.contains_key(&address.app);
+            (kept && machine.digest == made.resolved.from).then_some((release, machine))
         });
         let (before, old) = before?;
         let config = |release: &OpenedRelease, digest, json: &str| {
@@ -59,7 +63,7 @@ pub(super) fn edges(
         let new = release.resolved.machine(&address)?;
         let app = apps.iter().find(|app| app.manifest.name == address.app)?;
         let appup = app.appup.as_ref();
-        let from = appup.and_then(|appup| appup.from.get(&made.version));
+        let from = appup.and_then(|appup| appup.of(&made.version));
         let waivers = appup.map(|appup| appup.waivers.clone()).unwrap_or_default();
         let source = made
             .migration
@@ -68,7 +72,7 @@ pub(super) fn edges(
             class: made.resolved.class.unwrap_or(DownClass::D4),
             old: config(before, old.digest, &old.config)?,
             new: config(release, new.digest, &new.config)?,
-            preserves: from.is_some_and(|from| from.preserving.contains(&address.machine)),
+            preserves: from.is_some_and(|from| from.preserves(&address.machine)),
             waived: waivers,
             edge: made.edge,
             version: made.version,

@@ -11,6 +11,7 @@ use camshaft_manifests::resolved::ResolvedApp;
 use camshaft_manifests::{AppName, MachineAddress, MachineName, Step, Version};
 
 use super::documents::App;
+use super::ways::Ways;
 use super::{Files, at, at_value};
 use crate::open::OpenedRelease;
 
@@ -25,9 +26,14 @@ pub(super) struct Compiled {
 
 /// Returns the predecessors' machines at an address, the newest first: it gives the ordinals, and the
 /// names of all stay taken.
-fn line<'p>(found: &'p [OpenedRelease], address: &MachineAddress) -> Vec<(&'p Version, &'p Module)> {
+fn line<'p>(
+    found: &'p [OpenedRelease],
+    ways: &Ways,
+    address: &MachineAddress,
+) -> Vec<(&'p Version, &'p Module)> {
     let of = |release: &'p OpenedRelease| {
-        let machine = release.machines.get(&release.resolved.machine(address)?.digest)?;
+        let was = ways.from(release).was(address)?;
+        let machine = release.machines.get(&release.resolved.machine(&was)?.digest)?;
         Some((&release.resolved.version, machine.module()))
     };
     let mut line: Vec<_> = found.iter().filter_map(of).collect();
@@ -53,6 +59,7 @@ pub(super) fn compile(
     apps: &[App],
     modules: &BTreeMap<AppName, Modules>,
     found: &[OpenedRelease],
+    ways: &Ways,
 ) -> Result<BTreeMap<(AppName, MachineName), Compiled>, Vec<Diagnostic>> {
     let mut compiled = BTreeMap::new();
     let mut faults = Vec::new();
@@ -72,7 +79,7 @@ pub(super) fn compile(
             };
             let source = Source::new(path, text.as_str());
             let address = MachineAddress { app: app.manifest.name.clone(), machine: name.clone() };
-            let line = line(found, &address);
+            let line = line(found, ways, &address);
             faults.extend(parted(&source, &address, &line));
             let line: Vec<&Module> = line.into_iter().map(|(_, module)| module).collect();
             match compile::machine_in_line(&source, &modules[&app.manifest.name], &line) {

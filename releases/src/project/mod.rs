@@ -21,6 +21,7 @@ mod modules;
 mod order;
 mod outline;
 mod templates;
+mod ways;
 
 pub use cut::{Cut, NoCut, cut};
 pub use fleet::{FLEET_PATH, check_fleet};
@@ -86,6 +87,9 @@ pub const CODES: &[(&str, &str)] = &[
     ("R0121", "a release whose version grew less than what changed in its applications asks for"),
     ("R0122", "a waiver that sets nothing aside; a warning"),
     ("R0123", "predecessors that give one ordinal to two names, or two to one name"),
+    ("R0132", "two ranges of an appup that take in one version"),
+    ("R0133", "an application or machine that cannot have had the name that the appup says"),
+    ("R0134", "an input to apply that is not of the machine's type, or that nothing undoes"),
     ("R0130", "an `[api] default` that the release does not speak"),
     ("R0140", "a fleet of another release than the project's"),
     ("R0141", "an application that a group serves and the release does not have"),
@@ -201,10 +205,12 @@ fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Dia
     let (found, lock) = locked(files, &source, &manifest, find, locking)?;
     let reached = chains::reached(&source, &manifest, &found)?;
     let modules = modules::read(files, &apps)?;
-    let compiled = machines::compile(files, &apps, &modules, &found)?;
+    let mut ways = ways::read(&apps, &found)?;
+    let compiled = machines::compile(files, &apps, &modules, &found, &ways)?;
+    ways::applies(&mut ways, &apps, &compiled, &found)?;
     let links = joints::links(&apps, &compiled)?;
-    let edges = joints::edges(files, &apps, &modules, &compiled, &found)?;
-    let (edges, older) = chains::chains(&compiled, &reached, edges);
+    let edges = joints::edges(files, &apps, &modules, &compiled, &found, &ways)?;
+    let (edges, older) = chains::chains(&compiled, &reached, &ways, edges);
     let api_default = api::default(&source, &manifest, &found, &older)?;
     let configs = configs(&source, &manifest, &compiled)?;
 
@@ -237,6 +243,7 @@ fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Dia
             version: release.resolved.version.clone(),
             digest: release.digest,
             composition: release.resolved.composition(),
+            transition: ways.from(release).clone(),
         })
         .collect();
     predecessors.extend(older);
@@ -273,7 +280,7 @@ fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Dia
         vec![at(&source, "R0116", "name", format!("the bundle that was built cannot be opened: {error}"), "")]
     })?;
     let checked = edges.iter().filter_map(joints::EdgeOf::checked).collect();
-    let edges = laws::edges(&apps, &compiled, &found, &release, edges);
+    let edges = laws::edges(&apps, &compiled, (&found, &ways), &release, edges);
     let lock = lock::write(&lock);
     let built = Built { release, packed, lock, checked, edges, warnings: vec![], notes: vec![] };
     Ok(Made { source, manifest, apps, compiled, found, built })

@@ -4,7 +4,7 @@ use camshaft_cam::compile;
 use camshaft_cam::diagnostic::Diagnostic;
 use camshaft_manifests::{MachineAddress, Version};
 
-use super::{APPUP_FILE, Files, Find, Locking, documents, locked, machines, modules, order};
+use super::{APPUP_FILE, Files, Find, Locking, documents, locked, machines, modules, order, ways};
 
 /// A migration that is to be finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,8 @@ pub fn templates(
     let apps = order::sorted(&source, documents::apps(files, &source, &manifest)?)?;
     let (found, _) = locked(files, &source, &manifest, find, Locking::Update)?;
     let modules = modules::read(files, &apps)?;
-    let compiled = machines::compile(files, &apps, &modules, &found)?;
+    let ways = ways::read(&apps, &found)?;
+    let compiled = machines::compile(files, &apps, &modules, &found, &ways)?;
     let mut made = Templates::default();
     for app in &apps {
         for name in &app.manifest.machines {
@@ -54,11 +55,12 @@ pub fn templates(
             for release in
                 found.iter().filter(|release| only.is_none_or(|only| release.resolved.version == *only))
             {
-                let Some(old) = release.resolved.machine(&address) else { continue };
-                let version = release.resolved.apps.iter().find(|other| other.name == address.app);
-                let Some(version) = version.map(|app| &app.version) else { continue };
-                let named = app.appup.as_ref().and_then(|appup| appup.from.get(version));
-                let written = named.is_some_and(|from| from.migrations.contains_key(name))
+                let was = ways.from(release).was(&address);
+                let Some(old) = was.and_then(|was| release.resolved.machine(&was)) else { continue };
+                let Some(version) = ways.old_app(release, app).map(|app| &app.version) else { continue };
+                let named = app.appup.as_ref().and_then(|appup| appup.of(version));
+                let written = named.is_some_and(|from| from.migration(name).is_some())
+                    || ways.restarts(release, app)
                     || made.templates.iter().any(|other| other.machine == address && other.from == *version);
                 if old.digest == new.digest() || written {
                     continue;
@@ -124,7 +126,7 @@ mod tests {
             let after = naming(text, &version, "till", "migrations/till.cam");
             let read = appup::read(&Source::new("appup.toml", after.as_str()));
             let read = read.unwrap_or_else(|faults| panic!("{faults:?}\n{after}"));
-            let path = read.from[&version].migrations.get(&"till".parse().expect("a name")).expect("named");
+            let path = read.from[&version].migration(&"till".parse().expect("a name")).expect("named");
             assert_eq!(path.as_str(), "migrations/till.cam");
             (after, read.from.len(), read.waivers.len())
         };

@@ -1,0 +1,160 @@
+//! The inputs that a relup applies: given by the switch, first in the mailboxes of their instances.
+//!
+//! Like everything that a switch does they follow from its record, so that a replay posts the
+//! same ones. Each is delivered once and recorded like any other input. What was not applied is
+//! not undone by the way back.
+
+use camshaft_cam::run::Ctx;
+use camshaft_cam::value::Value;
+use camshaft_manifests::InstanceAddress;
+use camshaft_store::Verdict;
+
+use super::Engine;
+use super::instance::{Instance, Mail, Origin, State};
+use super::plan::{Applied, Plan, Way};
+use super::step::{birth, kind};
+use crate::api::{Capsule, TryFailure};
+use crate::release::MachineCode;
+
+/// An input of the last switch that was not applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unapplied {
+    /// The instance that it is for.
+    pub(super) address: InstanceAddress,
+    /// Why it cannot be; none while it waits.
+    pub(super) reason: Option<String>,
+}
+
+impl Unapplied {
+    /// Returns true while it may still be applied.
+    pub(super) fn waits(&self) -> bool {
+        self.reason.is_none()
+    }
+}
+
+impl Engine {
+    /// Gives the instances of a plan their inputs. Going back, what was never applied is not undone.
+    pub(super) fn post_applies(&mut self, plan: &Plan, number: u64) {
+        let before = std::mem::take(&mut self.unapplied);
+        let never: Vec<u32> = match plan.way {
+            Way::Up => vec![],
+            Way::Down => before.into_keys().collect(),
+        };
+        // Each goes to the front of its mailbox, so the last one goes in first.
+        let numbered: Vec<_> = (0u32..).zip(&plan.applies).collect();
+        for (index, apply) in numbered.into_iter().rev() {
+            if apply.undoes.is_some_and(|undone| never.contains(&undone)) {
+                continue;
+            }
+            let mail = Mail {
+                origin: Origin::Relup { switch: number, index },
+                writer: apply.writer,
+                input: apply.input.clone(),
+                trace: None,
+            };
+            self.post_first(apply.address.clone(), mail);
+            if plan.way == Way::Up {
+                let held = self.instances.get(&apply.address).and_then(|instance| instance.held());
+                let reason = held.map(|held| format!("it is held: {}", held.reason));
+                let waits = Unapplied { address: apply.address.clone(), reason };
+                self.unapplied.insert(index, waits);
+            }
+        }
+    }
+
+    /// Notes what came of an input of the last switch.
+    pub(super) fn note_applied(&mut self, index: u32, verdict: &Verdict) {
+        match verdict {
+            Verdict::Applied { .. } => drop(self.unapplied.remove(&index)),
+            Verdict::Trapped { kind, reason } => {
+                if let Some(waits) = self.unapplied.get_mut(&index) {
+                    waits.reason = Some(format!("the input that is applied traps ({kind}): {reason}"));
+                }
+            }
+        }
+    }
+
+    /// Returns the first input of the last switch that was not applied, and why.
+    ///
+    /// # Errors
+    ///
+    /// The instance that it was for, and the reason.
+    pub fn check_applied(&self) -> Result<(), (InstanceAddress, String)> {
+        match self.unapplied.values().next() {
+            None => Ok(()),
+            Some(Unapplied { address, reason }) => {
+                let reason = reason.clone().unwrap_or_else(|| "the input was not delivered".to_owned());
+                Err((address.clone(), reason))
+            }
+        }
+    }
+}
+
+/// Tries what a plan applies to an instance as it is after the switch, none if it is not there, and
+/// throws the result away. What a step sees of time is not what it will see, so that one that asks
+/// for it may yet decide otherwise; the check after the switch tells.
+pub(super) fn try_applies(
+    plan: &Plan,
+    address: &InstanceAddress,
+    instance: Option<&Instance>,
+    now_ms: i64,
+) -> Option<TryFailure> {
+    let mut applies = plan.applies.iter().filter(|apply| apply.address == *address).peekable();
+    let first = *applies.peek()?;
+    let code = plan.to.machine(&address.machine_address())?;
+    let seq = instance.map_or(0, |instance| instance.seq);
+    let failed = |apply: &Applied, kind: &str, reason: String| {
+        Some(failure(code, address, apply, seq, (kind, reason)))
+    };
+    let mut state = match instance.map(|instance| &instance.state) {
+        Some(State::Held(held)) => return failed(first, "held", format!("it is held: {}", held.reason)),
+        Some(State::Live(live)) => live.value.clone(),
+        Some(State::None) | None => match birth(code) {
+            Ok(live) => live.value,
+            Err((kind, reason)) => return failed(first, kind, reason),
+        },
+    };
+    for (step, apply) in (1u64..).zip(applies) {
+        let ty = code.verified.input();
+        let input = match Value::from_binary(&apply.input, ty) {
+            Ok(input) => input,
+            Err(error) => return failed(apply, "input", error.to_string()),
+        };
+        let ctx = Ctx {
+            now_ms,
+            seq: i64::try_from(seq.saturating_add(step)).unwrap_or(i64::MAX),
+            self_key: address.key.as_ref().map_or_else(|| "".into(), |key| key.shared()),
+            seed: 0,
+        };
+        if let Err(trap) = code.step(&input, &mut state, &ctx) {
+            return failed(apply, kind(&trap), trap.to_string());
+        }
+    }
+    None
+}
+
+fn failure(
+    code: &MachineCode,
+    address: &InstanceAddress,
+    apply: &Applied,
+    seq: u64,
+    (kind, reason): (&str, String),
+) -> TryFailure {
+    let ty = code.verified.input();
+    let value = Value::from_binary(&apply.input, ty).map(|value| value.to_json_redacted(ty));
+    TryFailure {
+        instance: address.to_string(),
+        step: "apply".to_owned(),
+        kind: kind.to_owned(),
+        reason,
+        capsule: Capsule {
+            from: code.digest(),
+            to: code.digest(),
+            edge: None,
+            seq,
+            value: value.unwrap_or_default(),
+            value_digest: camshaft_cam::digest::Digest::of(&apply.input),
+            cut: false,
+        },
+    }
+}
