@@ -61,7 +61,8 @@ struct Facts {
     from: Predecessor,
     to_version: Version,
     to: Composition,
-    edges: BTreeMap<Digest, EdgeEnds>,
+    /// By digest: two machines with the same code have the same edge.
+    edges: BTreeMap<Digest, Vec<EdgeEnds>>,
 }
 
 /// Where an edge belongs.
@@ -81,12 +82,16 @@ impl Facts {
             from: edge.from,
             to: edge.to,
         };
+        let mut edges: BTreeMap<Digest, Vec<EdgeEnds>> = BTreeMap::new();
+        for edge in &to.edges {
+            edges.entry(edge.digest).or_default().push(ends(edge));
+        }
         Facts {
             release: to.name.clone(),
             from: from.clone(),
             to_version: to.version.clone(),
             to: to.composition(),
-            edges: to.edges.iter().map(|edge| (edge.digest, ends(edge))).collect(),
+            edges,
         }
     }
 }
@@ -446,7 +451,9 @@ impl<'a> Judge<'a> {
             Direction::Up => (pair.from, pair.to, &pair.machine),
             Direction::Down => (pair.to, pair.from, pair.before()),
         };
-        if ends.machine != *newer || Some(ends.from) != lower || Some(ends.to) != upper {
+        let fits =
+            |ends: &&EdgeEnds| ends.machine == *newer && Some(ends.from) == lower && Some(ends.to) == upper;
+        if let (None, Some(ends)) = (ends.iter().find(fits), ends.first()) {
             let message = format!(
                 "the edge of machine {} belongs to {}, from {} to {}",
                 pair.machine, ends.machine, ends.from, ends.to

@@ -218,12 +218,12 @@ fn c08_a_changed_machine_without_an_edge() {
 #[test]
 fn c09_an_edge_with_other_ends() {
     refused(
-        |_, facts| facts.edges.get_mut(&digest("e")).expect("the edge").from = digest("x"),
+        |_, facts| facts.edges.get_mut(&digest("e")).expect("the edge")[0].from = digest("x"),
         "C09 up 12: the edge of machine a/m belongs to a/m, from x to a2\n\
          C09 down 12: the edge of machine a/m belongs to a/m, from x to a2",
     );
     refused(
-        |_, facts| facts.edges.get_mut(&digest("e")).expect("the edge").machine = machine("a/n"),
+        |_, facts| facts.edges.get_mut(&digest("e")).expect("the edge")[0].machine = machine("a/n"),
         "C09 up 12: the edge of machine a/m belongs to a/n, from a1 to a2\n\
          C09 down 12: the edge of machine a/m belongs to a/n, from a1 to a2",
     );
@@ -234,6 +234,16 @@ fn c09_an_edge_with_other_ends() {
         "C09 up 12: machine a/m has the edge e, which the release does not have\n\
          C09 down 12: machine a/m has the edge e, which the release does not have",
     );
+}
+
+/// Found by `cargo xtask compare-systools`: two applications with the same machine could not be upgraded.
+#[test]
+fn c09_two_machines_with_the_same_code_have_one_edge() {
+    let (relup, mut facts) = example();
+    let ends = facts.edges.get_mut(&digest("e")).expect("the edge");
+    let twin = EdgeEnds { machine: machine("a/twin"), ..ends[0].clone() };
+    ends.insert(0, twin);
+    assert_eq!(check_by(&relup, &facts), vec![]);
 }
 
 #[test]
