@@ -74,6 +74,26 @@ fn an_imported_appup_leaves_the_holes_that_check_names_and_no_other_fault() {
     project.run("build", &[]).expect(0);
 }
 
+/// As OTP's own compiler says it: any version, and all state is given up.
+#[test]
+fn an_application_that_otp_restarts_is_restarted_here_and_nothing_is_asked_for() {
+    let world = World::new(PROGRAM);
+    let project = ported(&world);
+    let any = "[{<<\".*\">>,[{restart_application, counter}]}]";
+    world.write("counter.appup", format!("{{\"2.0.0\",\n {any},\n {any}\n}}.\n"));
+    let told = import(&world, &["--json"]).expect(0).json();
+    assert_eq!(
+        (&told["entries"][0]["as_range"], &told["entries"][0]["restarts"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(told["migrations"], serde_json::json!([]));
+    let appup = String::from_utf8(world.read("new/apps/counter/appup.toml")).expect("a document");
+    let entry = "[[from]]\nversions = \"*\"\nrestart = \"restart_application in counter.appup\"\n";
+    assert!(appup.ends_with(entry), "{appup}");
+    project.run("check", &[]).expect(0);
+    project.run("build", &[]).expect(0);
+}
+
 #[test]
 fn programs_are_told_of_every_instruction() {
     let world = World::new(PROGRAM);

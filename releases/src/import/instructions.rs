@@ -84,8 +84,8 @@ pub const INSTRUCTIONS: &[Known] = &[
         name: "restart_application",
         forms: &["{restart_application, App}"],
         read: appup::restart_application,
-        here: "`restart = \"why\"` of an entry, where a person chooses it",
-        why: "it gives up the state of the application. Migrations exist so that nobody has to",
+        here: "`restart = \"why\"` of an entry",
+        why: "it gives up the state of the application. Migrations exist so that nobody has to: take the line out, and they are asked for",
     },
     Known {
         name: "load_object_code",

@@ -47,9 +47,15 @@ pub fn skeleton(
             }
             appup += &format!("{head}\n{}", comment(entry));
         }
+        if entry.as_range {
+            range_of(&mut appup, &mut made, (source, entry), facts);
+            continue;
+        }
         let Covered::Versions(versions) = &entry.covered else { continue };
         for version in versions {
-            entry_of(&mut appup, &mut made, entry, version, facts);
+            if !entry_of(&mut appup, &mut made, (source, entry), version, facts) {
+                continue;
+            }
             for (machine, need) in needs(entry, version) {
                 migration(&mut appup, &mut made, (source, entry, facts), (version, machine, need), exists);
             }
@@ -66,16 +72,49 @@ fn needs<'e>(entry: &'e Translated, version: &Version) -> impl Iterator<Item = (
     of_version.map(|((_, machine), need)| (machine, need))
 }
 
-/// Adds the entry of a version, if there is none.
-fn entry_of(appup: &mut String, made: &mut Skeleton, entry: &Translated, version: &Version, facts: &Facts) {
-    if facts.existing.from.contains_key(version) {
-        made.kept.push(format!("the entry for {version}"));
+/// Adds the entry of a range, if there is none.
+fn range_of(appup: &mut String, made: &mut Skeleton, (source, entry): (&Source, &Translated), facts: &Facts) {
+    let Some(range) = &entry.range else { return };
+    if facts.existing.ranges.iter().any(|(other, _)| other == range) {
+        made.kept.push(format!("the entry for {range}"));
         return;
     }
-    let _ = write!(appup, "[[from]]\nversion = \"{version}\"\n");
-    if entry.restarts {
-        *appup += "# restart = \"why its state is given up\"\n";
+    let _ = write!(appup, "[[from]]\nversions = \"{range}\"\n{}", restart(source, entry));
+}
+
+/// Adds the entry of a version, if there is none. Returns whether migrations may be named in it: not where it
+/// is that of a range, which would no longer be for the version if it had an entry of its own.
+fn entry_of(
+    appup: &mut String,
+    made: &mut Skeleton,
+    (source, entry): (&Source, &Translated),
+    version: &Version,
+    facts: &Facts,
+) -> bool {
+    if let Some(key) = facts.existing.key_of(version) {
+        let own = facts.existing.from.contains_key(version);
+        made.kept.push(if own {
+            format!("the entry for {key}")
+        } else {
+            format!("the entry for {key}, which takes {version} in,")
+        });
+        return own;
     }
+    let _ = write!(appup, "[[from]]\nversion = \"{version}\"\n{}", restart(source, entry));
+    true
+}
+
+/// Returns the line that gives up the states of the application, where an entry does.
+fn restart(source: &Source, entry: &Translated) -> String {
+    match entry.restarts {
+        true => format!("restart = \"restart_application in {}\"\n", quotable(&source.name)),
+        false => String::new(),
+    }
+}
+
+/// Returns a name of a file as a string of TOML can hold it.
+fn quotable(name: &str) -> String {
+    harmless(name).chars().filter(|letter| !['"', '\\'].contains(letter)).collect()
 }
 
 /// Adds a migration and its name in the appup, where one is needed and none is there.
@@ -149,7 +188,9 @@ fn comment(entry: &Translated) -> String {
     for difference in &entry.differences {
         let _ = writeln!(text, "#   up and down differ: {}", harmless(difference));
     }
-    if let Covered::Nothing(reason) = &entry.covered {
+    if let Covered::Nothing(reason) = &entry.covered
+        && !entry.as_range
+    {
         let _ = writeln!(text, "#   no entry: {}", harmless(reason));
     }
     text

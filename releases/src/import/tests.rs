@@ -403,8 +403,9 @@ fn each_form_of_each_instruction_is_told() {
         (
             "{restart_application, shop}",
             (
-                Outcome::Open,
-                "`restart = \"why\"` in the entry, if the state of shop is to be given up; without it shop is migrated".to_owned(),
+                Outcome::Written,
+                "`restart` of the entry: shop gives up its states, as here; take it out, and they are migrated"
+                    .to_owned(),
             ),
         ),
         (
@@ -582,7 +583,7 @@ fn a_migration_that_no_instruction_asks_for_is_written_all_the_same() {
 }
 
 const BOTH: &str = "{\"2.0.0\",
- [{\"1.0.0\",[{update,shop_srv,{advanced,[]}},{apply,{shop,reset,[]}},{restart_application,shop}]},{\"0.1.0\",[]}],
+ [{\"1.0.0\",[{update,shop_srv,{advanced,[]}},{apply,{shop,reset,[]}}]},{\"0.1.0\",[]}],
  [{\"1.0.0\",[{update,shop_srv,{advanced,[]}}]},{\"0.1.0\",[]}]}.";
 
 #[test]
@@ -601,14 +602,10 @@ fn a_skeleton_reads_back_and_is_written_once() {
 #     machine = \"NAME\"
 #     input = '\"Input\"'      # what the upgrade tells the machine
 #     inverse = '\"Input\"'    # what undoes it
-#   up {{restart_application,shop}}
-#     for you: `restart = \"why\"` in the entry, if the state of shop is to be given up; without it shop is migrated
 #   down {{update,shop_srv,{{advanced,[]}}}}
 #     written: the holes of {path}
-#   up and down differ: shop: restart_application on the way up, nothing on the way down
 [[from]]
 version = \"1.0.0\"
-# restart = \"why its state is given up\"
 
 [from.machines.till]
 migration = \"{path}\"
@@ -631,6 +628,71 @@ migration = \"{path}\"
     let again = skeleton(&source(BOTH), &translated(BOTH, &facts), &facts, &expected, &|_| true);
     assert_eq!(again.files, BTreeMap::new());
     assert_eq!(again.kept, ["the entry for 1.0.0", "the migration of till from 1.0.0"]);
+}
+
+#[test]
+fn a_restart_is_a_restart_and_migrates_nothing() {
+    let facts = facts(&[("till", "1.0.0")]);
+    let text = with("{restart_application,shop}, {update,shop_srv,{advanced,[]}}");
+    let imported = translated(&text, &facts);
+    let dropped = &imported.entries[0].notes[1];
+    assert_eq!(
+        (dropped.outcome, dropped.text.as_str()),
+        (Outcome::Dropped, "the entry restarts shop, so that nothing is migrated")
+    );
+    let made = skeleton(&source(&text), &imported, &facts, "", &|_| false);
+    let read =
+        ours::read(&Source::new("appup.toml", made.files["appup.toml"].as_str())).expect("an appup.toml");
+    let from = &read.from[&"1.0.0".parse().expect("a version")];
+    assert_eq!(from.restart.as_deref(), Some("restart_application in shop.appup"));
+    assert_eq!((made.migrations.len(), made.files.len()), (0, 1));
+    // On the way back alone, it is for a person to say.
+    let back = "{\"2.0.0\",[{\"1.0.0\",[]}],[{\"1.0.0\",[{restart_application,shop}]}]}.";
+    let imported = translated(back, &facts);
+    assert!(!imported.entries[0].restarts);
+    assert_eq!(imported.entries[0].notes[0].outcome, Outcome::Open);
+}
+
+#[test]
+fn a_range_is_one_entry_where_nothing_is_to_be_migrated() {
+    let written = |entries: &str, facts: &Facts, before: &str| {
+        let text = format!("{{\"2.0.0\",[{entries}],[]}}.");
+        let existing = ours::read(&Source::new("appup.toml", before)).expect("an appup.toml");
+        let facts = Facts { existing, ..facts.clone() };
+        let made = skeleton(&source(&text), &translated(&text, &facts), &facts, before, &|_| false);
+        let after = made.files.get("appup.toml").map_or(before, String::as_str);
+        let read = ours::read(&Source::new("appup.toml", after)).expect("an appup.toml");
+        let ranges: Vec<String> =
+            read.ranges.iter().map(|(range, from)| format!("{range} {:?}", from.restart.is_some())).collect();
+        let versions: Vec<String> = read.from.keys().map(ToString::to_string).collect();
+        ((ranges.join(", "), versions.join(", ")), made.kept, after.to_owned())
+    };
+    let both = |ranges: &str, versions: &str| (ranges.to_owned(), versions.to_owned());
+    let plain = facts(&[]);
+    let one = "{<<\"1\\\\.[0-9]+\\\\.[0-9]+\">>,[{restart_application,shop}]}";
+    let (found, _, after) = written(one, &plain, "");
+    assert_eq!(found, both("1.* true", ""));
+    // Again.
+    let (found, kept, _) = written(one, &plain, &after);
+    assert_eq!((found, kept), (both("1.* true", ""), vec!["the entry for 1.*".to_owned()]));
+    // What an earlier entry is for has its own.
+    assert_eq!(written(&format!("{{\"1.0\",[]}}, {one}"), &plain, "").0, both("1.* true", "1.0.0"));
+    // No version may be in two ranges.
+    let two = "{<<\"1\\\\.0\\\\.[0-9]+\">>,[]}, {<<\".*\">>,[]}";
+    assert_eq!(written(two, &plain, "").0, both("1.0.* false", "1.1.0"));
+    // A migration is for one version.
+    let migrated = "{<<\".*\">>,[{update,shop_srv,{advanced,[]}}]}";
+    assert_eq!(written(migrated, &facts(&[("till", "1.0.0")]), "").0, both("", "1.0.0, 1.1.0"));
+    // A range that somebody wrote stays the entry for what it takes in.
+    let theirs = "[[from]]\nversions = \"^1.0\"\nrestart = \"mine\"\n";
+    let (found, kept, _) = written("{\"1.0.0\",[]}", &plain, theirs);
+    assert_eq!(
+        (found, kept),
+        (both("^1.0 true", ""), vec!["the entry for ^1.0, which takes 1.0.0 in,".to_owned()])
+    );
+    // Without a project, all that is known is the range.
+    let unknown = Facts { released: None, ..plain };
+    assert_eq!(written(two, &unknown, "").0, both("1.0.* false", ""));
 }
 
 #[test]

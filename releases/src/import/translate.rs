@@ -110,6 +110,9 @@ pub struct Translated {
     pub covered: Covered,
     /// The range that it is exactly, where it is a regular expression that is one.
     pub range: Option<Requirement>,
+    /// Whether one entry for the range says it all: it needs no migration, and no other entry is for a
+    /// version of the range.
+    pub as_range: bool,
     /// What else there is to say of its versions.
     pub remarks: Vec<String>,
     /// Every instruction, up and then down.
@@ -118,7 +121,7 @@ pub struct Translated {
     pub differences: Vec<String>,
     /// What is to be done for machines, by version and machine.
     pub needs: BTreeMap<(Version, MachineName), Need>,
-    /// Whether the application is to be restarted.
+    /// Whether the application gives up its states.
     pub restarts: bool,
 }
 
@@ -133,7 +136,7 @@ pub struct Imported {
 
 /// Translates an `.appup`.
 pub fn translate(source: &Source, appup: &Appup, facts: &Facts) -> Imported {
-    let mut context = Context { facts, appup, claimed: BTreeSet::new() };
+    let mut context = Context { facts, appup, claimed: BTreeSet::new(), ranges: vec![] };
     let entries: Vec<Translated> = (0..appup.up.len()).map(|at| context.entry(at)).collect();
     let mut remarks = context.remarks(source);
     if let Templates::Unknown(why) = &facts.templates {
@@ -147,6 +150,8 @@ struct Context<'f> {
     appup: &'f Appup,
     /// The versions that an earlier entry is for.
     claimed: BTreeSet<Version>,
+    /// The ranges that earlier entries are written as.
+    ranges: Vec<Requirement>,
 }
 
 impl<'f> Context<'f> {
@@ -209,17 +214,20 @@ impl<'f> Context<'f> {
         }
         let versions: &[Version] = if let Covered::Versions(versions) = &covered { versions } else { &[] };
         let down = self.way_back(entry, versions);
-        let needs = self.needs(entry, versions);
+        let restarts = self.restarts(entry);
+        let needs = if restarts { BTreeMap::new() } else { self.needs(entry, versions) };
+        let as_range = self.is_range(range.as_ref(), &covered, &needs);
+        if as_range {
+            self.ranges.extend(range.clone());
+        }
         let mut notes: Vec<Note> = Vec::new();
         let ways = [(Way::Up, Some(entry)), (Way::Down, down)];
         for (way, entry) in ways {
             for instruction in entry.iter().flat_map(|entry| &entry.instructions) {
-                notes.push(self.note(way, instruction, &needs));
+                notes.push(self.note(way, instruction, (&needs, restarts)));
             }
         }
         remarks.extend(self.unforeseen(entry, &needs));
-        let all = entry.instructions.iter().chain(down.iter().flat_map(|down| &down.instructions));
-        let own = |app: &str| app == self.facts.app.as_str();
         Translated {
             shown: entry.shown.clone(),
             span: entry.span.clone(),
@@ -227,11 +235,46 @@ impl<'f> Context<'f> {
             remarks,
             notes,
             differences: differences(entry, down),
-            restarts: all
-                .into_iter()
-                .any(|one| matches!(&one.what, What::RestartApplication(app) if own(app))),
+            as_range,
+            restarts,
             covered,
             needs,
+        }
+    }
+
+    /// Returns true when the way up gives up the states of the application.
+    fn restarts(&self, entry: &Entry) -> bool {
+        let own =
+            |what: &What| matches!(what, What::RestartApplication(app) if app == self.facts.app.as_str());
+        entry.instructions.iter().any(|instruction| own(&instruction.what))
+    }
+
+    /// Returns true when an entry is written as its range. A migration is for one version; and a version may
+    /// not be in two ranges.
+    fn is_range(
+        &self,
+        range: Option<&Requirement>,
+        covered: &Covered,
+        needs: &BTreeMap<(Version, MachineName), Need>,
+    ) -> bool {
+        let Some(range) = range else { return false };
+        let migrates = needs.values().any(|need| matches!(need, Need::Migration(_) | Need::Bare(_)));
+        let existing = self.facts.existing.ranges.iter().map(|(range, _)| range);
+        let mut others = self.ranges.iter().chain(existing.filter(|other| *other != range));
+        match &self.facts.released {
+            // Which versions there will be is not known: one range is free of others.
+            None => !migrates && others.next().is_none(),
+            Some(released) => {
+                let inside: Vec<&Version> =
+                    released.iter().filter(|version| range.matches(version)).collect();
+                let free = |version: &Version| others.clone().all(|other| !other.matches(version));
+                // What an earlier entry of the file is for has an entry of its own, which counts more here too.
+                let all = inside.iter().all(|version| free(version));
+                // Somebody has to come to it: what has an entry already does not.
+                let comes = |version: &Version| !self.facts.existing.from.contains_key(version);
+                let covers = matches!(covered, Covered::Versions(versions) if versions.iter().any(comes));
+                covers && !migrates && all
+            }
         }
     }
 
@@ -319,7 +362,7 @@ impl<'f> Context<'f> {
             .collect();
         for version in versions {
             let named = |machine: &MachineName| {
-                let from = self.facts.existing.from.get(version);
+                let from = self.facts.existing.of(version);
                 from.is_some_and(|from| from.migration(machine).is_some())
             };
             for (machine, extra) in &changes {
@@ -366,9 +409,21 @@ impl<'f> Context<'f> {
         &self,
         way: Way,
         instruction: &Instruction,
-        needs: &BTreeMap<(Version, MachineName), Need>,
+        (needs, restarts): (&BTreeMap<(Version, MachineName), Need>, bool),
     ) -> Note {
-        let (outcome, text) = self.outcome(&instruction.what, needs);
+        let (outcome, text) = match &instruction.what {
+            What::RestartApplication(app) if restarts && app == self.facts.app.as_str() => (
+                Outcome::Written,
+                format!(
+                    "`restart` of the entry: {app} gives up its states, as here; take it out, and they are migrated"
+                ),
+            ),
+            what if restarts && !changes(what).is_empty() => (
+                Outcome::Dropped,
+                format!("the entry restarts {}, so that nothing is migrated", self.facts.app),
+            ),
+            what => self.outcome(what, needs),
+        };
         Note { way, shown: instruction.shown.clone(), span: instruction.span.clone(), outcome, text }
     }
 

@@ -199,7 +199,9 @@ fn tell(source: &Source, imported: &Imported, made: &Skeleton, talk: &Talk) {
     }
     for entry in &imported.entries {
         let at = format!("{}:{}: from {}", source.name, line(entry.span.start), entry.shown);
-        if let Covered::Nothing(reason) = &entry.covered {
+        if let Covered::Nothing(reason) = &entry.covered
+            && !entry.as_range
+        {
             talk.note(format!("note: {at}: no entry: {reason}"));
         }
         for remark in &entry.remarks {
@@ -280,6 +282,8 @@ fn entry_document(source: &Source, entry: &Translated) -> Value {
         "from": entry.shown,
         "line": source.line_column(entry.span.start).0,
         "versions": versions,
+        "as_range": entry.as_range,
+        "restarts": entry.restarts,
         "range": entry.range.as_ref().map(ToString::to_string),
         "no_entry": reason,
         "remarks": entry.remarks,
