@@ -3,6 +3,8 @@
 //! `relups DIR` builds the projects `DIR/*/old` and `DIR/*/new` as `camshaft build` does, without its judgement
 //! of what they promise, and prints the relup of each pair, an instruction a line.
 //!
+//! A file `DIR/*/APP.appup` is imported into the new one first, as `camshaft appup import` does it.
+//!
 //! `relups --entries DIR VERSION...` reads the files `DIR/*.appup`, and prints for each version which entry of
 //! UpFrom is for it, from 0, or `none`.
 
@@ -10,8 +12,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use camshaft_cam::diagnostic::Diagnostic;
+use camshaft_manifests::AppName;
 use camshaft_manifests::relup::{Instruction, Pair};
-use camshaft_releases::project::{Files, Locking, build_unjudged};
+use camshaft_releases::import::{Facts, Templates};
+use camshaft_releases::project::{Files, Locking, build_unjudged, outline};
 use camshaft_releases::{OpenedRelease, import};
 
 fn main() -> ExitCode {
@@ -62,8 +67,12 @@ fn plans(folder: &Path) {
 }
 
 fn pair(case: &Path) -> Result<String, String> {
-    let old = built(&case.join("old"), None)?;
-    let new = built(&case.join("new"), Some(&old))?;
+    let old = built(&sources(&case.join("old"))?, None)?;
+    let mut files = sources(&case.join("new"))?;
+    for appup in sorted(case).into_iter().filter(|path| path.extension().is_some_and(|end| end == "appup")) {
+        imported(&mut files, &appup, &old)?;
+    }
+    let new = built(&files, Some(&old))?;
     let relup = new.relups.first().ok_or("the new release has no relup")?;
     let mut lines = String::new();
     for (way, instructions) in [("up", &relup.up), ("down", &relup.down)] {
@@ -74,12 +83,42 @@ fn pair(case: &Path) -> Result<String, String> {
     Ok(lines)
 }
 
-fn built(folder: &Path, predecessor: Option<&OpenedRelease>) -> Result<OpenedRelease, String> {
+fn sources(folder: &Path) -> Result<Files, String> {
     let mut files = Files::new();
     read(folder, "", &mut files).map_err(|error| error.to_string())?;
+    Ok(files)
+}
+
+/// Imports an `.appup` into the project of its application. The machines there need no migration.
+fn imported(files: &mut Files, path: &Path, old: &OpenedRelease) -> Result<(), String> {
+    let find = |_: &_, _: &_| Some(old.clone());
+    let first = |faults: Vec<Diagnostic>| faults.first().map_or_else(String::new, Diagnostic::one_line);
+    let outline = outline(files, &find).map_err(first)?;
+    let app: AppName =
+        path.file_stem().unwrap_or_default().to_string_lossy().parse().map_err(|_| "no name")?;
+    let found = outline.apps.get(&app).ok_or("the release has no such application")?;
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let source = import::decode(&format!("{app}.appup"), bytes).map_err(|fault| fault.one_line())?;
+    let appup = import::read(&source).map_err(first)?;
+    let facts = Facts {
+        app,
+        version: found.version.clone(),
+        modules: BTreeMap::new(),
+        machines: Some(found.machines.clone()),
+        released: Some(found.released.clone()),
+        existing: found.appup.clone(),
+        templates: Templates::Known(BTreeMap::new()),
+    };
+    let imported = import::translate(&source, &appup, &facts);
+    let made = import::skeleton(&source, &imported, &facts, &found.appup_text, &|_| false);
+    files.extend(made.files.into_iter().map(|(path, text)| (format!("{}/{path}", found.folder), text)));
+    Ok(())
+}
+
+fn built(files: &Files, predecessor: Option<&OpenedRelease>) -> Result<OpenedRelease, String> {
     let find =
         |_: &_, version: &_| predecessor.filter(|release| release.resolved.version == *version).cloned();
-    match build_unjudged(&files, &find, Locking::Update) {
+    match build_unjudged(files, &find, Locking::Update) {
         Ok(built) => Ok(built.release),
         Err(faults) => Err(faults.iter().map(|fault| fault.one_line()).collect::<Vec<_>>().join("; ")),
     }

@@ -5,12 +5,13 @@
 //! OTP with the experiment that shows it; anything else fails, with the number and both plans.
 //!
 //! And the `.appup` files of OTP itself, and made ones: for which versions which entry is, as OTP chooses it and as
-//! `appup import` does.
+//! `appup import` does ([`entries`]); and what the plans that come of OTP's do to the application ([`real`]).
 
 mod cases;
 mod entries;
 mod judge;
 mod plans;
+mod real;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -53,14 +54,19 @@ pub fn run(root: &Path, words: &[&str]) -> Result<ExitCode> {
     let cases: BTreeMap<String, Case> = (0..u64::from(wanted.releases))
         .map(|at| (format!("{at:06}"), cases::case(wanted.seed.wrapping_add(at))))
         .collect();
-    write(&folder, &cases)?;
+    let (erts, base) = installed()?;
+    for (name, case) in &cases {
+        worlds::write_otp(&folder.join("otp").join(name), case, &base, &erts)?;
+        worlds::write_ours(&folder.join("ours").join(name), case)?;
+    }
     let plans = folder.join("otp").display().to_string();
     let otp = plans::read(&by_otp(root, &[&plans])?)?;
     let plans = folder.join("ours").display().to_string();
     let ours = plans::read(&by_us(root, &[&plans])?)?;
     let planned = report(&cases, &otp, &ours);
     let chosen = entries::compare(root, &folder.join("appups"), wanted.seed)?;
-    Ok(ExitCode::from(u8::from(!(planned && chosen))))
+    let real = real::compare(root, &folder.join("real"), &base, &erts)?;
+    Ok(ExitCode::from(u8::from(!(planned && chosen && real))))
 }
 
 /// Returns true when Erlang is installed.
@@ -88,26 +94,19 @@ fn wanted(words: &[&str]) -> Option<Wanted> {
     Some(wanted)
 }
 
-fn write(folder: &Path, cases: &BTreeMap<String, Case>) -> Result<()> {
-    let base = ["erts", "kernel", "stdlib", "sasl"];
+/// Returns the version of the emulator that is installed, and those of the applications that every release has.
+fn installed() -> Result<(String, worlds::Base)> {
+    let apps = ["kernel", "stdlib", "sasl"];
     let ask = format!(
-        "[begin application:load(A), {{ok, V}} = application:get_key(A, vsn), io:format(\"~s~n\", [V]) end || A <- [{}]], halt().",
-        base[1..].join(",")
+        "io:format(\"~s~n\", [erlang:system_info(version)]), [begin application:load(A), {{ok, V}} = \
+         application:get_key(A, vsn), io:format(\"~s~n\", [V]) end || A <- [{}]], halt().",
+        apps.join(",")
     );
-    let ask = format!("io:format(\"~s~n\", [erlang:system_info(version)]), {ask}");
     let told = output(Command::new("erl").args(["-noshell", "-eval", &ask]))?;
-    let versions: Vec<&str> = told.lines().collect();
-    let [erts, versions @ ..] = &versions[..] else { bail!("erl does not tell its version: {told}") };
-    let base: worlds::Base = base[1..]
-        .iter()
-        .zip(versions)
-        .map(|(app, version)| ((*app).to_owned(), (*version).to_owned()))
-        .collect();
-    for (name, case) in cases {
-        worlds::write_otp(&folder.join("otp").join(name), case, &base, erts)?;
-        worlds::write_ours(&folder.join("ours").join(name), case)?;
-    }
-    Ok(())
+    let lines: Vec<&str> = told.lines().collect();
+    let [erts, versions @ ..] = &lines[..] else { bail!("erl does not tell its version: {told}") };
+    let base = apps.into_iter().zip(versions).map(|(app, version)| (app.to_owned(), (*version).to_owned()));
+    Ok(((*erts).to_owned(), base.collect()))
 }
 
 /// Runs the program of Erlang.

@@ -67,7 +67,7 @@ pub fn differences(otp: &str, ours: &str) -> Vec<String> {
 }
 
 /// Returns the `.appup` files of the OTP that is installed.
-fn real() -> Result<Vec<PathBuf>> {
+pub fn real() -> Result<Vec<PathBuf>> {
     let ask = "[io:format(\"~s~n\", [F]) || F <- filelib:wildcard(filename:join([code:lib_dir(), \"*\", \"ebin\", \"*.appup\"]))], halt().";
     let told = super::output(Command::new("erl").args(["-noshell", "-eval", ask]))?;
     Ok(told.lines().map(PathBuf::from).collect())
@@ -91,7 +91,7 @@ fn made(chance: &mut Chance) -> String {
 }
 
 /// Returns versions as Erlang writes them: of one to four numbers.
-fn versions() -> Vec<String> {
+pub fn versions() -> Vec<String> {
     let mut versions = Vec::new();
     for major in [0, 1, 2, 3, 4, 7, 8, 10, 12] {
         versions.push(major.to_string());

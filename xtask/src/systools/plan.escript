@@ -30,6 +30,7 @@ instruction(Way, {load, {Module, _, _}}) -> io:format("~s load ~s~n", [Way, Modu
 instruction(Way, {remove, {Module, _, _}}) -> io:format("~s remove ~s~n", [Way, Module]);
 instruction(Way, {apply, {application, start, [App, _]}}) -> io:format("~s start ~s~n", [Way, App]);
 instruction(Way, {apply, {application, stop, [App]}}) -> io:format("~s stop ~s~n", [Way, App]);
+instruction(Way, restart_new_emulator) -> io:format("~s emulator~n", [Way]);
 instruction(_, _) -> ok.
 
 entries(Dir, Name, Versions) ->

@@ -15,6 +15,10 @@ pub enum Event {
     Start(String),
     /// It is stopped.
     Stop(String),
+    /// It gives up its states and goes on.
+    Restart(String),
+    /// All of the node is started anew.
+    Emulator,
 }
 
 /// One direction of a plan: its events, each with the moment at which it happens.
@@ -48,7 +52,12 @@ impl Plan {
 impl Event {
     fn subject(&self) -> &str {
         match self {
-            Event::Load(name) | Event::Remove(name) | Event::Start(name) | Event::Stop(name) => name,
+            Event::Load(name)
+            | Event::Remove(name)
+            | Event::Start(name)
+            | Event::Stop(name)
+            | Event::Restart(name) => name,
+            Event::Emulator => "",
         }
     }
 }
@@ -100,6 +109,8 @@ pub fn read(text: &str) -> Result<BTreeMap<String, Planned>> {
             ["remove", name] => Event::Remove(name.to_owned()),
             ["start", name] => Event::Start(name.to_owned()),
             ["stop", name] => Event::Stop(name.to_owned()),
+            ["restart", name] => Event::Restart(name.to_owned()),
+            ["emulator"] => Event::Emulator,
             _ => bail!("this is no line of a plan: {line}"),
         };
         if matches!(event, Event::Start(_) | Event::Stop(_)) {

@@ -217,6 +217,25 @@ fn lines_that_are_no_plan_are_refused() {
     assert_eq!(plans["y"], Ok(Both::default()));
 }
 
+/// What the plans of OTP's own applications do, and which of it may be unlike.
+#[test]
+fn a_restart_that_only_one_side_makes_is_found() {
+    use super::real::{Does, does, is_known};
+    let does = |lines: &str| does("compiler", &plan(lines).up);
+    assert_eq!(does("up stop compiler;up load compile;up start compiler"), Does::Restarts);
+    assert_eq!(does("up switch;up load work;up restart compiler"), Does::Restarts);
+    assert_eq!(does("up emulator;up load kernel"), Does::StartsAnew);
+    assert_eq!(does("up switch;up load work"), Does::GoesOn);
+    // A start before the stop is no restart, nor is one of another application.
+    assert_eq!(does("up start compiler;up stop compiler"), Does::GoesOn);
+    assert_eq!(does("up restart kernel"), Does::GoesOn);
+    let all = [Does::Restarts, Does::StartsAnew, Does::GoesOn];
+    let known = |otp: Does| all.map(|ours| is_known(otp, ours));
+    assert_eq!(known(Does::Restarts), [true, false, false]);
+    assert_eq!(known(Does::StartsAnew), [false, true, true]);
+    assert_eq!(known(Does::GoesOn), [false, false, true]);
+}
+
 #[test]
 fn choices_that_differ_are_found() {
     use super::entries::differences;

@@ -115,7 +115,8 @@ fn write_app(folder: &Path, name: &str, side: &Side) -> Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+/// Writes or copies a file, with its folder.
+pub fn write(path: &Path, text: &str) -> Result<()> {
     let folder = path.parent().context("a file has a folder")?;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
