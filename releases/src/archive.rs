@@ -7,22 +7,25 @@
 //! form; that is why this does not go through a general tar reader, of which several recent
 //! faults are known.
 //!
-//! What must stay true: no length from the input is trusted before it was compared with what is
-//! there, and no more than [`Limits`] allow is ever held.
+//! Both sides go through the archive block by block: neither ever holds it as a whole. Reading is
+//! in [`read`].
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 
-use camshaft_manifests::RelativePath;
-use flate2::bufread::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc};
 
-use crate::bundle::{BundleError, Limits};
+mod read;
+
+pub(crate) use read::{Entry, Reader};
 
 const BLOCK: usize = 512;
 
 /// Magic, deflate, no optional fields, no time, best compression, unknown system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
+
+/// How hard the compressor works.
+const LEVEL: Compression = Compression::best();
 
 /// CRC-32 and length of the content.
 const GZIP_TRAILER_BYTES: usize = 8;
@@ -60,26 +63,47 @@ pub(crate) fn bytes_of(size: u64) -> u64 {
 ///
 /// When a path is longer than [`PATH_BYTES_MAX`]; the caller checks.
 pub(crate) fn pack<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
-    let mut tar = Vec::new();
+    let mut packer = Packer::new(LEVEL);
     for (path, content) in files {
-        tar.extend(header(path, content.len() as u64));
-        tar.extend(content);
-        tar.resize(tar.len().next_multiple_of(BLOCK), 0);
+        packer.add(&header(path, content.len() as u64));
+        packer.add(content);
+        packer.add(&[0; BLOCK][..content.len().next_multiple_of(BLOCK) - content.len()]);
     }
-    tar.resize(tar.len() + 2 * BLOCK, 0);
-    gzip(&tar, Compression::best())
+    packer.add(&[0; 2 * BLOCK]);
+    packer.finish()
 }
 
+/// Compresses as it is given; only what is compressed is held.
+struct Packer {
+    encoder: DeflateEncoder<Vec<u8>>,
+    crc: Crc,
+}
+
+const NO_IO: &str = "writing to memory does not fail";
+
+impl Packer {
+    fn new(compression: Compression) -> Packer {
+        Packer { encoder: DeflateEncoder::new(GZIP_HEADER.to_vec(), compression), crc: Crc::new() }
+    }
+
+    fn add(&mut self, content: &[u8]) {
+        self.crc.update(content);
+        self.encoder.write_all(content).expect(NO_IO);
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let mut out = self.encoder.finish().expect(NO_IO);
+        out.extend(self.crc.sum().to_le_bytes());
+        out.extend(self.crc.amount().to_le_bytes());
+        out
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn gzip(content: &[u8], compression: Compression) -> Vec<u8> {
-    let no_io = "writing to memory does not fail";
-    let mut encoder = DeflateEncoder::new(GZIP_HEADER.to_vec(), compression);
-    encoder.write_all(content).expect(no_io);
-    let mut out = encoder.finish().expect(no_io);
-    let mut crc = Crc::new();
-    crc.update(content);
-    out.extend(crc.sum().to_le_bytes());
-    out.extend(crc.amount().to_le_bytes());
-    out
+    let mut packer = Packer::new(compression);
+    packer.add(content);
+    packer.finish()
 }
 
 /// Returns the only header that a regular file of this path and size may have.
@@ -108,129 +132,6 @@ fn checksum(header: &[u8; BLOCK]) -> u32 {
         false => u32::from(*byte),
     };
     header.iter().enumerate().map(counted).sum()
-}
-
-/// Reads what [`pack`] wrote: the files in their order.
-///
-/// # Errors
-///
-/// The first thing that [`pack`] would not have written, or that exceeds the limits.
-pub(crate) fn unpack(bytes: &[u8], limits: &Limits) -> Result<Vec<(RelativePath, Vec<u8>)>, BundleError> {
-    if bytes.len() > limits.compressed_bytes_max {
-        let max = limits.compressed_bytes_max;
-        return Err(BundleError::TooLarge { bytes: bytes.len(), max });
-    }
-    let tar = gunzip(bytes, limits)?;
-    let mut files: Vec<(RelativePath, Vec<u8>)> = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
-    let mut rest: &[u8] = &tar;
-    loop {
-        let (block, after) = rest.split_first_chunk::<BLOCK>().ok_or(BundleError::Truncated("a header"))?;
-        if block.iter().all(|byte| *byte == 0) {
-            return check_end(after).map(|()| files);
-        }
-        if files.len() == limits.files_max {
-            return Err(BundleError::TooManyFiles { max: limits.files_max });
-        }
-        let (path, size) = read_header(block, limits)?;
-        let padded = size.next_multiple_of(BLOCK);
-        let content = after.get(..padded).ok_or(BundleError::Truncated("a file"))?;
-        let (content, padding) = content.split_at(size);
-        if padding.iter().any(|byte| *byte != 0) {
-            return Err(BundleError::Padding { path });
-        }
-        if !seen.insert(path.clone()) {
-            return Err(BundleError::Doubled { path });
-        }
-        files.push((path, content.to_vec()));
-        rest = &after[padded..];
-    }
-}
-
-/// The end is a second block of zeros, and then nothing.
-fn check_end(after: &[u8]) -> Result<(), BundleError> {
-    let (block, after) = after.split_first_chunk::<BLOCK>().ok_or(BundleError::Truncated("the end mark"))?;
-    if block.iter().any(|byte| *byte != 0) || !after.is_empty() {
-        return Err(BundleError::AfterEnd);
-    }
-    Ok(())
-}
-
-pub(crate) fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, BundleError> {
-    let header = bytes.get(..GZIP_HEADER.len());
-    let header = header.ok_or(BundleError::Truncated("the gzip header"))?;
-    if header != GZIP_HEADER {
-        return Err(BundleError::GzipHeader);
-    }
-    let mut content = Vec::new();
-    let mut decoder = DeflateDecoder::new(&bytes[GZIP_HEADER.len()..]);
-    // One byte more than allowed, so that reaching the limit and passing it differ.
-    let limit = limits.unpacked_bytes_max as u64 + 1;
-    match (&mut decoder).take(limit).read_to_end(&mut content) {
-        Ok(_) if content.len() > limits.unpacked_bytes_max => {
-            return Err(BundleError::UnpackedTooLarge { max: limits.unpacked_bytes_max });
-        }
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            return Err(BundleError::Truncated("the compressed data"));
-        }
-        Err(_) => return Err(BundleError::Deflate),
-    }
-    let trailer = decoder.into_inner();
-    if trailer.len() < GZIP_TRAILER_BYTES {
-        return Err(BundleError::Truncated("the gzip trailer"));
-    }
-    // A second member would stand here; so would anything that someone appended.
-    if trailer.len() > GZIP_TRAILER_BYTES {
-        return Err(BundleError::AfterEnd);
-    }
-    let mut crc = Crc::new();
-    crc.update(&content);
-    let expected = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
-    if trailer != expected {
-        return Err(BundleError::Checksum);
-    }
-    Ok(content)
-}
-
-fn read_header(block: &[u8; BLOCK], limits: &Limits) -> Result<(RelativePath, usize), BundleError> {
-    let name = &block[at::NAME];
-    let name = name.split(|byte| *byte == 0).next().unwrap_or(name);
-    let shown = String::from_utf8_lossy(name).into_owned();
-    // The kind first: the name of an extension's pseudo-file means nothing.
-    if let Some(kind) = kind_in_words(block[at::KIND]) {
-        return Err(BundleError::Kind { path: shown, kind });
-    }
-    let text = std::str::from_utf8(name).map_err(|_| BundleError::Header { path: shown.clone() })?;
-    let path: RelativePath =
-        text.parse().map_err(|source| BundleError::Path { path: shown.clone(), source })?;
-    let size = std::str::from_utf8(&block[at::SIZE][..11])
-        .ok()
-        .and_then(|octal| usize::from_str_radix(octal, 8).ok())
-        .ok_or_else(|| BundleError::Header { path: shown.clone() })?;
-    if size > limits.file_bytes_max {
-        return Err(BundleError::FileTooLarge { path, max: limits.file_bytes_max });
-    }
-    // Whatever else may differ (mode, owner, time, prefix, checksum): one form only.
-    if *block != header(path.as_str(), size as u64) {
-        return Err(BundleError::Header { path: shown });
-    }
-    Ok((path, size))
-}
-
-/// Returns what an entry is if it is no regular file.
-fn kind_in_words(kind: u8) -> Option<&'static str> {
-    Some(match kind {
-        b'0' => return None,
-        b'1' => "a hard link",
-        b'2' => "a symbolic link",
-        b'3' | b'4' => "a device",
-        b'5' => "a folder",
-        b'6' => "a pipe",
-        b'x' | b'g' => "a PAX extension",
-        b'L' | b'K' | b'S' | b'D' | b'M' | b'V' => "a GNU extension",
-        _ => "of an unknown kind",
-    })
 }
 
 #[cfg(test)]

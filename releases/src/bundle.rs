@@ -4,8 +4,9 @@
 //! SHA-256, with none missing and none surplus. What the files mean is judged in [`crate::open`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 
-use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::diagnostic::Diagnostic;
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::bundle::{self as document, BundleManifest, FileEntry, MANIFEST_PATH};
 use camshaft_manifests::path::PathError;
@@ -44,11 +45,12 @@ impl Limits {
 /// Why bytes are no bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
+    /// The source gave no more, for a reason that is not the bundle's.
+    #[error("the bundle cannot be read: {0}")]
+    Read(String),
     /// Above [`Limits::compressed_bytes_max`].
-    #[error("the bundle has {bytes} bytes, at most {max} are read")]
+    #[error("the bundle has more than {max} bytes")]
     TooLarge {
-        /// Its size.
-        bytes: usize,
         /// The limit.
         max: usize,
     },
@@ -229,29 +231,19 @@ pub fn write(
     files: &BTreeMap<RelativePath, Vec<u8>>,
 ) -> Result<Packed, BundleError> {
     let limits = Limits::DEFAULT;
-    // The manifest is a file too.
-    if files.len() >= limits.files_max {
-        return Err(BundleError::TooManyFiles { max: limits.files_max });
-    }
-    for (path, content) in files {
-        if path.as_str().len() > archive::PATH_BYTES_MAX {
-            return Err(BundleError::LongPath { path: path.clone() });
-        }
-        if content.len() > limits.file_bytes_max {
-            return Err(BundleError::FileTooLarge { path: path.clone(), max: limits.file_bytes_max });
-        }
-    }
-    let manifest = document::write(&BundleManifest {
+    let manifest = BundleManifest {
         name: name.clone(),
         version: version.clone(),
         files: files.iter().map(|(path, content)| (path.clone(), FileEntry::of(content))).collect(),
-    });
+    };
+    let text = document::write(&manifest);
+    parts::check_limits(&manifest, text.len(), &limits)?;
     let rest = files.iter().map(|(path, content)| (path.as_str(), content.as_slice()));
-    let bytes = archive::pack(std::iter::once((MANIFEST_PATH, manifest.as_bytes())).chain(rest));
+    let bytes = archive::pack(std::iter::once((MANIFEST_PATH, text.as_bytes())).chain(rest));
     if bytes.len() > limits.compressed_bytes_max {
-        return Err(BundleError::TooLarge { bytes: bytes.len(), max: limits.compressed_bytes_max });
+        return Err(BundleError::TooLarge { max: limits.compressed_bytes_max });
     }
-    Ok(Packed { bytes, digest: Digest::of(manifest.as_bytes()) })
+    Ok(Packed { bytes, digest: Digest::of(text.as_bytes()) })
 }
 
 /// Reads a bundle from bytes that nobody has looked at yet.
@@ -263,43 +255,53 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, BundleError> {
     read_within(bytes, &Limits::DEFAULT)
 }
 
-/// Reads a bundle within other limits than the usual.
+/// Reads a bundle from anywhere, within other limits than the usual. Besides the files, no more is
+/// held than some buffers of fixed size; a file has its memory only as its bytes come.
 ///
 /// # Errors
 ///
 /// The first thing that is not as [`write`] would have written it, or that exceeds the limits.
-pub fn read_within(bytes: &[u8], limits: &Limits) -> Result<Bundle, BundleError> {
-    let mut files = archive::unpack(bytes, limits)?.into_iter();
-    let content = match files.next() {
-        Some((path, content)) if path.as_str() == MANIFEST_PATH => content,
-        _ => return Err(BundleError::NoManifest),
-    };
-    let digest = Digest::of(&content);
-    // Text that is no UTF-8 is refused as any other garbled manifest: it is not what we write.
-    let source = Source::new(MANIFEST_PATH, String::from_utf8_lossy(&content));
-    let manifest = document::read(&source).map_err(BundleError::Manifest)?;
-    let files: Vec<_> = files.collect();
-    check_files(&manifest, &files)?;
-    Ok(Bundle { manifest, digest, files: files.into_iter().collect() })
+pub fn read_within(source: impl Read, limits: &Limits) -> Result<Bundle, BundleError> {
+    let mut files = BTreeMap::new();
+    let outline = scan(source, limits, |path, content| {
+        files.insert(path.clone(), content);
+    })?;
+    let Outline { manifest, digest } = outline;
+    Ok(Bundle { manifest, digest, files })
 }
 
-fn check_files(manifest: &BundleManifest, files: &[(RelativePath, Vec<u8>)]) -> Result<(), BundleError> {
-    for (path, _) in files {
-        if !manifest.files.contains_key(path) {
-            return Err(BundleError::Surplus { path: path.clone() });
+/// Goes through a bundle and hands out each file when it is proved to be what the manifest says,
+/// one at a time. That the bundle as a whole is in order is known only when this returns.
+///
+/// # Errors
+///
+/// As with [`read_within`].
+pub fn scan(
+    source: impl Read,
+    limits: &Limits,
+    mut each: impl FnMut(&RelativePath, Vec<u8>),
+) -> Result<Outline, BundleError> {
+    let mut reader = archive::Reader::open(source, limits)?;
+    let outline = parts::read_manifest(&mut reader, limits)?;
+    let mut expected = outline.manifest.files.keys();
+    let mut displaced = None;
+    let mut found: BTreeSet<RelativePath> = BTreeSet::new();
+    while let Some(entry) = reader.next()? {
+        let content = parts::read_file(&mut reader, &outline, &entry)?;
+        if displaced.is_none() && expected.next() != Some(&entry.path) {
+            displaced = Some(entry.path.clone());
         }
+        each(&entry.path, content);
+        found.insert(entry.path);
     }
-    let found: BTreeSet<&RelativePath> = files.iter().map(|(path, _)| path).collect();
-    if let Some(path) = manifest.files.keys().find(|path| !found.contains(path)) {
+    if let Some(path) = outline.manifest.files.keys().find(|path| !found.contains(*path)) {
         return Err(BundleError::Missing { path: path.clone() });
     }
-    for ((path, content), (expected_path, entry)) in files.iter().zip(&manifest.files) {
-        if path != expected_path {
-            return Err(BundleError::Order { path: path.clone() });
-        }
-        parts::check_file(path, entry, content)?;
+    // Only now is it known that the file was not displaced by one that is missing.
+    match displaced {
+        Some(path) => Err(BundleError::Order { path }),
+        None => Ok(outline),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub fn bundle(data: &[u8]) {
             None => return,
         },
     };
-    match bundle::read_within(&bytes, &LIMITS) {
+    match bundle::read_within(&bytes[..], &LIMITS) {
         Ok(found) => read(&found, &bytes),
         Err(error) => assert!(!error.to_string().is_empty(), "a refusal has a reason"),
     }
@@ -82,7 +82,7 @@ fn written(mut rest: &[u8]) -> Option<Vec<u8>> {
         Err(
             BundleError::TooLarge { .. } | BundleError::TooManyFiles { .. } | BundleError::LongPath { .. },
         ) => None,
-        Err(BundleError::FileTooLarge { .. }) => None,
+        Err(BundleError::FileTooLarge { .. } | BundleError::UnpackedTooLarge { .. }) => None,
         Err(error) => panic!("a bundle is not written: {error}"),
     }
 }
@@ -120,8 +120,10 @@ pub fn of_files(files: &BTreeMap<RelativePath, Vec<u8>>) -> Vec<u8> {
 ///
 /// When it is no bundle.
 pub fn of_archive(bytes: &[u8]) -> Vec<u8> {
-    let tar = archive::gunzip(bytes, &LIMITS).expect("a bundle holds an archive");
-    [vec![1], tar].concat()
+    let mut input = vec![1];
+    let mut archive = flate2::bufread::GzDecoder::new(bytes);
+    std::io::Read::read_to_end(&mut archive, &mut input).expect("a bundle holds an archive");
+    input
 }
 
 #[cfg(test)]

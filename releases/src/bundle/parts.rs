@@ -9,6 +9,7 @@
 //! manifest says.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use camshaft_cam::diagnostic::Source;
 use camshaft_cam::digest::Digest;
@@ -21,8 +22,8 @@ use crate::archive;
 /// The manifest of a bundle without the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outline {
-    manifest: BundleManifest,
-    digest: Digest,
+    pub(super) manifest: BundleManifest,
+    pub(super) digest: Digest,
 }
 
 /// An outline, and some of its files by their digests.
@@ -41,37 +42,12 @@ impl Outline {
     ///
     /// Its faults; and when a bundle that is what it says would be above the limits.
     pub fn read(bytes: &[u8], limits: &Limits) -> Result<Outline, BundleError> {
-        if bytes.len() > limits.file_bytes_max {
-            let path = MANIFEST_PATH.parse().map_err(|_| BundleError::NoManifest)?;
-            return Err(BundleError::FileTooLarge { path, max: limits.file_bytes_max });
-        }
+        check_manifest_bytes(bytes.len(), limits)?;
         // Text that is no UTF-8 is refused as any other garbled manifest: it is not what we write.
         let source = Source::new(MANIFEST_PATH, String::from_utf8_lossy(bytes));
         let manifest = document::read(&source).map_err(BundleError::Manifest)?;
-        let outline = Outline { manifest, digest: Digest::of(bytes) };
-        outline.check_limits(bytes.len(), limits).map(|()| outline)
-    }
-
-    fn check_limits(&self, manifest_bytes: usize, limits: &Limits) -> Result<(), BundleError> {
-        // The manifest is a file too.
-        if self.manifest.files.len() >= limits.files_max {
-            return Err(BundleError::TooManyFiles { max: limits.files_max });
-        }
-        let max = limits.unpacked_bytes_max as u64;
-        let mut archive = archive::bytes_of(manifest_bytes as u64) + archive::END_BYTES;
-        for (path, entry) in &self.manifest.files {
-            if path.as_str().len() > archive::PATH_BYTES_MAX {
-                return Err(BundleError::LongPath { path: path.clone() });
-            }
-            if entry.size > limits.file_bytes_max as u64 {
-                return Err(BundleError::FileTooLarge { path: path.clone(), max: limits.file_bytes_max });
-            }
-            archive += archive::bytes_of(entry.size);
-        }
-        if archive > max {
-            return Err(BundleError::UnpackedTooLarge { max: limits.unpacked_bytes_max });
-        }
-        Ok(())
+        check_limits(&manifest, bytes.len(), limits)?;
+        Ok(Outline { manifest, digest: Digest::of(bytes) })
     }
 
     /// Returns the outline of a bundle.
@@ -147,43 +123,115 @@ impl Bundle {
     }
 }
 
-/// Reads a part of a bundle from bytes that nobody has looked at yet.
+/// Reads a part of a bundle from a source that nobody has looked at yet.
 ///
 /// # Errors
 ///
 /// The first thing that is not as [`Bundle::write_part`] would have written it, or that exceeds
 /// the limits.
-pub fn read_part(bytes: &[u8], limits: &Limits) -> Result<Part, BundleError> {
-    let mut files = archive::unpack(bytes, limits)?.into_iter();
-    let outline = match files.next() {
-        Some((path, content)) if path.as_str() == MANIFEST_PATH => Outline::read(&content, limits)?,
-        _ => return Err(BundleError::NoManifest),
-    };
+pub fn read_part(source: impl Read, limits: &Limits) -> Result<Part, BundleError> {
+    let mut reader = archive::Reader::open(source, limits)?;
+    let outline = read_manifest(&mut reader, limits)?;
     let mut contents = BTreeMap::new();
     let mut before: Option<RelativePath> = None;
-    for (path, content) in files {
-        let Some(entry) = outline.manifest.files.get(&path) else {
-            return Err(BundleError::Surplus { path });
-        };
-        if before.as_ref().is_some_and(|before| *before >= path) {
-            return Err(BundleError::Order { path });
+    while let Some(entry) = reader.next()? {
+        let content = read_file(&mut reader, &outline, &entry)?;
+        if before.as_ref().is_some_and(|before| *before >= entry.path) {
+            return Err(BundleError::Order { path: entry.path });
         }
-        check_file(&path, entry, &content)?;
-        contents.insert(entry.sha256, content);
-        before = Some(path);
+        contents.insert(outline.manifest.files[&entry.path].sha256, content);
+        before = Some(entry.path);
     }
     Ok(Part { outline, contents })
+}
+
+/// Reads the first file, which is the manifest.
+pub(super) fn read_manifest<R: Read>(
+    reader: &mut archive::Reader<R>,
+    limits: &Limits,
+) -> Result<Outline, BundleError> {
+    match reader.next()? {
+        Some(entry) if entry.path.as_str() == MANIFEST_PATH => {
+            check_manifest_bytes(entry.size, limits)?;
+            Outline::read(&reader.content(&entry)?, limits)
+        }
+        _ => Err(BundleError::NoManifest),
+    }
+}
+
+/// Reads a file that has to be what the manifest says. One that is not in it, or has another size,
+/// is refused before any of its content is read.
+pub(super) fn read_file<R: Read>(
+    reader: &mut archive::Reader<R>,
+    outline: &Outline,
+    entry: &archive::Entry,
+) -> Result<Vec<u8>, BundleError> {
+    let path = &entry.path;
+    let Some(expected) = outline.manifest.files.get(path) else {
+        return Err(BundleError::Surplus { path: path.clone() });
+    };
+    check_size(path, expected, entry.size as u64)?;
+    let content = reader.content(entry)?;
+    check_file(path, expected, &content)?;
+    Ok(content)
+}
+
+/// The room that one file takes in a manifest at most, in bytes: a path of which every byte is
+/// written as two, ten digits, a digest, and the words around them.
+const ENTRY_BYTES_MAX: usize = 384;
+
+/// Refuses a manifest that is longer than one of the most files that are allowed: what is read as
+/// TOML takes many times its length.
+fn check_manifest_bytes(bytes: usize, limits: &Limits) -> Result<(), BundleError> {
+    let max = limits.file_bytes_max.min(limits.files_max.saturating_add(1).saturating_mul(ENTRY_BYTES_MAX));
+    if bytes > max {
+        let path = MANIFEST_PATH.parse().map_err(|_| BundleError::NoManifest)?;
+        return Err(BundleError::FileTooLarge { path, max });
+    }
+    Ok(())
+}
+
+/// Refuses a bundle that is above the limits if it is what its manifest says.
+pub(super) fn check_limits(
+    manifest: &BundleManifest,
+    manifest_bytes: usize,
+    limits: &Limits,
+) -> Result<(), BundleError> {
+    // The manifest is a file too.
+    if manifest.files.len() >= limits.files_max {
+        return Err(BundleError::TooManyFiles { max: limits.files_max });
+    }
+    check_manifest_bytes(manifest_bytes, limits)?;
+    let mut archive = archive::bytes_of(manifest_bytes as u64) + archive::END_BYTES;
+    for (path, entry) in &manifest.files {
+        if path.as_str().len() > archive::PATH_BYTES_MAX {
+            return Err(BundleError::LongPath { path: path.clone() });
+        }
+        if entry.size > limits.file_bytes_max as u64 {
+            return Err(BundleError::FileTooLarge { path: path.clone(), max: limits.file_bytes_max });
+        }
+        archive += archive::bytes_of(entry.size);
+    }
+    if archive > limits.unpacked_bytes_max as u64 {
+        return Err(BundleError::UnpackedTooLarge { max: limits.unpacked_bytes_max });
+    }
+    Ok(())
 }
 
 /// Refuses a file that is not what the manifest says.
 pub(super) fn check_file(path: &RelativePath, entry: &FileEntry, content: &[u8]) -> Result<(), BundleError> {
     let found = FileEntry::of(content);
-    if found.size != entry.size {
-        return Err(BundleError::Size { path: path.clone(), expected: entry.size, found: found.size });
-    }
+    check_size(path, entry, found.size)?;
     if found.sha256 != entry.sha256 {
         let (expected, found) = (entry.sha256, found.sha256);
         return Err(BundleError::FileDigest { path: path.clone(), expected, found });
+    }
+    Ok(())
+}
+
+fn check_size(path: &RelativePath, entry: &FileEntry, found: u64) -> Result<(), BundleError> {
+    if found != entry.size {
+        return Err(BundleError::Size { path: path.clone(), expected: entry.size, found });
     }
     Ok(())
 }
@@ -220,7 +268,8 @@ mod tests {
     fn a_part_has_what_was_wanted_and_says_what_it_lacks() {
         let bundle = bundle();
         let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
-        let part = read_part(&bundle.write_part(|digest| digest == two), &Limits::DEFAULT).expect("a part");
+        let part =
+            read_part(&bundle.write_part(|digest| digest == two)[..], &Limits::DEFAULT).expect("a part");
         assert_eq!(part.contents, [(two, b"two".to_vec())].into());
         let lacking = part.outline.clone().fill(|digest| part.contents.get(&digest).cloned());
         assert_eq!(lacking, Err(BundleError::Missing { path: "a".parse().expect("a path") }));
@@ -252,17 +301,17 @@ mod tests {
         let manifest = Outline::of(&bundle).bytes();
         let with = |path: &str, content: &[u8]| {
             let files = [(MANIFEST_PATH, manifest.as_slice()), (path, content)];
-            read_part(&archive::pack(files), &Limits::DEFAULT).expect_err("refused")
+            read_part(&archive::pack(files)[..], &Limits::DEFAULT).expect_err("refused")
         };
         assert_eq!(with("x", b"one"), BundleError::Surplus { path: "x".parse().expect("a path") });
         assert_eq!(with("a", b"longer"), BundleError::Size { path, expected: 3, found: 6 });
         let turned = [(MANIFEST_PATH, manifest.as_slice()), ("b", b"two"), ("a", b"one")];
         assert_eq!(
-            read_part(&archive::pack(turned), &Limits::DEFAULT),
+            read_part(&archive::pack(turned)[..], &Limits::DEFAULT),
             Err(BundleError::Order { path: "a".parse().expect("a path") })
         );
         assert_eq!(
-            read_part(&archive::pack([("a", b"one".as_slice())]), &Limits::DEFAULT),
+            read_part(&archive::pack([("a", b"one".as_slice())])[..], &Limits::DEFAULT),
             Err(BundleError::NoManifest)
         );
     }

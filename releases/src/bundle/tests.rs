@@ -88,25 +88,6 @@ fn other_readers_of_tar_understand_a_bundle() {
 }
 
 #[test]
-fn no_flipped_bit_changes_what_is_read() {
-    let packed = packed();
-    let good = read(&packed.bytes).expect("good");
-    let mut refused = 0;
-    for index in 0..packed.bytes.len() {
-        for bit in 0..8 {
-            let mut bytes = packed.bytes.clone();
-            bytes[index] ^= 1 << bit;
-            match read(&bytes) {
-                // Some bits of the compressed form carry nothing: the content is proved to be the same.
-                Ok(bundle) => assert_eq!(bundle, good, "byte {index}, bit {bit}"),
-                Err(_) => refused += 1,
-            }
-        }
-    }
-    assert!(refused > packed.bytes.len() * 8 * 9 / 10, "{refused} of {} bits", packed.bytes.len() * 8);
-}
-
-#[test]
 fn a_flipped_bit_inside_the_archive_is_refused_or_another_digest() {
     let digest = packed().digest;
     let tar = tar_of(&packed().bytes);
@@ -274,27 +255,17 @@ fn files_are_those_of_the_manifest() {
 fn limits_are_checked_before_anything_is_parsed() {
     let bytes = packed().bytes;
     let roomy = Limits::DEFAULT;
-    let refused = |limits: Limits| read_within(&bytes, &limits).expect_err("to be refused");
+    let refused = |limits: Limits| read_within(&bytes[..], &limits).expect_err("to be refused");
     let max = bytes.len() - 1;
-    assert_eq!(
-        refused(Limits { compressed_bytes_max: max, ..roomy }),
-        BundleError::TooLarge { bytes: bytes.len(), max }
-    );
+    assert_eq!(refused(Limits { compressed_bytes_max: max, ..roomy }), BundleError::TooLarge { max });
     let max = tar_of(&bytes).len() - 1;
     assert_eq!(refused(Limits { unpacked_bytes_max: max, ..roomy }), BundleError::UnpackedTooLarge { max });
     let fits = Limits { unpacked_bytes_max: max + 1, compressed_bytes_max: bytes.len(), ..roomy };
-    assert!(read_within(&bytes, &fits).is_ok());
+    assert!(read_within(&bytes[..], &fits).is_ok());
     assert_eq!(refused(Limits { files_max: 2, ..roomy }), BundleError::TooManyFiles { max: 2 });
     assert_eq!(
         refused(Limits { file_bytes_max: 599, ..roomy }),
         BundleError::FileTooLarge { path: path("code/a.cam2"), max: 599 }
-    );
-    // A bomb; every one is stopped by the same count, however small it came.
-    let bomb = gzip(&vec![0; 4 << 20]);
-    let small = Limits { unpacked_bytes_max: 1 << 20, ..roomy };
-    assert_eq!(
-        read_within(&bomb, &small).expect_err("to be refused"),
-        BundleError::UnpackedTooLarge { max: 1 << 20 }
     );
 }
 
@@ -307,4 +278,13 @@ fn a_bundle_that_could_not_be_read_is_not_written() {
     let max = Limits::DEFAULT.file_bytes_max;
     let written = write(&name, &version, &[(path("a"), vec![0; max + 1])].into());
     assert_eq!(written, Err(BundleError::FileTooLarge { path: path("a"), max }));
+    let many = (0..Limits::DEFAULT.files_max).map(|number| (path(&format!("n{number}")), vec![]));
+    let max = Limits::DEFAULT.files_max;
+    assert_eq!(write(&name, &version, &many.collect()), Err(BundleError::TooManyFiles { max }));
+    let large = (0..16).map(|number| (path(&format!("n{number}")), vec![0; 16 << 20]));
+    let max = Limits::DEFAULT.unpacked_bytes_max;
+    assert_eq!(write(&name, &version, &large.collect()), Err(BundleError::UnpackedTooLarge { max }));
 }
+
+mod flips;
+mod hostile;

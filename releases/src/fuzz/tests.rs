@@ -36,7 +36,7 @@ fn the_corpus_has_releases_that_open() {
             Some((_, rest)) => written(rest).unwrap_or_default(),
             None => vec![],
         };
-        bundle::read_within(&bytes, &LIMITS).is_ok_and(|found| open(&found).is_ok())
+        bundle::read_within(&bytes[..], &LIMITS).is_ok_and(|found| open(&found).is_ok())
     };
     assert!(files("corpus").iter().filter(|file| opens(file)).count() >= 5);
 }
