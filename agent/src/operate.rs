@@ -116,6 +116,10 @@ impl Operator {
         let signatures = upload.signatures.as_deref();
         let admission =
             self.gate.admit(&unopened.statement(), ran, signatures, (self.clock)()).map_err(refused)?;
+        if let Some(patch) = unopened.statement_of_patch() {
+            // Its edges are code. Nothing signs patches yet, so a node that trusts signers takes none.
+            self.gate.admit(&patch, false, None, (self.clock)()).map_err(refused)?;
+        }
         let release = unopened.open().map_err(|error| refused(of_stage_error(&error)))?;
         Ok((Arc::new(release), admission))
     }

@@ -102,6 +102,8 @@ codes! {
         "settle it first: camshaft node make-permanent, or camshaft node rollback";
     BAD_RELUP = "bad-relup", 409, "The upgrade's instructions are refused",
         "build the bundle again with this version of camshaft";
+    BAD_PATCH = "bad-patch", 409, "The patch bundle is refused",
+        "make it for just this bundle: camshaft relup patch RUNNING NEW";
     UNBOUND_PORT = "unbound-port", 409, "A machine calls a port that is not bound on this node",
         "this version of the agent binds no ports: let a client outside fetch what is to be called, and send the answer as an input";
     TRIAL_FAILED = "trial-failed", 409, "The upgrade does not pass on the live state",

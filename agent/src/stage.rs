@@ -4,6 +4,7 @@
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::signature::Statement;
 use camshaft_releases::bundle::{self, Bundle};
+use camshaft_releases::patch::{self, Patch, PatchError};
 use camshaft_releases::{OpenError, open};
 use camshaft_store::ReleaseEntry;
 
@@ -17,6 +18,9 @@ pub enum StageError {
     /// Opening it.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The patch that came with it.
+    #[error(transparent)]
+    Patch(#[from] PatchError),
     /// Making it ready.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -26,9 +30,10 @@ pub enum StageError {
 }
 
 /// A bundle whose files are what its manifest says, and nothing more is known of it: no document
-/// and no code was read. Here is where trust is asked for.
+/// and no code was read. Here is where trust is asked for. A patch may have come with it, in one piece.
 pub struct Unopened {
     bundle: Bundle,
+    patch: Option<Patch>,
     archive: Digest,
 }
 
@@ -39,8 +44,10 @@ impl Unopened {
     ///
     /// The first thing that is wrong.
     pub fn read(bytes: &[u8]) -> Result<Unopened, StageError> {
-        let bundle = bundle::read(bytes).map_err(OpenError::from)?;
-        Ok(Unopened { bundle, archive: Digest::of(bytes) })
+        let (of_bundle, of_patch) = patch::split(bytes)?;
+        let bundle = bundle::read(of_bundle).map_err(OpenError::from)?;
+        let patch = of_patch.map(patch::read).transpose()?;
+        Ok(Unopened { bundle, patch, archive: Digest::of(bytes) })
     }
 
     /// Returns what a signature of the bundle has to say.
@@ -53,7 +60,19 @@ impl Unopened {
         }
     }
 
-    /// Returns the bundle as the journal names it.
+    /// Returns what a signature of the patch has to say, if one came with the bundle.
+    pub fn statement_of_patch(&self) -> Option<Statement> {
+        let patch = self.patch.as_ref()?;
+        let manifest = patch.manifest();
+        Some(Statement {
+            name: manifest.name.clone(),
+            version: manifest.to.version.clone(),
+            digest: patch.digest(),
+        })
+    }
+
+    /// Returns the bundle as the journal names it: by the piece that it came in, so that a node that opens its
+    /// journal finds the patch with it.
     pub fn entry(&self) -> ReleaseEntry {
         let Statement { name, version, digest } = self.statement();
         ReleaseEntry { name: name.to_string(), version: version.to_string(), digest, archive: self.archive }
@@ -65,7 +84,11 @@ impl Unopened {
     ///
     /// The first thing that is wrong.
     pub fn open(&self) -> Result<Release, StageError> {
-        Ok(Release::new(open::open(&self.bundle)?, self.entry())?)
+        let opened = match &self.patch {
+            None => open::open(&self.bundle)?,
+            Some(patch) => patch::open(&self.bundle, patch)?,
+        };
+        Ok(Release::new(opened, self.entry())?)
     }
 }
 
@@ -91,14 +114,20 @@ pub fn stage_kept(bytes: &[u8], entry: &ReleaseEntry) -> Result<Release, StageEr
 /// Returns the problem of a bundle that cannot be used.
 pub fn of_stage_error(error: &StageError) -> Box<Problem> {
     let code = match error {
-        StageError::Open(OpenError::Relup { .. }) => problem::BAD_RELUP,
+        StageError::Open(OpenError::Relup { .. })
+        | StageError::Patch(PatchError::Open(OpenError::Relup { .. })) => problem::BAD_RELUP,
+        StageError::Patch(_) => problem::BAD_PATCH,
         StageError::Release(ReleaseError::UnboundPort { .. }) => problem::UNBOUND_PORT,
         _ => problem::BAD_BUNDLE,
     };
     let mut problem = code.problem(error.to_string());
-    problem.notes = match error {
-        StageError::Open(OpenError::Document { faults, .. }) => faults.iter().map(|f| f.one_line()).collect(),
-        StageError::Open(OpenError::Relup { faults, .. }) => faults.iter().map(ToString::to_string).collect(),
+    let opening = match error {
+        StageError::Open(error) | StageError::Patch(PatchError::Open(error)) => Some(error),
+        _ => None,
+    };
+    problem.notes = match opening {
+        Some(OpenError::Document { faults, .. }) => faults.iter().map(|f| f.one_line()).collect(),
+        Some(OpenError::Relup { faults, .. }) => faults.iter().map(ToString::to_string).collect(),
         _ => vec![],
     };
     problem

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camshaft_cam::digest::Digest;
 use camshaft_registry::{Absent, Fetched, Place, Pulled, RegistryError, Wanted, fill, gather, pull};
 use camshaft_releases::bundle::{self, Limits, Outline, Part};
+use camshaft_releases::patch;
 
 use crate::api::{FilesMissing, Problem};
 use crate::host::Host;
@@ -45,14 +46,19 @@ pub struct Supply {
     pub fetched: Option<Fetched>,
 }
 
-/// Returns the archives that the node keeps, the newest first, one at a time.
+/// Returns the archives that the node keeps, the newest first, one at a time. Of a bundle that came with a patch it
+/// is the bundle.
 fn kept(host: &Host) -> Outcome<impl Iterator<Item = Vec<u8>>> {
     let digests = host.call(|node| Ok(node.archives()))?;
     let host = host.clone();
     // One that cannot be read is of no help, and that is all.
     Ok(digests
         .into_iter()
-        .filter_map(move |digest| host.call(move |node| node.archive(digest)).ok().flatten()))
+        .filter_map(move |digest| host.call(move |node| node.archive(digest)).ok().flatten())
+        .map(|archive| match patch::split(&archive) {
+            Ok((bundle, Some(_))) => bundle.to_vec(),
+            _ => archive,
+        }))
 }
 
 /// Returns which contents of a bundle, given by its manifest, no bundle that is kept has.

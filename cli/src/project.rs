@@ -8,7 +8,7 @@ use camshaft_cam::suite::laws;
 use camshaft_manifests::{ReleaseName, Version};
 use camshaft_releases::bundle::{self, Limits};
 use camshaft_releases::diff::Bump;
-use camshaft_releases::project::{self, Built, Cut, Files, Locking, NoCut, Outline, Templates};
+use camshaft_releases::project::{self, Built, BuiltEdge, Cut, Files, Locking, NoCut, Outline, Templates};
 use camshaft_releases::{OpenedRelease, open};
 
 use crate::failure::{Failure, chain};
@@ -77,7 +77,8 @@ impl Project {
     /// All faults of the first stage that has any.
     pub fn build(&self, root: &Path, out: &Path, locking: Locking) -> Result<Built, Failure> {
         let mut built = self.made(root, out, |files, find| project::build(files, find, locking))?;
-        hold_to_laws(root, &mut built)?;
+        let notes = hold_to_laws(&built.edges, &root.display().to_string())?;
+        built.notes.extend(notes);
         Ok(built)
     }
 
@@ -230,29 +231,38 @@ pub fn default_out(root: &Path) -> PathBuf {
 /// How many generated states each edge is held against the laws with.
 const LAW_CASES: u32 = 200;
 
-/// Holds the edges of a build against the laws, with generated states.
-fn hold_to_laws(root: &Path, built: &mut Built) -> Result<(), Failure> {
-    let mut faults = vec![];
-    for edge in &built.edges {
+/// Holds edges that were made against the laws, with generated states; returns what is worth a note. `subject` is what they
+/// were made for.
+///
+/// # Errors
+///
+/// The laws that do not hold.
+pub fn hold_to_laws(edges: &[BuiltEdge], subject: &str) -> Result<Vec<Diagnostic>, Failure> {
+    let (mut faults, mut notes) = (vec![], vec![]);
+    for edge in edges {
         match laws::check(edge.ends(), edge.options(LAW_CASES)) {
             Err(broken) if edge.waives(broken.law) => {
                 let mut note = edge.fault(&broken);
                 note.message = format!("set aside: {}", note.message);
-                built.notes.push(note);
+                notes.push(note);
             }
             Err(broken) => faults.push(edge.fault(&broken)),
             Ok(kept) => {
                 // That some new states have no way down is what a guard is for.
                 let stuck = kept.example.as_ref().filter(|example| example.arrow != "down");
-                built.notes.extend(stuck.map(|example| edge.stuck(kept.stuck, kept.states, example)));
+                notes.extend(stuck.map(|example| edge.stuck(kept.stuck, kept.states, example)));
             }
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(faulty(root, faults)) }
+    if faults.is_empty() { Ok(notes) } else { Err(faults_of(subject, faults)) }
 }
 
 pub(crate) fn faulty(root: &Path, faults: Vec<Diagnostic>) -> Failure {
+    faults_of(&root.display().to_string(), faults)
+}
+
+fn faults_of(subject: &str, faults: Vec<Diagnostic>) -> Failure {
     let count = faults.len();
     let plural = if count == 1 { "" } else { "s" };
-    Failure::diagnostics(format!("{}: {count} fault{plural}", root.display()), faults)
+    Failure::diagnostics(format!("{subject}: {count} fault{plural}"), faults)
 }

@@ -56,27 +56,38 @@ pub fn read(source: &Source) -> Result<BundleManifest, Vec<Diagnostic>> {
         let format = read_format(table, FORMAT);
         let name = table.required("name").and_then(|field| field.word());
         let version = table.required("version").and_then(|field| field.word());
-        let files = match table.optional("file") {
-            Some(field) => {
-                let mut seen = Seen::default();
-                let read: Vec<Option<(RelativePath, FileEntry)>> = field
-                    .items()?
-                    .iter()
-                    .map(|item| {
-                        let (path, entry) = item.table_with(read_file)?;
-                        seen.note(item, path.clone(), &format!("the file {path}"));
-                        Some((path, entry))
-                    })
-                    .collect();
-                read.into_iter().collect::<Option<BTreeMap<_, _>>>()
-            }
-            None => Some(BTreeMap::new()),
-        };
+        let files = read_files(table);
         format?;
         Some(BundleManifest { name: name?, version: version?, files: files? })
     })?;
     check_canonical(source, &write(&manifest))?;
     Ok(manifest)
+}
+
+/// Reads the list of files.
+pub(crate) fn read_files(table: &Table<'_, '_>) -> Option<BTreeMap<RelativePath, FileEntry>> {
+    let Some(field) = table.optional("file") else { return Some(BTreeMap::new()) };
+    let mut seen = Seen::default();
+    let read: Vec<Option<(RelativePath, FileEntry)>> = field
+        .items()?
+        .iter()
+        .map(|item| {
+            let (path, entry) = item.table_with(read_file)?;
+            seen.note(item, path.clone(), &format!("the file {path}"));
+            Some((path, entry))
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+/// Writes the list of files.
+pub(crate) fn write_files(writer: &mut Writer, files: &BTreeMap<RelativePath, FileEntry>) {
+    for (path, entry) in files {
+        writer.item("file");
+        writer.text("path", path);
+        writer.raw("size", entry.size);
+        writer.text("sha256", entry.sha256);
+    }
 }
 
 pub(crate) fn read_format(table: &Table<'_, '_>, known: u64) -> Option<u64> {
@@ -111,12 +122,7 @@ pub fn write(manifest: &BundleManifest) -> String {
     writer.raw("format", FORMAT);
     writer.text("name", &manifest.name);
     writer.text("version", &manifest.version);
-    for (path, entry) in &manifest.files {
-        writer.item("file");
-        writer.text("path", path);
-        writer.raw("size", entry.size);
-        writer.text("sha256", entry.sha256);
-    }
+    write_files(&mut writer, &manifest.files);
     writer.end()
 }
 

@@ -20,6 +20,7 @@ pub mod fleet;
 pub mod label;
 pub mod lock;
 pub mod name;
+pub mod patch;
 pub mod path;
 pub mod place;
 pub mod policy;

@@ -16,6 +16,7 @@ use crate::archive;
 
 mod parts;
 
+pub(crate) use parts::check_file;
 pub use parts::{Outline, Part, read_part};
 
 /// What a reader of bundles holds at most. Checked before anything is parsed.
@@ -193,6 +194,16 @@ pub struct Packed {
 }
 
 impl Bundle {
+    /// Returns a bundle with some files more, or others in their place. It is another bundle, which nobody packed.
+    pub(crate) fn with(&self, more: &BTreeMap<RelativePath, Vec<u8>>) -> Bundle {
+        let mut files = self.files.clone();
+        files.extend(more.iter().map(|(path, content)| (path.clone(), content.clone())));
+        let listed = files.iter().map(|(path, content)| (path.clone(), FileEntry::of(content))).collect();
+        let manifest = BundleManifest { files: listed, ..self.manifest.clone() };
+        let digest = Digest::of(document::write(&manifest).as_bytes());
+        Bundle { manifest, digest, files }
+    }
+
     /// Returns what the bundle holds.
     pub fn manifest(&self) -> &BundleManifest {
         &self.manifest

@@ -25,6 +25,7 @@ pub mod explain;
 pub mod fuzz;
 pub mod import;
 pub mod open;
+pub mod patch;
 pub mod plan;
 pub mod project;
 pub mod routes;

@@ -1,5 +1,7 @@
 //! A small project in the test's own folder, version by version.
 
+use std::path::PathBuf;
+
 use crate::world::{Done, World};
 
 /// A project with one application and one machine, in the folder `new`.
@@ -105,4 +107,30 @@ pub fn begun(world: &World) -> Project<'_> {
     project.release("1.0.0", "").app("1.0.0", "").machine(COUNTER).builds();
     project.release("2.0.0", "from = [\"1.0.0\"]").app("2.0.0", "");
     project
+}
+
+/// Returns a hotfix 1.0.1 of the example `counter`, its 2.0.0, which does not name the hotfix, and the patch bundle from the
+/// one to the other.
+///
+/// # Panics
+///
+/// When one of them is not built.
+pub fn hotfixed_counter(world: &World) -> [PathBuf; 3] {
+    world.build("counter/v1");
+    let v2 = world.build("counter/v2");
+    world.copy_example("counter/v1", "hot");
+    let edit = |path: &str, from: &str, to: &str| {
+        let text = String::from_utf8(world.read(path)).expect("text");
+        assert!(text.contains(from), "{path} has no {from}");
+        world.write(path, text.replacen(from, to, 1));
+    };
+    edit("hot/release.toml", "version = \"1.0.0\"", "version = \"1.0.1\"\nfrom = [\"1.0.0\"]");
+    edit("hot/apps/counter/app.toml", "version = \"1.0.0\"", "version = \"1.0.1\"");
+    edit("hot/apps/counter/machines/counter.cam", "state + 1", "state + 1 + 0");
+    world.run(&["build", "hot", "-o", "dist"]).expect(0);
+    let migration = "sources/dist/counter/v2/apps/counter/migrations/counter-2.0.0-from-1.0.0.cam";
+    edit(migration, "from \"1.0.0\"", "from \"1.0.1\"");
+    let (hotfix, given) = ("dist/counter-1.0.1.tar.gz", format!("counter/counter={migration}"));
+    world.run(&["relup", "patch", hotfix, "dist/counter-2.0.0.tar.gz", "--migration", &given]).expect(0);
+    [world.at(hotfix), v2, world.at("dist/counter-1.0.1--2.0.0.tar.gz")]
 }

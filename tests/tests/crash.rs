@@ -13,6 +13,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use camshaft_agent::failpoint;
+use camshaft_releases::patch;
+use camshaft_tests::project::hotfixed_counter;
 use camshaft_tests::{Agent, Answered, Client, Death, Random, World, times, until};
 use serde_json::json;
 
@@ -194,7 +196,7 @@ fn a_kill_at_every_named_point_leaves_the_old_release_or_the_new() {
     let mut reached = Vec::new();
     for name in failpoint::FAILPOINTS {
         for passage in 1..=2 {
-            if kill_at(&world, &v1, &v2, name, passage) {
+            if kill_at(&world, ("1.0.0", &v1), &v2, name, passage) {
                 reached.push(*name);
             }
         }
@@ -203,6 +205,31 @@ fn a_kill_at_every_named_point_leaves_the_old_release_or_the_new() {
     let all = failpoint::FAILPOINTS.iter().filter(|name| !elsewhere.contains(name));
     let missed: Vec<_> = all.filter(|name| !reached.contains(name)).collect();
     assert!(missed.is_empty(), "no move of this test passes {missed:?}");
+}
+
+/// The points that an upgrade by a patch bundle passes in its own way: bundle and patch are one piece, which is kept,
+/// named by the record, and opened again.
+const PATCHING: [&str; 8] = [
+    "upgrade.staged",
+    "upgrade.before-blob",
+    "upgrade.before-switch",
+    "upgrade.after-switch",
+    "check.after-record",
+    "rollback.before-switch",
+    "rollback.after-switch",
+    "permanent.after-record",
+];
+
+#[test]
+fn a_kill_while_a_patch_is_taken_leaves_the_hotfix_or_the_new_release() {
+    let world = world();
+    let [hotfix, v2, patch] = hotfixed_counter(&world);
+    let read = |path: &Path| std::fs::read(path).expect("it was built");
+    world.write("both", patch::join(&read(&v2), &read(&patch)));
+    let both = world.at("both");
+    for name in PATCHING {
+        assert!(kill_at(&world, ("1.0.1", &hotfix), &both, name, 1), "{name} is not passed");
+    }
 }
 
 /// The same for an upgrade that is switched, does not pass the check after the switch, and is undone.
@@ -252,7 +279,7 @@ fn an_upgrade_that_does_not_pass_its_check_is_undone() {
 
 /// Runs all moves with a failpoint set, and again after the death. Returns false when the node
 /// did not die.
-fn kill_at(world: &World, v1: &Path, v2: &Path, name: &str, passage: u32) -> bool {
+fn kill_at(world: &World, (old, v1): (&str, &Path), v2: &Path, name: &str, passage: u32) -> bool {
     let data = format!("d-{name}-{passage}");
     let context = format!("failpoint {name}:{passage}");
     let failpoint = format!("{name}:{passage}");
@@ -272,7 +299,12 @@ fn kill_at(world: &World, v1: &Path, v2: &Path, name: &str, passage: u32) -> boo
         }
     }
     for (step, next) in [UPGRADE, ROLLBACK, UPGRADE, SETTLE].into_iter().enumerate() {
-        let Move { verb, takes_bundle, before, after } = next;
+        let Move { verb, takes_bundle, .. } = next;
+        let of_test = |(version, provisional): Running| match version {
+            "1.0.0" => (old, provisional),
+            version => (version, provisional),
+        };
+        let (before, after) = (of_test(next.before), of_test(next.after));
         let client = agent.client();
         load += 1;
         let id = format!("load/{load}");

@@ -199,3 +199,89 @@ fn an_edited_relup_is_refused_with_rule_and_line() {
     );
     world.run(&["explain", "c14"]).expect(0);
 }
+
+const PATCH: &str = "dist/shop-1.0.1--2.0.0.tar.gz";
+
+#[test]
+fn a_hotfixed_node_reaches_the_new_release_by_a_patch_and_goes_back() {
+    let world = world();
+    hotfixed(&world, &wider());
+    let made = world.run(&["relup", "patch", HOTFIX, V2]).expect(0);
+    assert!(made.stdout.starts_with(&format!("{PATCH}\nsha256:")), "{}", made.stdout);
+    let bytes = world.read(PATCH);
+    world.run(&["relup", "patch", HOTFIX, V2, "-o", "again"]).expect(0);
+    assert_eq!(world.read("again/shop-1.0.1--2.0.0.tar.gz"), bytes, "the same input gives the same bytes");
+
+    let mut agent = Agent::start(&world, "d");
+    let node =
+        |agent: &Agent, words: &[&str]| world.run(&[&["node"], words, &["--node", agent.url()]].concat());
+    let running = |agent: &Agent| agent.client().release().expect("a release runs");
+    let count = |agent: &Agent| agent.client().send("counter/counter", "\"Read\"")["Count"].as_i64();
+    let again = |agent: Agent| {
+        agent.kill();
+        Agent::start(&world, "d")
+    };
+    node(&agent, &["install", HOTFIX]).expect(0);
+    agent.client().send("counter/counter", "{\"Add\":{\"by\":2}}");
+    node(&agent, &["upgrade", V2]).refused("it runs shop 1.0.1");
+    let tried = node(&agent, &["try", V2, "--patch", PATCH]).expect(0);
+    assert!(tried.stdout.contains("2.0.0"), "{}", tried.stdout);
+    assert_eq!(running(&agent), ("1.0.1".to_owned(), false), "a trial changes nothing");
+
+    node(&agent, &["upgrade", V2, "--patch", PATCH]).expect(0);
+    let digest = world.run(&["inspect", V2, "--json"]).expect(0).json()["digest"].clone();
+    let status = node(&agent, &["status", "--json"]).expect(0).json();
+    assert_eq!(status["running"]["digest"], digest, "it is the release that was published");
+    agent.client().send("counter/counter", "{\"Add\":{\"by\":3}}");
+    agent = again(agent);
+    assert_eq!((running(&agent), count(&agent)), (("2.0.0".to_owned(), true), Some(5)));
+    // Clients of the hotfix go on.
+    let headers = [("camshaft-speaks", "1.0.1")];
+    let old =
+        agent.client().post("/v1/apps/counter/counter", &headers, b"\"Read\"".to_vec()).expect("an answer");
+    assert_eq!((old.status, old.json()["Count"].as_i64()), (200, Some(5)));
+
+    node(&agent, &["rollback"]).expect(0);
+    agent = again(agent);
+    assert_eq!((running(&agent), count(&agent)), (("1.0.1".to_owned(), false), Some(5)), "later writes stay");
+    node(&agent, &["upgrade", V2, "--patch", PATCH]).expect(0);
+    node(&agent, &["make-permanent"]).expect(0);
+    agent = again(agent);
+    assert_eq!((running(&agent), count(&agent)), (("2.0.0".to_owned(), false), Some(5)));
+}
+
+#[test]
+fn a_patch_is_refused_where_it_does_not_belong() {
+    let world = world();
+    hotfixed(&world, &wider());
+    world.run(&["relup", "patch", V1, V2]).refused("there is no patch to make: 2.0.0 names 1.0.0 itself");
+    world.run(&["relup", "patch", HOTFIX, "new"]).refused("a patch belongs to one bundle");
+    world.run(&["relup", "patch", HOTFIX, V2]).expect(0);
+    let shown = world.run(&["inspect", PATCH]).expect(0).stdout;
+    assert!(
+        shown.starts_with("patch of shop from 1.0.1 to 2.0.0, ") && shown.contains("  relup/1.0.1.toml, "),
+        "{shown}"
+    );
+    world.run(&["relup", "plan", HOTFIX, PATCH]).refused("the first file is not manifest.toml");
+
+    let agent = Agent::start(&world, "d");
+    let node = |words: &[&str]| world.run(&[&["node"], words, &["--node", agent.url()]].concat());
+    node(&["install", PATCH]).refused("the first file is not manifest.toml");
+    node(&["install", V1]).expect(0);
+    node(&["upgrade", V2, "--patch", V2])
+        .refused("this is no patch bundle: the first file is not patch.toml");
+    node(&["upgrade", HOTFIX, "--patch", PATCH]).refused("this patch leads to shop 2.0.0");
+    // From the one it names it is not needed, and it does no harm.
+    node(&["upgrade", V2, "--patch", PATCH]).expect(0);
+
+    // What nobody may lose is asked of a patch as of a build.
+    let dropping = COUNTER.replace(", step: Int = 1", "");
+    let project = Project::new(&world);
+    project.release("3.0.0", "").app("3.0.0", "").machine(&dropping).run("build", &["-o", "dist"]).expect(0);
+    let v3 = "dist/shop-3.0.0.tar.gz";
+    world.write("m.cam", "migration counter from \"1.0.1\"\nup (old) = { count: old.count }\ndown (new) = { count: new.count, step: 9 }\n");
+    let given = ["relup", "patch", HOTFIX, v3, "--migration", "counter/counter=m.cam"];
+    let broken = world.run(&given).expect(1).stderr;
+    assert!(broken.contains("error[R0128]: law L1 does not hold of counter/counter from 1.0.1"), "{broken}");
+    assert!(broken.contains("write a migration of counter/counter for which it holds"), "{broken}");
+}

@@ -1,7 +1,7 @@
 //! `camshaft inspect BUNDLE`: what a bundle holds, after everything in it was checked.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use camshaft_cam::code::disassemble::disassemble_verified;
 use camshaft_cam::digest::Digest;
@@ -9,10 +9,11 @@ use camshaft_cam::facts::{Answers, Reach};
 use camshaft_cam::verify::{VerifiedEdge, VerifiedMachine, VerifiedModule};
 use camshaft_manifests::relup::{Instruction, Relup};
 use camshaft_releases::OpenedRelease;
+use camshaft_releases::patch::{self, Patch, PatchError};
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
-use crate::project::open_bundle;
+use crate::failure::{Failure, chain};
+use crate::project::{open_bundle, read_bundle};
 use crate::signatures::{self, Standing};
 use crate::talk::Talk;
 
@@ -33,6 +34,11 @@ pub struct Args {
 
 /// Opens the bundle and prints what it holds.
 pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    if let Some((patch, bytes)) = patch_at(&args.bundle)? {
+        let (document, text) = super::relup::describe_patch(&patch, bytes);
+        talk.result(&document, text);
+        return Ok(());
+    }
     let (bytes, release) = open_bundle(&args.bundle)?;
     let signers = args.trust.as_deref().map(signatures::read_signers).transpose()?;
     let standing = Standing::of(&args.bundle, &release, signers.as_ref())?;
@@ -48,6 +54,20 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     }
     talk.result(&document, text);
     Ok(())
+}
+
+/// Returns the patch bundle of a file and its size; nothing when it is none, whatever else it may be.
+fn patch_at(path: &Path) -> Result<Option<(Patch, usize)>, Failure> {
+    let bytes = read_bundle(path)?;
+    match patch::read(&bytes) {
+        Ok(patch) => Ok(Some((patch, bytes.len()))),
+        // What is wrong with an archive is told as that of a bundle.
+        Err(PatchError::NoManifest | PatchError::Archive(_)) => Ok(None),
+        Err(error) => {
+            let message = format!("{} is refused: {}", path.display(), chain(&error));
+            Err(Failure::refused(message, "make the patch again: camshaft relup patch OLD NEW"))
+        }
+    }
 }
 
 /// Returns (kind, what it belongs to, listing) of every module.

@@ -219,7 +219,7 @@ pub(super) fn check_limits(
 }
 
 /// Refuses a file that is not what the manifest says.
-pub(super) fn check_file(path: &RelativePath, entry: &FileEntry, content: &[u8]) -> Result<(), BundleError> {
+pub(crate) fn check_file(path: &RelativePath, entry: &FileEntry, content: &[u8]) -> Result<(), BundleError> {
     let found = FileEntry::of(content);
     check_size(path, entry, found.size)?;
     if found.sha256 != entry.sha256 {

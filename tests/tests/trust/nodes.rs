@@ -257,3 +257,16 @@ fn what_a_node_fetches_by_itself_is_judged_like_what_is_sent() {
     publish(two);
     shop.node(&agent, &["upgrade", "counter@2.0.0"]).expect(0);
 }
+
+#[test]
+fn a_node_that_trusts_signers_takes_no_patch_that_nobody_signed() {
+    let shop = Shop::new();
+    let [hotfix, two, patch] = camshaft_tests::project::hotfixed_counter(&shop.world);
+    shop.sign(&hotfix, &["ada", "grace"]);
+    shop.sign(&two, &["ada", "grace"]);
+    let agent = shop.start("signers.toml");
+    shop.node(&agent, &["install", text(&hotfix)]).expect(0);
+    let done = shop.node(&agent, &["upgrade", text(&two), "--patch", text(&patch)]).expect(1).json();
+    assert_eq!(done["error"]["code"], "unsigned", "{done}");
+    assert_eq!(agent.client().release().expect("a release runs").0, "1.0.1");
+}

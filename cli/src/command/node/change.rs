@@ -34,6 +34,10 @@ pub struct Upgrade {
     #[arg(long)]
     if_needed: bool,
 
+    /// A patch bundle, when the release does not name the one that the node runs
+    #[arg(long, value_name = "FILE")]
+    patch: Option<PathBuf>,
+
     #[command(flatten)]
     leaving: Leaving,
 }
@@ -43,6 +47,10 @@ pub struct Upgrade {
 pub struct Try {
     /// The bundle: NAME-VERSION.tar.gz; or NAME@VERSION, which the agent fetches from its registry
     bundle: PathBuf,
+
+    /// A patch bundle, when the release does not name the one that the node runs
+    #[arg(long, value_name = "FILE")]
+    patch: Option<PathBuf>,
 
     #[command(flatten)]
     leaving: Leaving,
@@ -94,9 +102,10 @@ pub fn upgrade(
     talk: &mut Talk,
 ) -> Result<(), Failure> {
     let offer = offer::read(&args.bundle)?;
+    let wanted = args.if_needed.then(|| offer.digest()).transpose()?;
+    let offer = offer.with(args.patch.as_deref())?;
     let node = node()?;
-    if args.if_needed {
-        let wanted = offer.digest()?;
+    if let Some(wanted) = wanted {
         let status = look::ask_status(&node)?;
         if let Some(running) = status.running.as_ref().filter(|running| running.digest == wanted) {
             let line = format!("{} {} runs already; nothing to do", running.name, running.version);
@@ -114,7 +123,7 @@ pub fn try_upgrade(
     node: impl Fn() -> Result<Node, Failure>,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
-    let offer = offer::read(&args.bundle)?;
+    let offer = offer::read(&args.bundle)?.with(args.patch.as_deref())?;
     let versions = args.leaving.versions();
     let query = dropping(versions.as_deref());
     let node = node()?;

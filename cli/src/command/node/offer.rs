@@ -11,6 +11,7 @@ use camshaft_agent::api::{FilesMissing, PART_TYPE, SIGNATURES_HEADER};
 use camshaft_cam::digest::Digest;
 use camshaft_registry::{Wanted, Which};
 use camshaft_releases::bundle::{self, Outline};
+use camshaft_releases::patch;
 
 use crate::failure::Failure;
 use crate::http::{Answer, Effect, Node};
@@ -52,6 +53,27 @@ pub(super) fn read(argument: &Path) -> Result<Offer, Failure> {
 }
 
 impl Offer {
+    /// Adds a patch bundle, if there is one. Both are sent in one piece.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or is none, and for a release that the node fetches by itself.
+    pub(super) fn with(self, patch: Option<&Path>) -> Result<Offer, Failure> {
+        let Some(path) = patch else { return Ok(self) };
+        let Offer::Bundle(bundle, signatures) = self else {
+            let message =
+                "a patch bundle goes with a bundle, not with a release that the node fetches by itself";
+            return Err(Failure::refused(message, "pull the bundle (camshaft pull), and name its file"));
+        };
+        let bytes = read_bundle(path)?;
+        // Looked at here already, so that a bundle in its place is told before a node is asked.
+        patch::read(&bytes).map_err(|error| {
+            let message = format!("{} is refused: {}", path.display(), crate::failure::chain(&error));
+            Failure::refused(message, "camshaft relup patch RUNNING NEW writes patch bundles")
+        })?;
+        Ok(Offer::Bundle(patch::join(&bundle, &bytes), signatures))
+    }
+
     /// Returns the digest of the bundle.
     ///
     /// # Errors

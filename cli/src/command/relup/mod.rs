@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 mod listing;
+mod patch;
 mod plan;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ use crate::project::{open_bundle, open_newer};
 use crate::render;
 use crate::talk::Talk;
 
+pub use patch::describe as describe_patch;
+
 /// Arguments of `relup`.
 #[derive(Debug, clap::Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -32,6 +35,8 @@ pub struct Args {
 enum What {
     /// Plan the way from one release to another, and back
     Plan(plan::Args),
+    /// Write a patch bundle: the way for nodes on a release that NEW does not name
+    Patch(patch::Args),
     /// Judge a relup by the rules, whoever made it
     Check(check::Args),
 }
@@ -40,6 +45,7 @@ enum What {
 pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     match &args.what {
         What::Plan(args) => plan::run(args, talk),
+        What::Patch(args) => patch::run(args, talk),
         What::Check(args) => check::run(args, talk),
     }
 }

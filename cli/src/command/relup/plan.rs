@@ -79,7 +79,7 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
 }
 
 /// Returns why there is no relup to write.
-fn reason_no_relup(crossing: &Crossing, talk: &Talk) -> Option<Failure> {
+pub(super) fn reason_no_relup(crossing: &Crossing, talk: &Talk) -> Option<Failure> {
     if let Some(failure) = incomplete(crossing) {
         for missing in &crossing.missing {
             talk.report(&missing_to_text(missing));
