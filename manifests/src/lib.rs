@@ -19,6 +19,7 @@ pub mod edit;
 pub mod fleet;
 pub mod label;
 pub mod lock;
+pub mod lookup;
 pub mod name;
 pub mod patch;
 pub mod path;

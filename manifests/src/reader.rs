@@ -30,9 +30,9 @@ use crate::signature::PublicKey;
 use crate::signers::ReleasePattern;
 use crate::version::{Requirement, Version};
 
-/// The greatest size of a document in bytes: far above any real one, and small enough that
-/// reading a hostile one is over at once.
-pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;
+/// The greatest size of a document in bytes: that of a file in a bundle. The largest is the relup of a
+/// release with 5,000 machines that all change, which is above a quarter of it.
+pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
 
 /// The most faults that are reported for one document; a reader mends the first few anyway.
 const FAULTS_MAX: usize = 100;

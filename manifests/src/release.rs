@@ -334,6 +334,6 @@ default = "1.0.0"
             "M0113 `9223372036854775808` `config.a.m.x` does not fit 64 bits",
         );
         refused("name = 'a'\nname = 'b'", "M0101 `name` this is not TOML: duplicate key");
-        refused(&" ".repeat(5 << 20), "M0122 `` a document has at most 4194304 bytes");
+        refused(&" ".repeat((16 << 20) + 1), "M0122 `` a document has at most 16777216 bytes");
     }
 }

@@ -13,6 +13,7 @@ use crate::address::MachineAddress;
 use crate::app::{self, Supervision};
 use crate::appup::{Waiver, read_waiver, write_waiver};
 use crate::bundle::read_format;
+use crate::lookup::Lookup;
 use crate::name::{AppName, ChannelName, MachineName, ReleaseName};
 use crate::reader::{Field, Reader, Seen, Table, check_canonical};
 use crate::transition::{self, Transition};
@@ -22,9 +23,9 @@ use crate::writer::Writer;
 /// The format of resolved releases that this version writes and reads.
 pub const FORMAT: u64 = 1;
 
-/// The most entries of one list: far above any real release, and low enough that looking each of
-/// them up among the others ends soon on a hostile one.
-const ENTRIES_MAX: usize = 2048;
+/// The most entries of one list: three times what a release of 5,000 machines has, so that each of them can
+/// change, and be linked to others. Nothing here goes through a list for each entry of another.
+const ENTRIES_MAX: usize = 16_384;
 
 /// The greatest length of one machine's configuration in bytes of JSON.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
@@ -448,6 +449,7 @@ fn read_predecessor(table: &Table<'_, '_>) -> Option<Predecessor> {
 /// one of these faults cannot mend it by hand anyway.
 fn check_release(reader: &Reader<'_>, release: &ResolvedRelease) {
     let composition = release.composition();
+    let composition = Lookup::new(&composition);
     check_composition(reader, "the release", &composition);
     for app in &release.apps {
         for (needed, range) in &app.depends {
@@ -500,8 +502,9 @@ fn check_release(reader: &Reader<'_>, release: &ResolvedRelease) {
             reader.refuse("M0112", 0..0, format!("predecessor {} stands twice", predecessor.version));
         }
         let what = format!("predecessor {}", predecessor.version);
-        check_composition(reader, &what, &predecessor.composition);
-        check_transition(reader, &what, predecessor, &composition);
+        let from = Lookup::new(&predecessor.composition);
+        check_composition(reader, &what, &from);
+        check_transition(reader, &what, (&predecessor.transition, &from), &composition);
     }
     if let Some(default) = &release.api_default
         && *default != release.version
@@ -514,8 +517,12 @@ fn check_release(reader: &Reader<'_>, release: &ResolvedRelease) {
 }
 
 /// Checks that what was said of the way from a predecessor is about machines that there are.
-fn check_transition(reader: &Reader<'_>, what: &str, predecessor: &Predecessor, to: &Composition) {
-    let Predecessor { composition: from, transition, .. } = predecessor;
+fn check_transition(
+    reader: &Reader<'_>,
+    what: &str,
+    (transition, from): (&Transition, &Lookup<'_>),
+    to: &Lookup<'_>,
+) {
     let refuse = |message: String| reader.refuse("M0124", 0..0, format!("{what}: {message}"));
     for (name, was) in &transition.renamed_apps {
         if to.app(name).is_none() || from.app(was).is_none() || name == was {
@@ -529,8 +536,9 @@ fn check_transition(reader: &Reader<'_>, what: &str, predecessor: &Predecessor, 
     }
     // Two that came from one would share its instances.
     let mut origins = BTreeMap::new();
-    for (name, _) in to.machines() {
-        let was = transition.was(&name).filter(|was| from.machine(was).is_some());
+    let called = transition.origins();
+    for (name, _) in to.composition.machines() {
+        let was = called.was(&name).filter(|was| from.machine(was).is_some());
         if let Some(was) = was
             && let Some(other) = origins.insert(was.clone(), name.clone())
             // One that stands twice was refused already.
@@ -548,7 +556,8 @@ fn check_transition(reader: &Reader<'_>, what: &str, predecessor: &Predecessor, 
     }
 }
 
-fn check_composition(reader: &Reader<'_>, what: &str, composition: &Composition) {
+fn check_composition(reader: &Reader<'_>, what: &str, machines: &Lookup<'_>) {
+    let composition = machines.composition;
     if composition.apps.is_empty() {
         reader.refuse("M0115", 0..0, format!("{what} has no application"));
     }
@@ -569,7 +578,7 @@ fn check_composition(reader: &Reader<'_>, what: &str, composition: &Composition)
         }
     }
     for link in &composition.links {
-        if composition.machine(&link.sender).is_none() {
+        if machines.machine(&link.sender).is_none() {
             let message = format!("a link of {what} names machine {}, which it does not have", link.sender);
             reader.refuse("M0124", 0..0, message);
         }
@@ -810,7 +819,7 @@ mod tests {
         release.links = vec![release.links[0].clone(); ENTRIES_MAX + 1];
         let source = Source::new("release.toml", write(&release));
         let faults = read(&source).expect_err("to be refused");
-        assert_eq!(faults[0].message, "`link` has at most 2048 entries");
+        assert_eq!(faults[0].message, "`link` has at most 16384 entries");
     }
 
     #[test]

@@ -47,12 +47,43 @@ impl Transition {
     /// Returns the address that a machine had, if it was there; none for one that has taken the
     /// address of another that goes on under a new one.
     pub fn was(&self, machine: &MachineAddress) -> Option<MachineAddress> {
-        if let Some(was) = self.renamed_machines.get(machine) {
+        self.origins().was(machine)
+    }
+
+    /// Returns what everything was called; for whoever asks often.
+    pub fn origins(&self) -> Origins<'_> {
+        Origins {
+            transition: self,
+            apps_taken: self.renamed_apps.values().collect(),
+            machines_taken: self.renamed_machines.values().collect(),
+        }
+    }
+}
+
+/// What applications and machines were called before a transition.
+#[derive(Debug, Clone)]
+pub struct Origins<'t> {
+    transition: &'t Transition,
+    /// Names of those that go on under new ones.
+    apps_taken: BTreeSet<&'t AppName>,
+    machines_taken: BTreeSet<&'t MachineAddress>,
+}
+
+impl Origins<'_> {
+    /// Returns the name that an application had, see [`Transition::app_was`].
+    pub fn app_was<'a>(&'a self, app: &'a AppName) -> Option<&'a AppName> {
+        let renamed = self.transition.renamed_apps.get(app);
+        renamed.or_else(|| (!self.apps_taken.contains(app)).then_some(app))
+    }
+
+    /// Returns the address that a machine had, see [`Transition::was`].
+    pub fn was(&self, machine: &MachineAddress) -> Option<MachineAddress> {
+        if let Some(was) = self.transition.renamed_machines.get(machine) {
             return Some(was.clone());
         }
         let app = self.app_was(&machine.app)?.clone();
         let was = MachineAddress { app, machine: machine.machine.clone() };
-        (!self.renamed_machines.values().any(|taken| *taken == was)).then_some(was)
+        (!self.machines_taken.contains(&was)).then_some(was)
     }
 }
 

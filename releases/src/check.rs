@@ -42,9 +42,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use camshaft_cam::digest::Digest;
+use camshaft_manifests::lookup::Lookup;
 use camshaft_manifests::relup::{Apply, Change, Code, CodeOf, Instruction, Pair, Relup};
 use camshaft_manifests::resolved::{Composition, Predecessor, ResolvedRelease};
-use camshaft_manifests::transition::Transition;
 use camshaft_manifests::{AppName, MachineAddress, ReleaseName, Version};
 
 /// The ids of all rules.
@@ -62,11 +62,11 @@ struct Facts {
     to_version: Version,
     to: Composition,
     /// By digest: two machines with the same code have the same edge.
-    edges: BTreeMap<Digest, Vec<EdgeEnds>>,
+    edges: BTreeMap<Digest, BTreeSet<EdgeEnds>>,
 }
 
 /// Where an edge belongs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct EdgeEnds {
     machine: MachineAddress,
     /// The machine digest of the older release.
@@ -82,9 +82,9 @@ impl Facts {
             from: edge.from,
             to: edge.to,
         };
-        let mut edges: BTreeMap<Digest, Vec<EdgeEnds>> = BTreeMap::new();
+        let mut edges: BTreeMap<Digest, BTreeSet<EdgeEnds>> = BTreeMap::new();
         for edge in &to.edges {
-            edges.entry(edge.digest).or_default().push(ends(edge));
+            edges.entry(edge.digest).or_default().insert(ends(edge));
         }
         Facts {
             release: to.name.clone(),
@@ -149,6 +149,8 @@ pub fn check(relup: &Relup, from: &Predecessor, to: &ResolvedRelease) -> Vec<Fau
 fn check_by(relup: &Relup, facts: &Facts) -> Vec<Fault> {
     let mut faults = check_ends(relup, facts);
     let same = facts.from.version == facts.to_version && facts.from.composition == facts.to;
+    let (older, newer) = (Lookup::new(&facts.from.composition), Lookup::new(&facts.to));
+    let origins = facts.from.transition.origins();
     let mut taken = Vec::new();
     for (direction, instructions) in [(Direction::Up, &relup.up), (Direction::Down, &relup.down)] {
         if same {
@@ -163,8 +165,8 @@ fn check_by(relup: &Relup, facts: &Facts) -> Vec<Fault> {
             continue;
         }
         let (before, after) = match direction {
-            Direction::Up => (&facts.from.composition, &facts.to),
-            Direction::Down => (&facts.to, &facts.from.composition),
+            Direction::Up => (&older, &newer),
+            Direction::Down => (&newer, &older),
         };
         let mut judge = Judge::new(direction, facts, before, after);
         taken.push(judge.run(instructions));
@@ -172,7 +174,7 @@ fn check_by(relup: &Relup, facts: &Facts) -> Vec<Fault> {
     }
     if let [up, down] = &taken[..] {
         for (machine, edge) in up {
-            let back = facts.from.transition.was(machine).and_then(|was| down.get(&was));
+            let back = origins.was(machine).and_then(|was| down.get(&was));
             if back.is_some_and(|back| back != edge) {
                 faults.push(Fault {
                     rule: "C24",
@@ -210,10 +212,12 @@ fn check_ends(relup: &Relup, facts: &Facts) -> Vec<Fault> {
 struct Judge<'a> {
     direction: Direction,
     facts: &'a Facts,
-    before: &'a Composition,
-    after: &'a Composition,
+    before: &'a Lookup<'a>,
+    after: &'a Lookup<'a>,
     /// What machines that are there after it and before it are called before it.
     called: BTreeMap<MachineAddress, MachineAddress>,
+    /// The same by what they are called before it.
+    goes_on: BTreeMap<MachineAddress, MachineAddress>,
     /// The same of applications.
     apps_called: BTreeMap<AppName, AppName>,
     faults: Vec<Fault>,
@@ -226,30 +230,34 @@ impl<'a> Judge<'a> {
     fn new(
         direction: Direction,
         facts: &'a Facts,
-        before: &'a Composition,
-        after: &'a Composition,
+        before: &'a Lookup<'a>,
+        after: &'a Lookup<'a>,
     ) -> Judge<'a> {
         let (older, newer) = match direction {
             Direction::Up => (before, after),
             Direction::Down => (after, before),
         };
-        let said: &Transition = &facts.from.transition;
+        let said = facts.from.transition.origins();
         let mut judge = Judge {
             direction,
             facts,
             before,
             after,
             called: BTreeMap::new(),
+            goes_on: BTreeMap::new(),
             apps_called: BTreeMap::new(),
             faults: Vec::new(),
         };
-        for (new, _) in newer.machines() {
+        for (new, _) in newer.composition.machines() {
             if let Some(old) = said.was(&new).filter(|old| older.machine(old).is_some()) {
                 let (after, before) = judge.turned(new, old);
                 judge.called.insert(after, before);
             }
         }
-        for app in &newer.apps {
+        for (after, before) in &judge.called {
+            judge.goes_on.entry(before.clone()).or_insert_with(|| after.clone());
+        }
+        for app in &newer.composition.apps {
             if let Some(old) = said.app_was(&app.name).filter(|old| older.app(old).is_some()) {
                 let (after, before) = judge.turned(app.name.clone(), old.clone());
                 judge.apps_called.insert(after, before);
@@ -376,7 +384,7 @@ impl<'a> Judge<'a> {
             }
             let old = called.as_ref().and_then(|called| self.before.machine(called));
             // One that is said to go away may go on all the same.
-            let goes_on = self.called.iter().find(|(_, called)| *called == machine).map(|(after, _)| after);
+            let goes_on = self.goes_on.get(machine);
             let is_called = if pair.to.is_none() { goes_on } else { Some(machine) };
             if let Some(name) = self.called.get_key_value(machine).map(|(name, _)| name)
                 && pair.to.is_none()
@@ -429,7 +437,7 @@ impl<'a> Judge<'a> {
                 None => {}
             }
         }
-        let (before, after) = (self.before, self.after);
+        let (before, after) = (self.before.composition, self.after.composition);
         let mut missing = BTreeSet::new();
         missing
             .extend(before.machines().map(|(machine, _)| machine).filter(|one| !seen_before.contains(one)));
@@ -451,9 +459,8 @@ impl<'a> Judge<'a> {
             Direction::Up => (pair.from, pair.to, &pair.machine),
             Direction::Down => (pair.to, pair.from, pair.before()),
         };
-        let fits =
-            |ends: &&EdgeEnds| ends.machine == *newer && Some(ends.from) == lower && Some(ends.to) == upper;
-        if let (None, Some(ends)) = (ends.iter().find(fits), ends.first()) {
+        let wanted = lower.zip(upper).map(|(from, to)| EdgeEnds { machine: newer.clone(), from, to });
+        if let (false, Some(ends)) = (wanted.is_some_and(|wanted| ends.contains(&wanted)), ends.first()) {
             let message = format!(
                 "the edge of machine {} belongs to {}, from {} to {}",
                 pair.machine, ends.machine, ends.from, ends.to
@@ -466,14 +473,14 @@ impl<'a> Judge<'a> {
     /// switch, so that a wrong switch does not make wrong loads right.
     fn needed_code(&self, pairs: &[Pair]) -> BTreeSet<CodeOf> {
         let mut needed = BTreeSet::new();
-        for (machine, new) in self.after.machines() {
+        for (machine, new) in self.after.composition.machines() {
             let old = self.called.get(&machine).and_then(|called| self.before.machine(called));
             if old.is_none_or(|old| old.digest != new.digest) {
                 needed.insert(CodeOf { machine, code: Code::Machine(new.digest) });
             }
         }
-        for link in &self.after.links {
-            if !self.before.links.contains(link) {
+        for link in &self.after.composition.links {
+            if !self.before.composition.links.contains(link) {
                 needed.insert(CodeOf { machine: link.sender.clone(), code: Code::Link(link.digest) });
             }
         }
@@ -519,6 +526,7 @@ impl<'a> Judge<'a> {
     fn check_tries(&mut self, instructions: &[Instruction], pairs: &[Pair]) {
         let mut verified = BTreeSet::new();
         let mut tried = BTreeSet::new();
+        let ends: BTreeSet<_> = pairs.iter().filter_map(ends_of_pair).collect();
         for (index, instruction) in instructions.iter().enumerate() {
             match instruction {
                 Instruction::Verify(code) => {
@@ -537,7 +545,7 @@ impl<'a> Judge<'a> {
                             self.fault("C15", Some(index), message);
                         }
                     }
-                    if !pairs.iter().any(|pair| is_of(change, pair)) {
+                    if !ends.contains(&ends_of_change(change)) {
                         let message =
                             format!("machine {machine} is tried with other ends than the switch has");
                         self.fault("C15", Some(index), message);
@@ -573,7 +581,7 @@ impl<'a> Judge<'a> {
                 self.fault("C20", Some(index), format!("application {name} is started twice"));
             }
         }
-        for app in &after.apps {
+        for app in &after.composition.apps {
             if !self.apps_called.contains_key(&app.name) && !started.contains(&app.name) {
                 self.fault("C18", None, format!("application {} is added and never started", app.name));
             }
@@ -591,7 +599,7 @@ impl<'a> Judge<'a> {
                 self.fault("C23", Some(index), message);
                 continue;
             }
-            for user in &before.apps {
+            for user in &before.composition.apps {
                 let goes_too = !goes_on.contains(&user.name);
                 if goes_too && user.depends.contains(name) && !stopped.contains(&user.name) {
                     let message =
@@ -603,7 +611,7 @@ impl<'a> Judge<'a> {
                 self.fault("C23", Some(index), format!("application {name} is stopped twice"));
             }
         }
-        for app in &before.apps {
+        for app in &before.composition.apps {
             if !goes_on.contains(&app.name) && !stopped.contains(&app.name) {
                 self.fault("C21", None, format!("application {} is removed and never stopped", app.name));
             }
@@ -631,7 +639,8 @@ impl<'a> Judge<'a> {
                 self.fault("C28", Some(index), format!("application {name} restarts twice"));
             }
         }
-        let missing = after.apps.iter().filter(|app| self.gives_up(&app.name) && !done.contains(&app.name));
+        let missing =
+            after.composition.apps.iter().filter(|app| self.gives_up(&app.name) && !done.contains(&app.name));
         for app in missing.collect::<Vec<_>>() {
             let message = format!("application {} gives up its states and never restarts", app.name);
             self.fault("C28", None, message);
@@ -669,8 +678,8 @@ impl<'a> Judge<'a> {
         }
         let mut wanted = Vec::new();
         for apply in said {
-            let machine = self.called.iter().find(|(_, newer)| **newer == apply.machine);
-            if let (Some((older, _)), Some(inverse)) = (machine, &apply.inverse) {
+            let machine = self.goes_on.get(&apply.machine);
+            if let (Some(older), Some(inverse)) = (machine, &apply.inverse) {
                 wanted.push(Apply {
                     machine: older.clone(),
                     key: apply.key.clone(),
@@ -726,9 +735,7 @@ impl<'a> Judge<'a> {
             match self.direction {
                 Direction::Up => drop(wanted.insert(machine.clone())),
                 Direction::Down => {
-                    wanted.extend(
-                        self.called.iter().filter(|(_, newer)| *newer == machine).map(|(old, _)| old.clone()),
-                    );
+                    wanted.extend(self.goes_on.get(machine).cloned());
                 }
             }
         }
@@ -773,11 +780,15 @@ impl<'a> Judge<'a> {
     }
 }
 
-fn is_of(change: &Change, pair: &Pair) -> bool {
-    pair.machine == change.machine
-        && pair.from == Some(change.from)
-        && pair.to == Some(change.to)
-        && pair.edge == Some(change.edge)
+/// A machine with its digests before and after, and its edge.
+type Ends<'a> = (&'a MachineAddress, Digest, Digest, Digest);
+
+fn ends_of_pair(pair: &Pair) -> Option<Ends<'_>> {
+    Some((&pair.machine, pair.from?, pair.to?, pair.edge?))
+}
+
+fn ends_of_change(change: &Change) -> Ends<'_> {
+    (&change.machine, change.from, change.to, change.edge)
 }
 
 fn in_words(code: &CodeOf) -> String {

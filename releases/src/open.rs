@@ -12,6 +12,7 @@ use camshaft_cam::value::Value;
 use camshaft_cam::verify::{
     LoadError, Verified, VerifiedEdge, VerifiedLink, VerifiedMachine, VerifyError, load,
 };
+use camshaft_manifests::lookup::Lookup;
 use camshaft_manifests::resolved::{self, ResolvedRelease};
 use camshaft_manifests::{MachineAddress, Version, relup};
 
@@ -229,6 +230,8 @@ impl<'b> Opener<'b> {
     ) -> Result<BTreeMap<Digest, VerifiedLink>, OpenError> {
         let mut links = BTreeMap::new();
         let mut linked = BTreeSet::new();
+        let composition = release.composition();
+        let parts = Lookup::new(&composition);
         for resolved in &release.links {
             let path = link_path(resolved.digest);
             let Verified::Link(link) = self.code(&path, resolved.digest)? else {
@@ -239,7 +242,7 @@ impl<'b> Opener<'b> {
                 reason,
             };
             let find = |address: &MachineAddress| {
-                let machine = release.machine(address).and_then(|machine| machines.get(&machine.digest));
+                let machine = parts.machine(address).and_then(|machine| machines.get(&machine.digest));
                 machine.ok_or_else(|| unfit(format!("the release has no machine {address}")))
             };
             let (sender, receiver) = (find(&resolved.sender)?, find(&resolved.receiver)?);
@@ -256,7 +259,7 @@ impl<'b> Opener<'b> {
                 return Err(unfit(format!("it sends without a key, and {} has keys", resolved.receiver)));
             }
             let (from, to) = (&resolved.sender.app, &resolved.receiver.app);
-            let depends = release.apps.iter().any(|app| app.name == *from && app.depends.contains_key(to));
+            let depends = parts.app(from).is_some_and(|app| app.depends.contains(to));
             if from != to && !depends {
                 return Err(unfit(format!("it sends to {to}, and {from} does not depend on it")));
             }
@@ -268,9 +271,8 @@ impl<'b> Opener<'b> {
         for (address, resolved) in release.machines() {
             let machine = &machines[&resolved.digest];
             for channel in machine.channels() {
-                let known =
-                    linked.iter().any(|(sender, name)| *sender == address && *name.as_str() == *channel.name);
-                if !known {
+                let name = channel.name.parse().ok();
+                if name.is_none_or(|name| !linked.contains(&(address.clone(), name))) {
                     let subject = format!("channel {} of {address}", channel.name);
                     return Err(OpenError::Unfit { subject, reason: "it has no link".to_owned() });
                 }
@@ -285,13 +287,20 @@ impl<'b> Opener<'b> {
         machines: &BTreeMap<Digest, VerifiedMachine>,
     ) -> Result<BTreeMap<Digest, VerifiedEdge>, OpenError> {
         let mut edges = BTreeMap::new();
+        let composition = release.composition();
+        let parts = Lookup::new(&composition);
+        let before: Vec<_> = release
+            .predecessors
+            .iter()
+            .map(|one| (Lookup::new(&one.composition), one.transition.origins()))
+            .collect();
         for resolved in &release.edges {
             let path = edge_path(resolved.digest);
             let Verified::Edge(edge) = self.code(&path, resolved.digest)? else {
                 return Err(OpenError::Kind { path, wanted: "an edge" });
             };
             // The old end runs on the node; the agent compares its types when it comes to that.
-            let leads_here = release.machine(&resolved.machine).map(|machine| machine.digest);
+            let leads_here = parts.machine(&resolved.machine).map(|machine| machine.digest);
             if (edge.edge().from, edge.edge().to) != (resolved.from, resolved.to)
                 || leads_here != Some(resolved.to)
             {
@@ -303,10 +312,8 @@ impl<'b> Opener<'b> {
                 let subject = format!("an edge of {}", resolved.machine);
                 return Err(OpenError::Unfit { subject, reason });
             }
-            let mut known = release
-                .predecessors
-                .iter()
-                .filter_map(|one| one.composition.machine(&one.transition.was(&resolved.machine)?));
+            let mut known =
+                before.iter().filter_map(|(one, called)| one.machine(&called.was(&resolved.machine)?));
             if !known.any(|machine| machine.digest == resolved.from) {
                 let subject = format!("an edge of {}", resolved.machine);
                 let reason = format!("it begins at {}, which no predecessor has", resolved.from);

@@ -21,6 +21,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_cam::digest::Digest;
+use camshaft_manifests::lookup::Lookup;
 use camshaft_manifests::relup::{Apply, Change, Code, CodeOf, Instruction, Pair, Relup, RelupFrom};
 use camshaft_manifests::resolved::{Composition, Predecessor, ResolvedRelease};
 use camshaft_manifests::{AppName, MachineAddress};
@@ -69,8 +70,9 @@ fn ways<'a>(from: &'a Predecessor, to: &ResolvedRelease, target: &'a Composition
         to.edges.iter().map(|edge| ((&edge.machine, edge.from), edge.digest)).collect();
     let mut origins = BTreeMap::new();
     let mut edges = BTreeMap::new();
+    let called = said.origins();
     for (machine, new) in target.machines() {
-        let Some(was) = said.was(&machine) else { continue };
+        let Some(was) = called.was(&machine) else { continue };
         let Some(digest) = old.get(&was) else { continue };
         let keeps_states = !said.restarts.contains_key(&machine.app);
         if let Some(edge) = known.get(&(&machine, *digest))
@@ -81,8 +83,9 @@ fn ways<'a>(from: &'a Predecessor, to: &ResolvedRelease, target: &'a Composition
         }
         origins.insert(machine, was);
     }
-    let both =
-        target.apps.iter().filter_map(|app| Some((app.name.clone(), was_app(from, &app.name)?.clone())));
+    let older = Lookup::new(&from.composition);
+    let was_app = |app| called.app_was(app).filter(|was| older.app(was).is_some());
+    let both = target.apps.iter().filter_map(|app| Some((app.name.clone(), was_app(&app.name)?.clone())));
     let (new_names, old_names): (BTreeSet<AppName>, BTreeSet<AppName>) = both.unzip();
     let back = |machine: &MachineAddress| origins.get(machine).cloned();
     let backwards = |apply: &Apply| {
@@ -97,7 +100,7 @@ fn ways<'a>(from: &'a Predecessor, to: &ResolvedRelease, target: &'a Composition
         continued: old_names.clone(),
         gone_on: new_names.clone(),
         edges: edges.iter().map(|(machine, edge)| (origins[machine].clone(), *edge)).collect(),
-        restarts: said.restarts.keys().filter_map(|app| was_app(from, app)).cloned().collect(),
+        restarts: said.restarts.keys().filter_map(&was_app).cloned().collect(),
         applies: said.applies.iter().rev().filter_map(backwards).collect(),
         migrates: said.migrates.iter().filter_map(back).collect(),
     };
@@ -106,18 +109,13 @@ fn ways<'a>(from: &'a Predecessor, to: &ResolvedRelease, target: &'a Composition
         after: target,
         continued: new_names,
         gone_on: old_names,
-        restarts: said.restarts.keys().filter(|app| was_app(from, app).is_some()).cloned().collect(),
+        restarts: said.restarts.keys().filter(|app| was_app(app).is_some()).cloned().collect(),
         applies: said.applies.clone(),
         migrates: said.migrates.clone(),
         origins,
         edges,
     };
     (up, down)
-}
-
-/// Returns the name that an application had in a predecessor, if it was there.
-fn was_app<'n>(from: &'n Predecessor, app: &'n AppName) -> Option<&'n AppName> {
-    from.transition.app_was(app).filter(|was| from.composition.app(was).is_some())
 }
 
 impl Way<'_> {
@@ -319,6 +317,37 @@ mod tests {
         let text = relup::write(&relup);
         let source = camshaft_cam::diagnostic::Source::new("relup/1.0.0.toml", text);
         assert_eq!(relup::read(&source), Ok(relup));
+    }
+
+    #[test]
+    fn a_release_of_five_thousand_machines_that_all_change_fits_into_its_documents() {
+        use camshaft_manifests::resolved;
+        let numbers = || (0..500).flat_map(|app| (0..10).map(move |machine| (app, machine)));
+        let machines = |version: &str| -> Vec<String> {
+            let needed =
+                |app| (1..4).filter(move |back| *back <= app).map(move |back| format!(" a{}", app - back));
+            let machine = |(app, machine)| {
+                let needed: String = needed(app).collect();
+                format!("a{app}/m{machine}={version}-{app}-{machine}{needed}")
+            };
+            numbers().map(machine).collect()
+        };
+        let texts =
+            |owned: &'static [String]| -> Vec<&'static str> { owned.iter().map(String::as_str).collect() };
+        let (old, new) = (machines("1").leak(), machines("2").leak());
+        let edge = |(app, machine)| {
+            format!("a{app}/m{machine} 1-{app}-{machine} 2-{app}-{machine} e-{app}-{machine}")
+        };
+        let mut edges: Vec<String> = numbers().map(edge).collect();
+        edges.sort();
+        let from = predecessor("1.0.0", &texts(old), &[]);
+        let to = release("2.0.0", &texts(new), &[], &texts(edges.leak()), &[&from]);
+        let relup = plan(&from, &to);
+        assert_eq!(check(&relup, &from, &to), []);
+        assert!(crate::bundle::Limits::DEFAULT.files_max > 2 * numbers().count() + 3);
+        let source = |path: &str, text: String| camshaft_cam::diagnostic::Source::new(path, text);
+        assert_eq!(relup::read(&source("relup/1.0.0.toml", relup::write(&relup))), Ok(relup));
+        assert_eq!(resolved::read(&source("release.toml", resolved::write(&to))), Ok(to));
     }
 
     #[test]

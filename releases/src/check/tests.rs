@@ -1,3 +1,5 @@
+use camshaft_manifests::transition::Transition;
+
 use super::*;
 use crate::plan::plan;
 use crate::testing::{digest, predecessor, release};
@@ -215,15 +217,22 @@ fn c08_a_changed_machine_without_an_edge() {
     assert_eq!(rules, ["C08", "C08"]);
 }
 
+/// Changes where the edge `e` belongs.
+fn change_edge(facts: &mut Facts, change: impl FnOnce(EdgeEnds) -> EdgeEnds) {
+    let ends = facts.edges.get_mut(&digest("e")).expect("the edge");
+    let one = ends.pop_first().expect("it has ends");
+    ends.insert(change(one));
+}
+
 #[test]
 fn c09_an_edge_with_other_ends() {
     refused(
-        |_, facts| facts.edges.get_mut(&digest("e")).expect("the edge")[0].from = digest("x"),
+        |_, facts| change_edge(facts, |ends| EdgeEnds { from: digest("x"), ..ends }),
         "C09 up 12: the edge of machine a/m belongs to a/m, from x to a2\n\
          C09 down 12: the edge of machine a/m belongs to a/m, from x to a2",
     );
     refused(
-        |_, facts| facts.edges.get_mut(&digest("e")).expect("the edge")[0].machine = machine("a/n"),
+        |_, facts| change_edge(facts, |ends| EdgeEnds { machine: machine("a/n"), ..ends }),
         "C09 up 12: the edge of machine a/m belongs to a/n, from a1 to a2\n\
          C09 down 12: the edge of machine a/m belongs to a/n, from a1 to a2",
     );
@@ -241,8 +250,9 @@ fn c09_an_edge_with_other_ends() {
 fn c09_two_machines_with_the_same_code_have_one_edge() {
     let (relup, mut facts) = example();
     let ends = facts.edges.get_mut(&digest("e")).expect("the edge");
-    let twin = EdgeEnds { machine: machine("a/twin"), ..ends[0].clone() };
-    ends.insert(0, twin);
+    let one = ends.first().expect("it has ends").clone();
+    ends.insert(EdgeEnds { machine: machine("a/another"), ..one.clone() });
+    ends.insert(EdgeEnds { machine: machine("a/twin"), ..one });
     assert_eq!(check_by(&relup, &facts), vec![]);
 }
 
