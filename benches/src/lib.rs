@@ -3,7 +3,8 @@
 //! `cargo xtask bench steps` runs [`workload`] on the [`engine`]s, on [`native`] Rust and, where it is
 //! installed, on Erlang ([`erlang`]), all in one run and in alternating rounds, and writes the
 //! table of `docs/benchmarks.md`. `cargo bench -p camshaft-benches` runs ours alone under
-//! criterion, for comparing one change with another.
+//! criterion, for comparing one change with another. `cargo xtask bench bundle` writes and reads the
+//! bundles of [`releases`], beside `tar`, `gzip` and `sha256sum`, and plans a large release.
 //!
 //! What must stay true: whatever is timed also proves that it did the work. The ledger ends in
 //! [`workload::CHECK`] on every engine, or the run fails.
@@ -13,5 +14,6 @@ pub mod erlang;
 pub mod measure;
 pub mod native;
 pub mod program;
+pub mod releases;
 pub mod report;
 pub mod workload;

@@ -27,6 +27,8 @@ pub struct Row {
 pub enum Bar {
     /// Ours divided by the peer's is below this.
     RatioBelow(f64),
+    /// Ours divided by the peer's is this at least.
+    RatioAtLeast(f64),
     /// Ours is below this.
     Below(f64),
     /// Ours is this at least.
@@ -43,6 +45,7 @@ impl Row {
     pub fn met(&self) -> Option<bool> {
         match self.bar? {
             Bar::RatioBelow(bar) => self.ratio().map(|ratio| ratio < bar),
+            Bar::RatioAtLeast(bar) => self.ratio().map(|ratio| ratio >= bar),
             Bar::Below(bar) => Some(self.ours < bar),
             Bar::AtLeast(bar) => Some(self.ours >= bar),
         }
@@ -61,6 +64,7 @@ impl Row {
 fn bar_in_words(bar: Bar, unit: &str) -> String {
     match bar {
         Bar::RatioBelow(bar) => format!("ratio below {}", figure(bar)),
+        Bar::RatioAtLeast(bar) => format!("ratio at least {}", figure(bar)),
         Bar::Below(bar) => format!("below {} {unit}", figure(bar)),
         Bar::AtLeast(bar) => format!("at least {} {unit}", figure(bar)),
     }
@@ -141,6 +145,8 @@ mod tests {
         assert_eq!(row(Some(Bar::RatioBelow(1.0)), Some(20.0)).met(), Some(true));
         assert_eq!(row(Some(Bar::RatioBelow(1.0)), Some(12.34)).met(), Some(false));
         assert_eq!(row(Some(Bar::RatioBelow(1.0)), None).met(), None);
+        assert_eq!(row(Some(Bar::RatioAtLeast(0.5)), Some(24.68)).met(), Some(true));
+        assert_eq!(row(Some(Bar::RatioAtLeast(0.5)), Some(25.0)).met(), Some(false));
         assert_eq!(row(Some(Bar::Below(12.0)), None).met(), Some(false));
         assert_eq!(row(Some(Bar::AtLeast(12.0)), None).met(), Some(true));
         assert_eq!(row(None, Some(1.0)).met(), None);

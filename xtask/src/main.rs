@@ -29,6 +29,8 @@ usage: cargo xtask TASK
   lock         the locks of the examples, made anew after a change of what is compiled
   bench steps [--json] [--rounds N]
                ours beside Erlang and native Rust, in one run; writes the table of docs/benchmarks.md
+  bench bundle [--json] [--rounds N]
+               bundles beside tar and sha256sum, and the planning of a large release; the same
   fuzz [TARGET] [--minutes N]
                hostile inputs by libFuzzer, every target or one (default: 10 minutes each); needs nightly and cargo-fuzz
   compat add NAME SOURCE.cam|MODULE.cam2|BUNDLE.tar.gz INPUTS.json
