@@ -32,6 +32,7 @@ fn the_same_source_gives_the_same_bytes() {
             let line = format!("umask {umask}; exec \"$0\" build . -o \"$1\"");
             command.args(["-c", &line]).arg(world.program()).arg(&out).current_dir(&to);
             command.env("TZ", zone).env("LC_ALL", language).env("SOURCE_DATE_EPOCH", umask);
+            command.env("HOME", world.at(&format!("{folder}/home of {umask}")));
             Done::of(&mut command).expect(0);
             let lock = std::fs::read(to.join("camshaft.lock")).unwrap_or_default();
             bundles.push((format!("{example} lock"), lock));
@@ -302,7 +303,11 @@ fn copy_in_order(from: &Path, to: &Path, reverse: bool) {
         if entry.path().is_dir() {
             copy_in_order(&entry.path(), &target, reverse);
         } else {
-            std::fs::copy(entry.path(), target).expect("the world is writable");
+            std::fs::copy(entry.path(), &target).expect("the world is writable");
+            if reverse {
+                let file = std::fs::File::options().write(true).open(&target).expect("it was just copied");
+                file.set_modified(std::time::UNIX_EPOCH).expect("it is ours");
+            }
         }
     }
 }
