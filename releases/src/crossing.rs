@@ -118,6 +118,20 @@ pub enum CrossError {
         /// What was given.
         found: String,
     },
+    /// Something that has another name since: to take it for gone would give up its states.
+    #[error(
+        "{was} of {older} is called {name} in {newer}, and a way that nobody named does not follow names"
+    )]
+    Renamed {
+        /// The version of the older release.
+        older: Version,
+        /// The version of the newer release.
+        newer: Version,
+        /// What it was called.
+        was: String,
+        /// What it is called.
+        name: String,
+    },
     /// A migration that migrates nothing.
     #[error("the migration of {machine} is for nothing: {reason}")]
     Needless {
@@ -165,6 +179,7 @@ pub fn cross(old: &OpenedRelease, new: &OpenedRelease, given: &Given) -> Result<
         let relup = plan(&from, &new.resolved);
         return Ok(recorded(from, new, relup));
     }
+    renamed(old, new).map_or(Ok(()), |error| Err(Box::new(error)))?;
     let mut release = new.clone();
     let (mut origins, mut missing, mut made) = (BTreeMap::new(), vec![], vec![]);
     for (machine, before) in old.resolved.machines() {
@@ -224,6 +239,26 @@ fn reason_not_crossable(old: &OpenedRelease, new: &OpenedRelease) -> Option<Cros
         version: older.version.clone(),
         known: known.short().to_string(),
         found: old.digest.short().to_string(),
+    })
+}
+
+/// Returns what the newer release says of names, of what the older one still has under the old name.
+fn renamed(old: &OpenedRelease, new: &OpenedRelease) -> Option<CrossError> {
+    let error = |was: String, name: String| CrossError::Renamed {
+        older: old.resolved.version.clone(),
+        newer: new.resolved.version.clone(),
+        was,
+        name,
+    };
+    let has = |app: &camshaft_manifests::AppName| old.resolved.apps.iter().any(|one| one.name == *app);
+    new.resolved.predecessors.iter().find_map(|one| {
+        let said = &one.transition;
+        let mut apps = said.renamed_apps.iter().filter(|(name, was)| has(was) && !has(name));
+        let mut machines = said.renamed_machines.iter().filter(|(name, was)| {
+            old.resolved.machine(was).is_some() && old.resolved.machine(name).is_none()
+        });
+        let app = apps.next().map(|(name, was)| error(was.to_string(), name.to_string()));
+        app.or_else(|| machines.next().map(|(name, was)| error(was.to_string(), name.to_string())))
     })
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use camshaft_cam::diagnostic::Diagnostic;
 use camshaft_manifests::relup::Instruction;
 use camshaft_manifests::resolved::Predecessor;
+use camshaft_releases::crossing::{Given, cross};
 use camshaft_releases::diff::{MachineChange, diff};
 use camshaft_releases::project::{self, Built, Files, Locking};
 
@@ -158,6 +159,26 @@ fn an_application_and_its_machine_go_on_under_new_names() {
             "1.0.0: load, verify, load, verify, try, switch store/stand was stock/shelf, migrate",
             "2.0.0: switch store/stand was store/rack"
         ]
+    );
+}
+
+#[test]
+fn a_way_that_nobody_named_does_not_lose_what_was_renamed() {
+    let one = one();
+    let two = good(&renamed(SHELF), &[&one]);
+    // A hotfix of the first release, which the second does not name.
+    let fixed = SHELF.replace("init = { n: 0 }", "init = { n: 1 }");
+    let hotfix = project(
+        "1.0.1",
+        &["1.0.0"],
+        &[("stock 1.0.2", &[("shelf", &fixed)]), ("till 1.0.0", &[("desk", DESK)])],
+    );
+    let hotfix = good(&hotfix, &[&one]);
+    let error =
+        cross(&hotfix.release, &two.release, &Given::default()).expect_err("its states would be given up");
+    assert_eq!(
+        error.to_string(),
+        "stock of 1.0.1 is called store in 2.0.0, and a way that nobody named does not follow names"
     );
 }
 

@@ -100,6 +100,24 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_releases_names_codes_that_there_are() {
+        let page = include_str!("../../../docs/releases.md");
+        let table = page.split("## What is checked").nth(1).expect("the section is there");
+        let known: Vec<String> = explanations().iter().map(|one| one.code.to_string()).collect();
+        let is_code = |word: &&str| {
+            let (letter, digits) = word.split_at(word.len().min(1));
+            matches!(letter, "C" | "E" | "M" | "R" | "U")
+                && digits.len() > 1
+                && digits.chars().all(|c| c.is_ascii_digit())
+        };
+        let named: Vec<&str> = table.split('`').filter(is_code).collect();
+        assert!(named.len() > 30, "the table names {} codes", named.len());
+        for code in named {
+            assert!(known.iter().any(|one| one == code), "{code} is explained nowhere");
+        }
+    }
+
+    #[test]
     fn every_rule_of_the_relup_checker_is_explained() {
         let all = explanations();
         for rule in camshaft_releases::check::RULES {

@@ -112,6 +112,11 @@ fn not_crossable(error: &CrossError) -> Failure {
                 "a version is released once: find out which {version} nodes run, and build the other anew"
             )
         }
+        CrossError::Renamed { older, newer, .. } => {
+            format!(
+                "build a release that names {older} in `from` and says the new names in its appups; {newer} stays as it is"
+            )
+        }
         CrossError::Needless { .. } => "leave that --migration out".to_owned(),
         CrossError::Header { given, version, .. } => {
             format!("a migration for it begins with `migration {} from \"{version}\"`", given.machine)
