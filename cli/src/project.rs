@@ -5,14 +5,18 @@ use std::path::{Path, PathBuf};
 
 use camshaft_cam::diagnostic::Diagnostic;
 use camshaft_cam::suite::laws;
-use camshaft_manifests::{ReleaseName, Version};
+use camshaft_manifests::{AppName, ReleaseName, Version};
+use camshaft_registry::{Absent, AppSearch, Wanted, Which, find_app, pull};
 use camshaft_releases::bundle::{self, Limits};
 use camshaft_releases::diff::Bump;
-use camshaft_releases::project::{self, Built, BuiltEdge, Cut, Files, Locking, NoCut, Outline, Templates};
+use camshaft_releases::project::{
+    self, Built, BuiltEdge, Cut, Files, Locking, NoCut, Outline, Templates, WantedApp,
+};
 use camshaft_releases::{OpenedRelease, open};
 
 use crate::failure::{Failure, chain};
 use crate::files;
+use crate::registry;
 use crate::talk::Talk;
 
 /// A project that was read.
@@ -20,6 +24,8 @@ use crate::talk::Talk;
 pub struct Project {
     files: Files,
     predecessors: BTreeMap<(ReleaseName, Version), OpenedRelease>,
+    /// The releases that applications are taken from.
+    holders: BTreeMap<AppName, OpenedRelease>,
     /// What was looked for and not found, for the hint.
     missing: Vec<String>,
 }
@@ -55,7 +61,13 @@ impl Project {
             return Err(Failure::refused(message, "name the folder that holds release.toml"));
         }
         let wanted = project::predecessors(&texts).map_err(|faults| faulty(root, faults))?;
-        let mut project = Project { files: texts, predecessors: BTreeMap::new(), missing: Vec::new() };
+        let wanted_apps = project::wanted_apps(&texts).map_err(|faults| faulty(root, faults))?;
+        let mut project = Project {
+            files: texts,
+            predecessors: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            missing: Vec::new(),
+        };
         let places = [out.to_owned(), root.to_owned(), root.join("dist")];
         for (name, version) in wanted {
             let file = bundle::file_name(&name, &version);
@@ -65,6 +77,11 @@ impl Project {
                     project.predecessors.insert((name, version), release);
                 }
                 None => project.missing.push(file),
+            }
+        }
+        for wanted in &wanted_apps {
+            if let Some(release) = holder(wanted, &places, &project.predecessors)? {
+                project.holders.insert(wanted.name.clone(), release);
             }
         }
         Ok(project)
@@ -97,10 +114,7 @@ impl Project {
     ///
     /// All that is wrong with it.
     pub fn check_fleet(&self, root: &Path, built: &Built) -> Result<Option<usize>, Failure> {
-        let find = |name: &ReleaseName, version: &Version| {
-            self.predecessors.get(&(name.clone(), version.clone())).cloned()
-        };
-        let fleet = project::check_fleet(&self.files, &find, built).map_err(|faults| faulty(root, faults))?;
+        let fleet = project::check_fleet(&self.files, self, built).map_err(|faults| faulty(root, faults))?;
         Ok(fleet.map(|fleet| fleet.groups.len()))
     }
 
@@ -126,10 +140,7 @@ impl Project {
     ///
     /// All faults of its documents.
     pub fn outline(&self, root: &Path) -> Result<Outline, Failure> {
-        let find = |name: &ReleaseName, version: &Version| {
-            self.predecessors.get(&(name.clone(), version.clone())).cloned()
-        };
-        project::outline(&self.files, &find).map_err(|faults| faulty(root, faults))
+        project::outline(&self.files, self).map_err(|faults| faulty(root, faults))
     }
 
     fn made<T>(
@@ -138,10 +149,7 @@ impl Project {
         out: &Path,
         build: impl FnOnce(&Files, project::Find<'_>) -> Result<T, Vec<Diagnostic>>,
     ) -> Result<T, Failure> {
-        let find = |name: &ReleaseName, version: &Version| {
-            self.predecessors.get(&(name.clone(), version.clone())).cloned()
-        };
-        build(&self.files, &find).map_err(|faults| {
+        build(&self.files, self).map_err(|faults| {
             let mut failure = faulty(root, faults);
             if !self.missing.is_empty() {
                 let [missing, out, root] =
@@ -159,7 +167,7 @@ impl Project {
     ///
     /// Why there is none.
     pub fn cut(&self, released: &OpenedRelease, step: Option<Bump>) -> Result<Cut, NoCut> {
-        project::cut(&self.files, released, step)
+        project::cut(&self.files, self, released, step)
     }
 
     /// Returns the name and version that `release.toml` gives the release.
@@ -180,6 +188,84 @@ impl Project {
     pub fn lock(&self) -> Option<&str> {
         self.files.get(project::LOCK_PATH).map(String::as_str)
     }
+}
+
+impl project::Around for Project {
+    fn release(&self, name: &ReleaseName, version: &Version) -> Option<OpenedRelease> {
+        self.predecessors.get(&(name.clone(), version.clone())).cloned()
+    }
+
+    fn app(&self, name: &AppName) -> Option<OpenedRelease> {
+        self.holders.get(name).cloned()
+    }
+}
+
+/// Finds the release that an application is taken from: the one that the lock pins, from wherever it is;
+/// else the newest that fits in the registry; without a registry, the newest predecessor that has one
+/// that fits.
+fn holder(
+    wanted: &WantedApp,
+    places: &[PathBuf],
+    predecessors: &BTreeMap<(ReleaseName, Version), OpenedRelease>,
+) -> Result<Option<OpenedRelease>, Failure> {
+    let pinned = wanted.locked.as_ref().map(|locked| &locked.held_by);
+    if let Some(pinned) = pinned {
+        if let Some(release) = predecessors.values().find(|release| release.digest == pinned.digest) {
+            return Ok(Some(release.clone()));
+        }
+        let file = bundle::file_name(&pinned.release, &pinned.version);
+        if let Some(path) = places.iter().map(|place| place.join(&file)).find(|path| path.exists()) {
+            // Another bundle of this version is a fault that the build tells.
+            return open_bundle(&path).map(|(_, release)| Some(release));
+        }
+    }
+    let Some(place) = std::env::var(registry::VARIABLE).ok().filter(|place| !place.is_empty()) else {
+        if pinned.is_some() {
+            return Ok(None);
+        }
+        let version_in = |release: &OpenedRelease| {
+            let app = release.resolved.apps.iter().find(|app| app.name == wanted.name)?;
+            wanted.range.matches(&app.version).then(|| app.version.clone())
+        };
+        let newest = predecessors.values().filter(|release| version_in(release).is_some());
+        let key = |release: &&OpenedRelease| (version_in(release), release.resolved.version.clone());
+        return Ok(newest.max_by_key(key).cloned());
+    };
+    let registry = registry::open(Some(&place), registry::VARIABLE, None, Absent::Refuse)?;
+    let (name, digest) = match pinned {
+        Some(pinned) => (pinned.release.clone(), pinned.digest),
+        None => match find_app(&*registry, &wanted.name, &wanted.range).map_err(registry::failure)? {
+            AppSearch::Found(found) => {
+                let release = found.release.release;
+                (release.name, release.digest)
+            }
+            AppSearch::Yanked(found) => {
+                let release = found.release.release;
+                let reason = release.yanked.map(|yank| crate::render::harmless(&yank.reason).to_string());
+                let message = format!(
+                    "{} {} is held only by releases that were yanked, the last of them {} {}: {}",
+                    wanted.name,
+                    wanted.range,
+                    release.name,
+                    release.version,
+                    reason.unwrap_or_default()
+                );
+                return Err(Failure::refused(message, "ask for another version of it in release.toml"));
+            }
+            AppSearch::OutOfRange(versions) => {
+                let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
+                let known = if versions.is_empty() { "none at all".to_owned() } else { versions.join(", ") };
+                let message = format!("{place} holds no {} {}, but {known}", wanted.name, wanted.range);
+                return Err(Failure::refused(
+                    message,
+                    "ask for another range, or publish a release that has it",
+                ));
+            }
+        },
+    };
+    let wanted = Wanted { name, which: Which::Digest(digest) };
+    let pulled = pull(&*registry, &wanted, |_| BTreeMap::new(), &mut |_, _| {}).map_err(registry::failure)?;
+    pulled.open().map(Some).map_err(registry::failure)
 }
 
 /// Reads and opens a bundle: every digest, every piece of code and every relup is checked.

@@ -6,7 +6,7 @@
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
 
-use crate::name::ReleaseName;
+use crate::name::{AppName, ReleaseName};
 use crate::reader::{Reader, Table};
 use crate::version::Version;
 use crate::writer::Writer;
@@ -19,6 +19,19 @@ const FORMAT: u64 = 1;
 pub struct Lock {
     /// Sorted by release and version, each once.
     predecessors: Vec<LockedRelease>,
+    /// Sorted by name, each once.
+    apps: Vec<LockedApp>,
+}
+
+/// An application that was taken from a release, pinned.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LockedApp {
+    /// The application.
+    pub app: AppName,
+    /// Its version.
+    pub version: Version,
+    /// The release that holds it.
+    pub held_by: LockedRelease,
 }
 
 /// A predecessor, pinned.
@@ -37,7 +50,19 @@ impl Lock {
     pub fn new(predecessors: impl IntoIterator<Item = LockedRelease>) -> Lock {
         let by_version: std::collections::BTreeMap<_, _> =
             predecessors.into_iter().map(|one| ((one.release.clone(), one.version.clone()), one)).collect();
-        Lock { predecessors: by_version.into_values().collect() }
+        Lock { predecessors: by_version.into_values().collect(), apps: vec![] }
+    }
+
+    /// Returns the same with these applications; of two with one name the later stays.
+    pub fn with_apps(self, apps: impl IntoIterator<Item = LockedApp>) -> Lock {
+        let by_name: std::collections::BTreeMap<_, _> =
+            apps.into_iter().map(|one| (one.app.clone(), one)).collect();
+        Lock { apps: by_name.into_values().collect(), ..self }
+    }
+
+    /// Returns where an application was taken from.
+    pub fn app(&self, name: &AppName) -> Option<&LockedApp> {
+        self.apps.iter().find(|one| one.app == *name)
     }
 
     /// Returns the predecessors, sorted by release and version.
@@ -77,12 +102,20 @@ pub fn read(source: &Source) -> Result<Lock, Vec<Diagnostic>> {
             }
             None => Some(Vec::new()),
         };
+        let apps = match table.optional("app") {
+            Some(field) => {
+                let read: Vec<Option<LockedApp>> =
+                    field.items()?.iter().map(|item| item.table_with(read_app)).collect();
+                read.into_iter().collect()
+            }
+            None => Some(Vec::new()),
+        };
         format?;
-        Some(Lock { predecessors: predecessors? })
+        Some(Lock { predecessors: predecessors?, apps: apps? })
     })
     .map_err(|faults| faults.into_iter().map(|fault| fault.help(mend)).collect::<Vec<_>>())?;
     let expected = write(&lock);
-    let rewritten = Lock::new(lock.predecessors.iter().cloned());
+    let rewritten = Lock::new(lock.predecessors.iter().cloned()).with_apps(lock.apps.iter().cloned());
     // Git may turn line ends around on some systems; nothing else may differ.
     if source.text.replace("\r\n", "\n") != expected || rewritten != lock {
         let message = "the lock is not as the tool writes it: it was edited by hand or garbled";
@@ -98,6 +131,14 @@ fn read_predecessor(table: &Table<'_, '_>) -> Option<LockedRelease> {
     Some(LockedRelease { release: release?, version: version?, digest: digest? })
 }
 
+fn read_app(table: &Table<'_, '_>) -> Option<LockedApp> {
+    let app = table.required("name").and_then(|field| field.word());
+    let version = table.required("version").and_then(|field| field.word());
+    let held_by =
+        table.required("held_by").and_then(|field| field.table_with(|table| read_predecessor(table)));
+    Some(LockedApp { app: app?, version: version?, held_by: held_by? })
+}
+
 /// Writes a `camshaft.lock`.
 pub fn write(lock: &Lock) -> String {
     let mut writer = Writer::commented(
@@ -109,6 +150,15 @@ pub fn write(lock: &Lock) -> String {
         writer.text("release", &one.release);
         writer.text("version", &one.version);
         writer.text("digest", one.digest);
+    }
+    for one in &lock.apps {
+        writer.item("app");
+        writer.text("name", &one.app);
+        writer.text("version", &one.version);
+        writer.table("app.held_by");
+        writer.text("release", &one.held_by.release);
+        writer.text("version", &one.held_by.version);
+        writer.text("digest", one.held_by.digest);
     }
     writer.end()
 }
@@ -128,7 +178,12 @@ mod tests {
             version: version.parse().expect("a version"),
             digest: Digest::of(version.as_bytes()),
         };
-        Lock::new([one("1.10.0"), one("1.2.0"), one("1.2.0")])
+        let app = |name: &str| LockedApp {
+            app: name.parse().expect("a name"),
+            version: "1.4.0".parse().expect("a version"),
+            held_by: one("3.0.0"),
+        };
+        Lock::new([one("1.10.0"), one("1.2.0"), one("1.2.0")]).with_apps([app("till"), app("stock")])
     }
 
     #[test]
@@ -153,7 +208,11 @@ mod tests {
         refused(&good.replace('"', "'"), &by_hand);
         refused("version = 1\n", &by_hand);
         let (head, entries) = good.split_once("\n\n").expect("a head");
-        let (first, second) = entries.split_once("\n\n").expect("two entries");
+        let (first, rest) = entries.split_once("\n\n").expect("two entries");
+        let (second, apps) = rest.split_once("\n\n").expect("applications");
+        let till = apps.rfind("[[app]]").expect("two of them");
+        let (stock, till) = (apps[..till].trim_end(), apps[till..].trim_end());
+        refused(&format!("{head}\n\n{first}\n\n{second}\n\n{till}\n\n{stock}\n"), &by_hand);
         refused(&format!("{head}\n\n{}\n\n{first}\n", second.trim_end()), &by_hand);
         refused(&format!("{head}\n\n{first}\n\n{first}\n"), &by_hand);
         refused(
@@ -161,7 +220,7 @@ mod tests {
             &format!("M0121 `2` the lock has format 2; this version knows 1{MEND}"),
         );
         refused(
-            &good.replace("digest = ", "# "),
+            &good[..good.find("[[app]]").expect("applications")].trim_end().replace("digest = ", "# "),
             &format!(
                 "M0103 `[[predecessor]]` `[predecessor]` needs the key `digest`{MEND}\n\
              M0103 `[[predecessor]]` `[predecessor]` needs the key `digest`{MEND}"

@@ -57,8 +57,8 @@ pub(crate) fn counter(name: &str, version: &str, app: &str, start: u32) -> Bundl
     .into_iter()
     .map(|(path, text)| (path.to_owned(), text))
     .collect();
-    let built =
-        project::build(&files, &|_, _| None, Locking::Update).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let built = project::build(&files, &project::Alone, Locking::Update)
+        .unwrap_or_else(|faults| panic!("{faults:#?}"));
     bundle::read(&built.packed.bytes).expect("it was just built")
 }
 

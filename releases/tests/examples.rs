@@ -189,7 +189,7 @@ fn every_fault_of_a_project_says_what_and_where() {
             "R0105",
             with(&two, "release.toml", "path = \"apps/counter\"", "version = \"=1.0.0\""),
             found,
-            "registries are not there yet",
+            "no release was found that holds counter =1.0.0",
         ),
         (
             "R0106",

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use camshaft_cam::digest::Digest;
+use camshaft_manifests::lock::{self, Lock};
 use camshaft_releases::project::{Built, LOCK_PATH, Locking};
 use serde::Serialize;
 use serde_json::Value;
@@ -81,8 +82,9 @@ pub fn build(root: &Path, out: &Path, locking: Locking) -> Result<Written, Failu
 pub fn write(built: &Built, project: &Project, root: &Path, out: &Path) -> Result<Written, Failure> {
     let bundle = out.join(built.file_name());
     files::write(&bundle, &built.packed.bytes)?;
-    let lock_changed =
-        !built.release.resolved.predecessors.is_empty() && project.lock() != Some(&*built.lock);
+    // A lock that pins nothing is not begun.
+    let pins = built.lock != lock::write(&Lock::default());
+    let lock_changed = pins && project.lock() != Some(&*built.lock);
     if lock_changed {
         files::write(&root.join(LOCK_PATH), built.lock.as_bytes())?;
     }

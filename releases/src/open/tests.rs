@@ -304,7 +304,7 @@ fn a_link_that_does_not_fit() {
 #[test]
 fn a_channel_without_keys_to_a_machine_that_has_them() {
     let keyless = STOCK.replace("billing[to]", "billing");
-    let faults = project::build(&files("1.0.0", "", &keyless), &|_, _| None, Locking::Update)
+    let faults = project::build(&files("1.0.0", "", &keyless), &project::Alone, Locking::Update)
         .expect_err("the build refuses it");
     assert_eq!(
         faults.iter().map(|fault| (fault.code, fault.message.as_str())).collect::<Vec<_>>(),

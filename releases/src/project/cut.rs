@@ -14,7 +14,7 @@ use camshaft_manifests::{AppName, MachineName, Version, edit};
 
 use super::documents::App;
 use super::machines::{self, Compiled};
-use super::{Files, LOCK_PATH, RELEASE_PATH, configs, documents, modules, order, ways};
+use super::{Files, Find, LOCK_PATH, RELEASE_PATH, configs, documents, modules, order, ways};
 use crate::diff::{Bump, bump_of};
 use crate::open::OpenedRelease;
 
@@ -78,13 +78,18 @@ pub fn stepped(step: Bump, before: &Version) -> Version {
 /// # Errors
 ///
 /// All faults of documents and machines, and a step that is too small.
-pub fn cut(files: &Files, released: &OpenedRelease, step: Option<Bump>) -> Result<Cut, NoCut> {
+pub fn cut(
+    files: &Files,
+    find: Find<'_>,
+    released: &OpenedRelease,
+    step: Option<Bump>,
+) -> Result<Cut, NoCut> {
     let (source, manifest) = documents::release(files)?;
-    let mut apps = order::sorted(&source, documents::apps(files, &source, &manifest)?)?;
+    let mut apps = order::sorted(&source, documents::apps(files, &source, &manifest, find)?)?;
     let written: BTreeMap<AppName, Version> =
         apps.iter().map(|app| (app.manifest.name.clone(), app.manifest.version.clone())).collect();
     // Here an application may have changed under the version that was released; that is what is asked.
-    for app in &mut apps {
+    for app in apps.iter_mut().filter(|app| app.taken.is_none()) {
         app.manifest.version = stepped(Bump::Major, &app.manifest.version);
     }
     let modules = modules::read(files, &apps)?;
@@ -107,6 +112,9 @@ pub fn cut(files: &Files, released: &OpenedRelease, step: Option<Bump>) -> Resul
         said.push((bump, format!("application {name}: {why}")));
         let now = &written[name];
         // What its author wrote is kept where it says enough.
+        if app.taken.is_some() {
+            continue;
+        }
         if *now <= before.version || Bump::between(&before.version, now) < bump {
             raised.insert(name.clone(), (now.clone(), bump.after(&before.version)));
         }

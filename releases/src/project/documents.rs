@@ -4,9 +4,10 @@ use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_manifests::app::AppManifest;
 use camshaft_manifests::appup::Appup;
 use camshaft_manifests::release::{AppOrigin, ReleaseManifest};
-use camshaft_manifests::{RelativePath, Step, app, appup, release};
+use camshaft_manifests::{AppName, RelativePath, Requirement, Step, app, appup, release};
 
-use super::{Files, RELEASE_PATH, at_value};
+use super::{Files, Find, RELEASE_PATH, at_value};
+use crate::open::OpenedRelease;
 
 /// An application of the project.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct App {
     pub(super) appup: Option<Appup>,
     /// The text of its appup; empty when there is none.
     pub(super) appup_source: Source,
+    /// The release that it is taken from as it is, when it comes from no folder of the project.
+    pub(super) taken: Option<Box<OpenedRelease>>,
 }
 
 impl App {
@@ -45,21 +48,23 @@ pub(super) fn apps(
     files: &Files,
     source: &Source,
     manifest: &ReleaseManifest,
+    find: Find<'_>,
 ) -> Result<Vec<App>, Vec<Diagnostic>> {
     let mut apps = Vec::new();
     let mut faults = Vec::new();
     for (name, origin) in &manifest.apps {
-        let AppOrigin::Path(folder) = origin else {
-            let message = format!("{name} comes from a registry, and registries are not there yet");
-            let fault = at_value(
-                source,
-                "R0105",
-                &[Step::Key("apps"), Step::Key(name.as_str())],
-                message,
-                "by version",
-            );
-            faults.push(fault.help(format!("give its folder: {name} = {{ path = \"apps/{name}\" }}")));
-            continue;
+        let folder = match origin {
+            AppOrigin::Path(folder) => folder,
+            AppOrigin::Registry(range) => {
+                match taken(name, range, find) {
+                    Ok(app) => apps.push(app),
+                    Err((message, help)) => {
+                        let place = [Step::Key("apps"), Step::Key(name.as_str())];
+                        faults.push(at_value(source, "R0105", &place, message, "by version").help(help));
+                    }
+                }
+                continue;
+            }
         };
         let path = format!("{folder}/app.toml");
         let Some(text) = files.get(&path) else {
@@ -96,6 +101,7 @@ pub(super) fn apps(
                     manifest: app,
                     appup,
                     appup_source,
+                    taken: None,
                 });
             }
             (app, appup) => {
@@ -105,4 +111,40 @@ pub(super) fn apps(
         }
     }
     if faults.is_empty() { Ok(apps) } else { Err(faults) }
+}
+
+/// Takes an application from a release that holds it; else what is wrong, and the mend.
+fn taken(name: &AppName, range: &Requirement, find: Find<'_>) -> Result<App, (String, String)> {
+    let Some(release) = find.app(name) else {
+        let message = format!("no release was found that holds {name} {range}");
+        let help = format!(
+            "name a registry in the variable CAMSHAFT_REGISTRY, or give its folder: {name} = {{ path = \"apps/{name}\" }}"
+        );
+        return Err((message, help));
+    };
+    let resolved = &release.resolved;
+    let held = resolved.apps.iter().find(|app| app.name == *name && range.matches(&app.version));
+    let Some(held) = held else {
+        let message = format!("{} {} does not hold {name} {range}", resolved.name, resolved.version);
+        return Err((message, "look for it in another release, or ask for another version".to_owned()));
+    };
+    let manifest = AppManifest {
+        name: name.clone(),
+        version: held.version.clone(),
+        depends: held.depends.clone(),
+        machines: held.machines.iter().map(|machine| machine.name.clone()).collect(),
+        supervision: held.supervision.clone(),
+        strictness: held.strictness,
+    };
+    // There is no text of it; who points at one names the release.
+    let called = format!("{name} {} of {} {}", held.version, resolved.name, resolved.version);
+    let appup = Appup { waivers: held.waivers.clone(), ..Appup::default() };
+    Ok(App {
+        folder: format!("apps/{name}").parse().expect("a name is a plain path"),
+        source: Source::new(called.as_str(), ""),
+        manifest,
+        appup: Some(appup),
+        appup_source: Source::new(called, ""),
+        taken: Some(Box::new(release)),
+    })
 }

@@ -32,7 +32,7 @@ pub fn check_fleet(files: &Files, find: Find<'_>, built: &Built) -> Result<Optio
     let mut faults = beside.names();
     faults.extend(beside.overlays());
     for version in &manifest.from {
-        if let Some(before) = find(&manifest.name, version) {
+        if let Some(before) = find.release(&manifest.name, version) {
             faults.extend(beside.order(&before));
         }
     }
@@ -223,7 +223,7 @@ mod tests {
         ]
         .map(|(path, text)| (path.to_owned(), text))
         .into();
-        build(&files, &|_, _| None, Locking::Update).unwrap_or_else(|faults| panic!("{faults:?}"))
+        build(&files, &crate::project::Alone, Locking::Update).unwrap_or_else(|faults| panic!("{faults:?}"))
     }
 
     #[test]

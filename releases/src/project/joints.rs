@@ -149,6 +149,10 @@ pub(super) fn edges(
                 let Some(version) = ways.old_app(release, app).map(|app| app.version.clone()) else {
                     continue;
                 };
+                if let Some(edge) = recorded(app, &address, old.digest, new.verified.digest(), &version) {
+                    edges.push(edge);
+                    continue;
+                }
                 let migration = migrations.of(app, name, &version);
                 let modules = &modules[&app.manifest.name];
                 let restarts = ways.restarts(release, app);
@@ -202,6 +206,21 @@ fn edge(
     };
     let (resolved, edge) = edges::make(address, old, &new.verified, migration, modules).map_err(refused)?;
     Ok(EdgeOf { resolved, edge, version: version.clone(), migration: migration.cloned() })
+}
+
+/// Returns the edge that the release of an application has which is taken as it is.
+fn recorded(
+    app: &App,
+    address: &MachineAddress,
+    from: Digest,
+    to: Digest,
+    version: &Version,
+) -> Option<EdgeOf> {
+    let release = app.taken.as_ref()?;
+    let mut edges = release.resolved.edges.iter();
+    let resolved = edges.find(|edge| edge.machine == *address && (edge.from, edge.to) == (from, to))?;
+    let edge = release.edges.get(&resolved.digest)?.clone();
+    Some(EdgeOf { resolved: resolved.clone(), edge, version: version.clone(), migration: None })
 }
 
 /// Moves a fault to the machine's first line, with the file to write in its advice.

@@ -64,6 +64,10 @@ pub(super) fn compile(
     let mut compiled = BTreeMap::new();
     let mut faults = Vec::new();
     for app in apps {
+        if let Some(release) = &app.taken {
+            compiled.extend(taken(app, release));
+            continue;
+        }
         for name in &app.manifest.machines {
             let path = app.path(&format!("machines/{name}.cam"));
             let Some(text) = files.get(&path) else {
@@ -98,16 +102,29 @@ pub(super) fn compile(
     if !faults.is_empty() {
         return Err(faults);
     }
-    for app in apps {
+    for app in apps.iter().filter(|app| app.taken.is_none()) {
         faults.extend(unbumped(app, &compiled, found));
     }
     if !faults.is_empty() {
         return Err(faults);
     }
-    for app in apps {
+    for app in apps.iter().filter(|app| app.taken.is_none()) {
         take_released(app, &mut compiled, found);
     }
     Ok(compiled)
+}
+
+/// Returns the machines of an application as a release holds them.
+fn taken<'a>(
+    app: &'a App,
+    release: &'a OpenedRelease,
+) -> impl Iterator<Item = ((AppName, MachineName), Compiled)> + 'a {
+    app.manifest.machines.iter().filter_map(|name| {
+        let address = MachineAddress { app: app.manifest.name.clone(), machine: name.clone() };
+        let verified = release.machines.get(&release.resolved.machine(&address)?.digest)?.clone();
+        let source = app.source.clone();
+        Some(((address.app, address.machine), Compiled { source, verified, returned: vec![] }))
+    })
 }
 
 /// Puts the released code of an application whose version was released in place of the compiled,

@@ -35,11 +35,13 @@ use std::collections::BTreeMap;
 use camshaft_cam::code::encode::encode;
 use camshaft_cam::diagnostic::{Diagnostic, Source, Span};
 use camshaft_cam::value::Value;
-use camshaft_manifests::lock::{self, Lock, LockedRelease};
-use camshaft_manifests::release::ReleaseManifest;
+use camshaft_manifests::lock::{self, Lock, LockedApp, LockedRelease};
+use camshaft_manifests::release::{AppOrigin, ReleaseManifest};
 use camshaft_manifests::resolved::{self, Predecessor, ResolvedApp, ResolvedMachine, ResolvedRelease};
 use camshaft_manifests::setting::to_json;
-use camshaft_manifests::{AppName, MachineName, RelativePath, ReleaseName, Step, Version, locate, relup};
+use camshaft_manifests::{
+    AppName, MachineName, RelativePath, ReleaseName, Requirement, Step, Version, locate, relup,
+};
 
 use crate::bundle::{self, Packed};
 use crate::open::{self, OpenedRelease};
@@ -62,7 +64,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("R0102", "a predecessor that `from` names was not found"),
     ("R0103", "a predecessor that is not the one that the lock pins"),
     ("R0104", "a predecessor without an entry in the lock, with `--locked`"),
-    ("R0105", "applications that come from a registry, which is not there yet"),
+    ("R0105", "an application that is to be taken from a release, and no release was found that holds it"),
     ("R0106", "an application that another depends on is not in the release, or in another version"),
     ("R0107", "applications that depend on each other in a circle"),
     ("R0108", "a folder whose document has another name than the release gives it"),
@@ -99,8 +101,73 @@ pub const CODES: &[(&str, &str)] = &[
 /// The files of a project, by their paths from its root with `/` between the parts.
 pub type Files = BTreeMap<String, String>;
 
-/// Finds the opened bundle of a predecessor.
-pub type Find<'f> = &'f dyn Fn(&ReleaseName, &Version) -> Option<OpenedRelease>;
+/// What lies around a project.
+pub trait Around {
+    /// Returns the opened bundle of a predecessor.
+    fn release(&self, name: &ReleaseName, version: &Version) -> Option<OpenedRelease>;
+
+    /// Returns the release that an application is taken from, of those that do not come from a folder of
+    /// the project. Which one it is was decided by whoever gives it; that it fits is checked here.
+    fn app(&self, _name: &AppName) -> Option<OpenedRelease> {
+        None
+    }
+}
+
+impl<F: Fn(&ReleaseName, &Version) -> Option<OpenedRelease>> Around for F {
+    fn release(&self, name: &ReleaseName, version: &Version) -> Option<OpenedRelease> {
+        self(name, version)
+    }
+}
+
+/// Nothing lies around: a project without predecessors, all of whose applications are its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Alone;
+
+impl Around for Alone {
+    fn release(&self, _name: &ReleaseName, _version: &Version) -> Option<OpenedRelease> {
+        None
+    }
+}
+
+/// Finds what lies around a project.
+pub type Find<'f> = &'f dyn Around;
+
+/// An application that does not come from a folder of the project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedApp {
+    /// Its name.
+    pub name: AppName,
+    /// The versions that would do.
+    pub range: Requirement,
+    /// Where the lock pins it to.
+    pub locked: Option<LockedApp>,
+}
+
+/// Returns the applications that do not come from a folder of the project, so that they can be looked for.
+///
+/// # Errors
+///
+/// All faults of its release document and its lock.
+pub fn wanted_apps(files: &Files) -> Result<Vec<WantedApp>, Vec<Diagnostic>> {
+    let (_, manifest) = documents::release(files)?;
+    let lock = read_lock(files)?;
+    let wanted = manifest.apps.iter().filter_map(|(name, origin)| match origin {
+        AppOrigin::Path(_) => None,
+        AppOrigin::Registry(range) => {
+            // A pin that the range left behind is none.
+            let locked = lock.app(name).filter(|locked| range.matches(&locked.version)).cloned();
+            Some(WantedApp { name: name.clone(), range: range.clone(), locked })
+        }
+    });
+    Ok(wanted.collect())
+}
+
+fn read_lock(files: &Files) -> Result<Lock, Vec<Diagnostic>> {
+    match files.get(LOCK_PATH) {
+        Some(text) => lock::read(&Source::new(LOCK_PATH, text.as_str())),
+        None => Ok(Lock::new([])),
+    }
+}
 
 /// How strict a build is about its lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,8 +268,8 @@ pub fn build_unjudged(files: &Files, find: Find<'_>, locking: Locking) -> Result
 
 fn make(files: &Files, find: Find<'_>, locking: Locking) -> Result<Made, Vec<Diagnostic>> {
     let (source, manifest) = documents::release(files)?;
-    let apps = order::sorted(&source, documents::apps(files, &source, &manifest)?)?;
-    let (found, lock) = locked(files, &source, &manifest, find, locking)?;
+    let apps = order::sorted(&source, documents::apps(files, &source, &manifest, find)?)?;
+    let (found, lock) = locked(files, &source, &manifest, &apps, find, locking)?;
     let reached = chains::reached(&source, &manifest, &found)?;
     let modules = modules::read(files, &apps)?;
     let mut ways = ways::read(&apps, &found)?;
@@ -303,19 +370,17 @@ fn locked(
     files: &Files,
     source: &Source,
     manifest: &ReleaseManifest,
+    apps: &[App],
     find: Find<'_>,
     locking: Locking,
 ) -> Result<(Vec<OpenedRelease>, Lock), Vec<Diagnostic>> {
-    let lock = match files.get(LOCK_PATH) {
-        Some(text) => lock::read(&Source::new(LOCK_PATH, text.as_str()))?,
-        None => Lock::new([]),
-    };
+    let lock = read_lock(files)?;
     let mut faults = Vec::new();
     let mut found: Vec<OpenedRelease> = Vec::new();
     for (index, version) in manifest.from.iter().enumerate() {
         let place = [Step::Key("from"), Step::Item(index)];
         let file = bundle::file_name(&manifest.name, version);
-        let Some(release) = find(&manifest.name, version) else {
+        let Some(release) = find.release(&manifest.name, version) else {
             let message = format!("the predecessor {version} was not found");
             let fault = at_value(source, "R0102", &place, message, "named here");
             faults.push(fault.help(format!("build it first, so that {file} is in the output folder")));
@@ -343,6 +408,8 @@ fn locked(
             _ => found.push(release),
         }
     }
+    let (taken, more) = locked_apps(source, apps, &lock, locking);
+    faults.extend(more);
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -351,8 +418,55 @@ fn locked(
         version: release.resolved.version.clone(),
         digest: release.digest,
     };
-    let lock = Lock::new(found.iter().map(entry));
+    let lock = Lock::new(found.iter().map(entry)).with_apps(taken);
     Ok((found, lock))
+}
+
+/// Returns where applications are taken from, and what the lock has against it.
+fn locked_apps(
+    source: &Source,
+    apps: &[App],
+    lock: &Lock,
+    locking: Locking,
+) -> (Vec<LockedApp>, Vec<Diagnostic>) {
+    let (mut taken, mut faults) = (vec![], vec![]);
+    for app in apps {
+        let Some(release) = &app.taken else { continue };
+        let (name, version) = (&app.manifest.name, &app.manifest.version);
+        let place = [Step::Key("apps"), Step::Key(name.as_str())];
+        let held_by = LockedRelease {
+            release: release.resolved.name.clone(),
+            version: release.resolved.version.clone(),
+            digest: release.digest,
+        };
+        let now = LockedApp { app: name.clone(), version: version.clone(), held_by };
+        match lock.app(name) {
+            Some(pinned) if pinned.version == *version && *pinned != now => {
+                let message = format!(
+                    "{name} {version} was found in {} {} ({}), and the lock pins {} {} ({})",
+                    now.held_by.release,
+                    now.held_by.version,
+                    now.held_by.digest,
+                    pinned.held_by.release,
+                    pinned.held_by.version,
+                    pinned.held_by.digest
+                );
+                let fault = at_value(source, "R0103", &place, message, "from another release");
+                faults.push(
+                    fault.help(format!("to take it from elsewhere, delete its entry from {LOCK_PATH}")),
+                );
+            }
+            Some(pinned) if pinned.version == *version => {}
+            _ if locking == Locking::Locked => {
+                let message = format!("the lock has no entry for {name} {version}");
+                let fault = at_value(source, "R0104", &place, message, "not pinned");
+                faults.push(fault.help("build once without `--locked`, and commit the lock"));
+            }
+            _ => {}
+        }
+        taken.push(now);
+    }
+    (taken, faults)
 }
 
 /// Types the configuration of every machine; returns it in canonical JSON.

@@ -48,11 +48,11 @@ impl AppOutline {
 /// All faults of its documents.
 pub fn outline(files: &Files, find: Find<'_>) -> Result<Outline, Vec<Diagnostic>> {
     let (source, manifest) = documents::release(files)?;
-    let apps = documents::apps(files, &source, &manifest)?;
+    let apps = documents::apps(files, &source, &manifest, find)?;
     let mut missing = Vec::new();
     let mut found = Vec::new();
     for version in &manifest.from {
-        match find(&manifest.name, version) {
+        match find.release(&manifest.name, version) {
             Some(release) => found.push(release),
             None => missing.push(version.clone()),
         }

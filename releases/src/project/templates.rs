@@ -42,8 +42,8 @@ pub fn templates(
     only: Option<&Version>,
 ) -> Result<Templates, Vec<Diagnostic>> {
     let (source, manifest) = documents::release(files)?;
-    let apps = order::sorted(&source, documents::apps(files, &source, &manifest)?)?;
-    let (found, _) = locked(files, &source, &manifest, find, Locking::Update)?;
+    let apps = order::sorted(&source, documents::apps(files, &source, &manifest, find)?)?;
+    let (found, _) = locked(files, &source, &manifest, &apps, find, Locking::Update)?;
     let modules = modules::read(files, &apps)?;
     let ways = ways::read(&apps, &found)?;
     let compiled = machines::compile(files, &apps, &modules, &found, &ways)?;
