@@ -15,9 +15,11 @@ use camshaft_manifests::{RelativePath, ReleaseName, Version};
 use crate::archive;
 
 mod parts;
+mod survey;
 
 pub(crate) use parts::check_file;
 pub use parts::{Outline, Part, read_part};
+pub use survey::{Found, Survey, survey};
 
 /// What a reader of bundles holds at most. Checked before anything is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

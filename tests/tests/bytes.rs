@@ -335,3 +335,24 @@ fn the_examples_build_as_their_locks_say() {
         assert_eq!(built.code, Some(0), "run `cargo xtask lock` if this is as meant: {}", built.stderr);
     }
 }
+
+#[test]
+fn what_is_left_of_a_broken_bundle_is_shown() {
+    let world = world();
+    world.build("counter/v1");
+    let bundle = world.read("dist/counter-1.0.0.tar.gz");
+    world.write("short.tar.gz", &bundle[..bundle.len() - 9]);
+    let done = world.run(&["inspect", "short.tar.gz"]).refused("short.tar.gz is refused: ");
+    assert!(done.stdout.starts_with("counter 1.0.0\nsha256:"), "{done:?}");
+    assert!(
+        done.stdout.contains("\napp counter 1.0.0\n") && done.stdout.contains("  good      release.toml\n"),
+        "{done:?}"
+    );
+    let told = world.run(&["inspect", "short.tar.gz", "--json"]).expect(1).json();
+    let files = told["error"]["details"]["files"].as_array().unwrap_or_else(|| panic!("{told}"));
+    assert!(!files.is_empty() && files.iter().all(|file| file["state"] == "good"), "{told}");
+    // Nothing is known of what does not even begin as a bundle.
+    world.write("none.tar.gz", b"nothing");
+    let done = world.run(&["inspect", "none.tar.gz"]).expect(1);
+    assert_eq!(done.stdout, "", "{done:?}");
+}

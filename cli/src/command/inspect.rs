@@ -9,6 +9,7 @@ use camshaft_cam::facts::{Answers, Reach};
 use camshaft_cam::verify::{VerifiedEdge, VerifiedMachine, VerifiedModule};
 use camshaft_manifests::relup::{Instruction, Relup};
 use camshaft_releases::OpenedRelease;
+use camshaft_releases::bundle::{Found, Limits, survey};
 use camshaft_releases::patch::{self, Patch, PatchError};
 use serde_json::{Value, json};
 
@@ -39,7 +40,10 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         talk.result(&document, text);
         return Ok(());
     }
-    let (bytes, release) = open_bundle(&args.bundle)?;
+    let (bytes, release) = match open_bundle(&args.bundle) {
+        Ok(opened) => opened,
+        Err(failure) => return Err(surveyed(&args.bundle, failure, talk)),
+    };
     let signers = args.trust.as_deref().map(signatures::read_signers).transpose()?;
     let standing = Standing::of(&args.bundle, &release, signers.as_ref())?;
     if let Some(refusal) = standing.refusal() {
@@ -54,6 +58,46 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     }
     talk.result(&document, text);
     Ok(())
+}
+
+/// Shows of a bundle that is refused what can be read of it.
+fn surveyed(path: &Path, failure: Failure, talk: &mut Talk) -> Failure {
+    let Ok(bytes) = read_bundle(path) else { return failure };
+    let survey = survey(&*bytes, &Limits::DEFAULT);
+    let Some((manifest, digest)) = &survey.manifest else { return failure };
+    let files = survey.files.iter().map(|(path, found)| {
+        let reason = match found {
+            Found::Damaged(error) => Some(error.to_string()),
+            _ => None,
+        };
+        json!({ "path": path.as_str(), "state": found.word(), "reason": reason })
+    });
+    let apps = survey.release.iter().flat_map(|release| &release.apps);
+    let apps: Vec<(String, String)> =
+        apps.map(|app| (app.name.to_string(), app.version.to_string())).collect();
+    let document = json!({
+        "name": manifest.name.to_string(), "version": manifest.version.to_string(), "digest": digest,
+        "files": files.collect::<Vec<_>>(),
+        "ended": survey.ended.as_ref().map(|error| chain(error)),
+        "apps": apps.iter().map(|(name, version)| json!({ "name": name, "version": version })).collect::<Vec<_>>(),
+    });
+    let mut text = format!("{} {}\n{digest}\n", manifest.name, manifest.version);
+    for (name, version) in &apps {
+        let _ = writeln!(text, "app {name} {version}");
+    }
+    for (path, found) in &survey.files {
+        let _ = match found {
+            Found::Damaged(error) => writeln!(text, "  {:<9} {path}: {error}", found.word()),
+            _ => writeln!(text, "  {:<9} {path}", found.word()),
+        };
+    }
+    if let Some(error) = &survey.ended {
+        let _ = writeln!(text, "  then      {}", crate::render::harmless(&chain(error)));
+    }
+    if !talk.json {
+        talk.out(&text);
+    }
+    failure.details(&document)
 }
 
 /// Returns the patch bundle of a file and its size; nothing when it is none, whatever else it may be.
