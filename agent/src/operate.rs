@@ -112,7 +112,9 @@ impl Operator {
         let unopened = Unopened::read(&upload.bundle).map_err(|error| (None, of_stage_error(&error)))?;
         let refused = |problem| (Some(unopened.entry()), problem);
         let statement = unopened.statement();
-        let ran = self.host.call(move |node| Ok(node.ran(statement.digest))).map_err(refused)?;
+        // The node is asked where the answer counts only: it may be busy.
+        let ran = self.gate.judges()
+            && self.host.call(move |node| Ok(node.ran(statement.digest))).map_err(refused)?;
         let signatures = upload.signatures.as_deref();
         let admission =
             self.gate.admit(&unopened.statement(), ran, signatures, (self.clock)()).map_err(refused)?;

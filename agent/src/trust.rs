@@ -95,6 +95,11 @@ impl Gate {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns true when not every bundle may pass.
+    pub fn judges(&self) -> bool {
+        !matches!(self.judge, Judge::Nobody)
+    }
+
     /// Judges a bundle before it is opened. `ran` says that it ran on this node before.
     ///
     /// # Errors

@@ -16,8 +16,9 @@ const MOVES: u32 = 2_000;
 /// One `kill -9` in so many moves.
 const KILLS_ONE_IN: u64 = 40;
 
-/// Pings are ordered in portions of so many, so that some are always in flight.
-const PORTION: u32 = 1_500;
+/// Pings are ordered in portions of so many, more than are done between two moves: some are always in
+/// flight then.
+const PORTION: u32 = 10_000;
 
 const WINDOW: u32 = 16;
 
