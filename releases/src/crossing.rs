@@ -171,7 +171,9 @@ pub enum CrossError {
 pub fn cross(old: &OpenedRelease, new: &OpenedRelease, given: &Given) -> Result<Crossing, Box<CrossError>> {
     reason_not_crossable(old, new).map_or(Ok(()), |error| Err(Box::new(error)))?;
     check_migrations(old, new, given)?;
-    let from = predecessor(old);
+    // As the newer release names it, with what it says of the way; else with nothing said.
+    let named = new.resolved.predecessors.iter().find(|one| one.digest == old.digest);
+    let from = named.cloned().unwrap_or_else(|| predecessor(old));
     if let Some(relup) = new.relups.iter().find(|relup| relup.from.digest == old.digest) {
         return Ok(recorded(from, new, relup.clone()));
     }
@@ -213,7 +215,7 @@ pub fn cross(old: &OpenedRelease, new: &OpenedRelease, given: &Given) -> Result<
     Ok(Crossing { from, release, relup, recorded: false, origins, missing, faults, made })
 }
 
-/// Returns a release as others name it that nodes may come from.
+/// Returns a release as others name it that nodes may come from, where nothing is said of the way.
 pub fn predecessor(release: &OpenedRelease) -> Predecessor {
     Predecessor {
         version: release.resolved.version.clone(),

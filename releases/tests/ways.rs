@@ -120,6 +120,8 @@ fn an_application_and_its_machine_go_on_under_new_names() {
     let relup = &same.release.relups[0];
     assert_eq!(words(&relup.up), "switch store/rack was stock/shelf");
     assert_eq!(words(&relup.down), "switch stock/shelf was store/rack");
+    let crossing = cross(&one.release, &same.release, &Given::default()).expect("it is named");
+    assert_eq!((&crossing.relup, crossing.faults), (relup, vec![]));
     // With another state it goes along an edge, and is still no other machine.
     let grown = SHELF.replace("State = { n: Int }", "State = { n: Int, more: Int = 1 }");
     let grown = grown.replace("({ n: state.n + n }, Ok)", "({ ..state, n: state.n + n }, Ok)");
