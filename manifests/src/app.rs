@@ -1,9 +1,10 @@
 //! `app.toml`: an application as its author writes it.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use camshaft_cam::derive::Strictness;
-use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::diagnostic::{Diagnostic, Source, did_you_mean};
 
 use crate::duration::Millis;
 use crate::name::{AppName, MachineName};
@@ -35,6 +36,16 @@ pub struct Supervision {
     pub strategy: Strategy,
     /// When the application counts as unhealthy; `None`: never because of traps.
     pub intensity: Option<Intensity>,
+    /// What the traps of an instance lead to, where that is more than the refusal of the input: no
+    /// machine stands here with [`OnTrap::Refuse`].
+    pub machines: BTreeMap<MachineName, OnTrap>,
+}
+
+impl Supervision {
+    /// Returns what the traps of an instance of a machine lead to.
+    pub fn on_trap(&self, machine: &MachineName) -> OnTrap {
+        self.machines.get(machine).copied().unwrap_or_default()
+    }
 }
 
 /// Which siblings share a hold or a reset.
@@ -56,6 +67,62 @@ pub struct Intensity {
     pub traps: u32,
     /// The time, in milliseconds.
     pub within: Millis,
+}
+
+/// What the traps of an instance lead to. Each refuses its input in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnTrap {
+    /// Nothing else: the state stays, the next input is applied.
+    #[default]
+    Refuse,
+    /// The instance may not go on.
+    Hold(After),
+    /// The instance begins anew, and its state is archived.
+    Reset(After),
+}
+
+/// How many traps of an instance it takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum After {
+    /// The first is enough.
+    #[default]
+    First,
+    /// So many within so long a time; at least two, at most [`AFTER_TRAPS_MAX`].
+    Within(Intensity),
+}
+
+/// The most traps of an instance that can be asked for: whoever traps is remembered with as many times.
+pub const AFTER_TRAPS_MAX: u32 = 100;
+
+impl OnTrap {
+    /// Each of them, at the first trap.
+    const ALL: [OnTrap; 3] = [OnTrap::Refuse, OnTrap::Hold(After::First), OnTrap::Reset(After::First)];
+
+    /// Returns the word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            OnTrap::Refuse => "refuse",
+            OnTrap::Hold(_) => "hold",
+            OnTrap::Reset(_) => "reset",
+        }
+    }
+
+    /// Returns the same after so many traps.
+    fn only(self, after: After) -> OnTrap {
+        match self {
+            OnTrap::Refuse => OnTrap::Refuse,
+            OnTrap::Hold(_) => OnTrap::Hold(after),
+            OnTrap::Reset(_) => OnTrap::Reset(after),
+        }
+    }
+
+    /// Returns how many traps it takes; none where traps lead to nothing.
+    pub const fn after(self) -> Option<After> {
+        match self {
+            OnTrap::Refuse => None,
+            OnTrap::Hold(after) | OnTrap::Reset(after) => Some(after),
+        }
+    }
 }
 
 const STRATEGIES: [(&str, Strategy); 3] = [
@@ -102,7 +169,7 @@ pub fn read(source: &Source) -> Result<AppManifest, Vec<Diagnostic>> {
             Some(machines)
         });
         let supervision = match table.optional("supervision") {
-            Some(field) => read_supervision(&field),
+            Some(field) => read_supervision(&field, machines.as_deref()),
             None => Some(Supervision::default()),
         };
         let strictness = match table.optional("strictness") {
@@ -126,29 +193,82 @@ pub(crate) fn read_depends(table: &Table<'_, '_>) -> Option<BTreeMap<AppName, Re
     read.into_iter().collect()
 }
 
-pub(crate) fn read_supervision(field: &Field<'_, '_>) -> Option<Supervision> {
+/// Reads how the machines are looked after; `known` are the machines, where they could be read.
+pub(crate) fn read_supervision(field: &Field<'_, '_>, known: Option<&[MachineName]>) -> Option<Supervision> {
     field.table_with(|table| {
         let strategy = match table.optional("strategy") {
             Some(field) => field.one_of(&STRATEGIES),
             None => Some(Strategy::default()),
         };
         let intensity = match table.optional("intensity") {
-            Some(field) => field.table_with(|table| {
-                let traps = table.required("traps").and_then(|field| field.number(1..=1_000_000));
-                let within = table.required("within").and_then(|field| {
-                    let within: Millis = field.word()?;
-                    if within.0 == 0 {
-                        field.refuse("M0113", "a window of traps is longer than nothing");
-                    }
-                    Some(within)
-                });
-                let traps = u32::try_from(traps?).expect("at most a million");
-                Some(Some(Intensity { traps, within: within? }))
-            }),
+            Some(field) => read_intensity(&field, 1..=1_000_000).map(Some),
             None => Some(None),
         };
-        Some(Supervision { strategy: strategy?, intensity: intensity? })
+        let machines = match table.optional("machines") {
+            Some(field) => field.table().and_then(|table| read_machines(&table, known)),
+            None => Some(BTreeMap::new()),
+        };
+        Some(Supervision { strategy: strategy?, intensity: intensity?, machines: machines? })
     })
+}
+
+fn read_intensity(field: &Field<'_, '_>, limits: RangeInclusive<u64>) -> Option<Intensity> {
+    field.table_with(|table| {
+        let traps = table.required("traps").and_then(|field| field.number(limits));
+        let within = table.required("within").and_then(|field| {
+            let within: Millis = field.word()?;
+            if within.0 == 0 {
+                field.refuse("M0113", "a window of traps is longer than nothing");
+            }
+            Some(within)
+        });
+        let traps = u32::try_from(traps?).expect("at most a million");
+        Some(Intensity { traps, within: within? })
+    })
+}
+
+fn read_machines(
+    table: &Table<'_, '_>,
+    known: Option<&[MachineName]>,
+) -> Option<BTreeMap<MachineName, OnTrap>> {
+    let read = |(name, span, field): (MachineName, _, Field<'_, '_>)| {
+        if let Some(known) = known
+            && !known.contains(&name)
+        {
+            let message = format!("the application has no machine {name}");
+            let fault = table.reader.diagnostic("M0134", span, message, "not in `machines`");
+            table.reader.fault(match did_you_mean(name.as_str(), known.iter().map(MachineName::as_str)) {
+                Some(near) => fault.help(format!("did you mean `{near}`?")),
+                None => fault,
+            });
+        }
+        Some((name, field.table_with(read_on_trap)?))
+    };
+    let read: Vec<Option<_>> = table.entries::<MachineName>().into_iter().map(read).collect();
+    let all: Option<BTreeMap<_, _>> = read.into_iter().collect();
+    // What says the default says nothing: two documents of one meaning make the same release.
+    all.map(|all| all.into_iter().filter(|(_, on_trap)| *on_trap != OnTrap::Refuse).collect())
+}
+
+fn read_on_trap(table: &Table<'_, '_>) -> Option<OnTrap> {
+    let words = OnTrap::ALL.map(|on_trap| (on_trap.word(), on_trap));
+    let on_trap = table.required("on_trap").and_then(|field| field.one_of(&words));
+    let after = table.optional("after");
+    let read = match &after {
+        Some(field) => read_intensity(field, 2..=u64::from(AFTER_TRAPS_MAX)).map(After::Within),
+        None => Some(After::First),
+    };
+    let on_trap = on_trap?.only(read?);
+    if let (OnTrap::Refuse, Some(after)) = (on_trap, &after) {
+        let fault = table.reader.diagnostic(
+            "M0135",
+            after.span.clone(),
+            "`refuse` is what every trap leads to, however many there are",
+            "so this counts for nothing",
+        );
+        table.reader.fault(fault.help("leave `after` out, or say `hold` or `reset`"));
+    }
+    Some(on_trap)
 }
 
 pub(crate) fn write_depends(writer: &mut Writer, depends: &BTreeMap<AppName, Requirement>) {
@@ -162,12 +282,39 @@ pub(crate) fn write_depends(writer: &mut Writer, depends: &BTreeMap<AppName, Req
 
 /// Returns the inside of the supervision table, for a table of its own or an inline one.
 pub(crate) fn supervision_pairs(supervision: &Supervision) -> Vec<(&'static str, String)> {
-    let mut pairs = vec![("strategy", quoted(supervision.strategy.word()))];
-    if let Some(Intensity { traps, within }) = supervision.intensity {
-        let within = quoted(&within.to_string());
-        pairs.push(("intensity", format!("{{ traps = {traps}, within = {within} }}")));
+    let mut pairs = application_pairs(supervision);
+    // Left out where it says nothing: releases keep the bytes that they had before there was any.
+    if !supervision.machines.is_empty() {
+        let machines = supervision.machines.iter();
+        let machines =
+            machines.map(|(name, on_trap)| format!("{name} = {}", inline(on_trap_pairs(*on_trap))));
+        pairs.push(("machines", format!("{{ {} }}", machines.collect::<Vec<_>>().join(", "))));
     }
     pairs
+}
+
+fn application_pairs(supervision: &Supervision) -> Vec<(&'static str, String)> {
+    let mut pairs = vec![("strategy", quoted(supervision.strategy.word()))];
+    pairs.extend(supervision.intensity.map(|intensity| ("intensity", intensity_inline(intensity))));
+    pairs
+}
+
+fn on_trap_pairs(on_trap: OnTrap) -> Vec<(&'static str, String)> {
+    let mut pairs = vec![("on_trap", quoted(on_trap.word()))];
+    if let Some(After::Within(intensity)) = on_trap.after() {
+        pairs.push(("after", intensity_inline(intensity)));
+    }
+    pairs
+}
+
+fn intensity_inline(Intensity { traps, within }: Intensity) -> String {
+    inline(vec![("traps", traps.to_string()), ("within", quoted(&within.to_string()))])
+}
+
+/// Returns an inline table.
+pub(crate) fn inline(pairs: Vec<(&'static str, String)>) -> String {
+    let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    format!("{{ {} }}", pairs.join(", "))
 }
 
 /// Writes an `app.toml`.
@@ -180,7 +327,13 @@ pub fn write(app: &AppManifest) -> String {
     writer.text_if("strictness", app.strictness);
     if app.supervision != Supervision::default() {
         writer.table("supervision");
-        for (key, value) in supervision_pairs(&app.supervision) {
+        for (key, value) in application_pairs(&app.supervision) {
+            writer.raw(key, value);
+        }
+    }
+    for (machine, on_trap) in &app.supervision.machines {
+        writer.table(format_args!("supervision.machines.{machine}"));
+        for (key, value) in on_trap_pairs(*on_trap) {
             writer.raw(key, value);
         }
     }
@@ -199,12 +352,31 @@ mod tests {
             "name = \"stock\"\nversion = \"2.0.0\"\ndepends = { other = \"^1.0\", z = \"=2.0.0\" }\n\
              machines = [\"counter\", \"a\"]\n\n[supervision]\nstrategy = \"rest_for_one\"\n\
              intensity = { traps = 5, within = \"10s\" }\n",
+            "name = \"stock\"\nversion = \"2.0.0\"\nmachines = [\"counter\", \"a\"]\n\n[supervision]\n\
+             strategy = \"one_for_one\"\n\n[supervision.machines.a]\non_trap = \"reset\"\n\n\
+             [supervision.machines.counter]\non_trap = \"hold\"\nafter = { traps = 3, within = \"1m\" }\n",
             "name = \"stock\"\nversion = \"2.0.0\"\nmachines = [\"counter\"]\n",
             "name = \"stock\"\nversion = \"2.0.0\"\nmachines = [\"counter\"]\nstrictness = \"state\"\n",
         ] {
             let app = read(&Source::new("app.toml", good)).expect("good");
             assert_eq!(write(&app), good);
         }
+    }
+
+    #[test]
+    fn what_a_trap_leads_to_is_nothing_unless_it_is_said() {
+        let head = "name = 'stock'\nversion = '1.0.0'\nmachines = ['a', 'b', 'c']\n";
+        let text = format!(
+            "{head}[supervision.machines]\na = {{ on_trap = 'refuse' }}\nb = {{ on_trap = 'hold' }}\n\
+             c = {{ on_trap = 'reset', after = {{ traps = 2, within = '1s' }} }}\n"
+        );
+        let app = read(&Source::new("app.toml", text)).expect("good");
+        let within = After::Within(Intensity { traps: 2, within: Millis(1000) });
+        let leads = ["a", "b", "c"].map(|name| app.supervision.on_trap(&name.parse().expect("a name")));
+        assert_eq!(leads, [OnTrap::Refuse, OnTrap::Hold(After::First), OnTrap::Reset(within)]);
+        // Said or not, it is the same application.
+        let text = format!("{head}[supervision.machines]\na = {{ on_trap = 'refuse' }}\n");
+        assert_eq!(read(&Source::new("app.toml", text)), read(&Source::new("app.toml", head)));
     }
 
     #[test]
@@ -247,6 +419,36 @@ mod tests {
             "supervision.intensity = { traps = '1' }",
             "M0103 `{ traps = '1' }` `[supervision.intensity]` needs the key `within`\n\
              M0104 `'1'` `supervision.intensity.traps` is a whole number, found a string",
+        );
+        let refused = |line: &str, expect: &str| refused(&format!("supervision.machines.{line}"), expect);
+        refused(
+            "aa = { on_trap = 'hold' }",
+            "M0134 `aa` the application has no machine aa\nhelp: did you mean `a`?",
+        );
+        refused("a = {}", "M0103 `{}` `[supervision.machines.a]` needs the key `on_trap`");
+        refused(
+            "a = { on_trap = 'hodl' }",
+            "M0111 `'hodl'` `supervision.machines.a.on_trap` is one of `refuse`, `hold`, `reset`, found `hodl`\n\
+             help: did you mean `hold`?",
+        );
+        refused(
+            "a = { on_trap = 'refuse', after = { traps = 2, within = '1s' } }",
+            "M0135 `{ traps = 2, within = '1s' }` `refuse` is what every trap leads to, however many there are\n\
+             help: leave `after` out, or say `hold` or `reset`",
+        );
+        refused(
+            "a = { on_trap = 'hold', after = { traps = 1, within = '0s' } }",
+            "M0113 `1` `supervision.machines.a.after.traps` lies between 2 and 100\n\
+             M0113 `'0s'` a window of traps is longer than nothing",
+        );
+        refused(
+            "a = { on_trap = 'reset', after = { traps = 101 } }",
+            "M0103 `{ traps = 101 }` `[supervision.machines.a.after]` needs the key `within`\n\
+             M0113 `101` `supervision.machines.a.after.traps` lies between 2 and 100",
+        );
+        refused(
+            "a = { on_trap = 'hold', afer = 1 }",
+            "M0102 `afer` `[supervision.machines.a]` has no key `afer`\nhelp: did you mean `after`?",
         );
     }
 }

@@ -76,6 +76,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("M0131", "an oldest release that `from` goes beyond"),
     ("M0132", "an entry of an appup for one version and for a range at once"),
     ("M0133", "an application that gives up its states and migrates them"),
+    ("M0134", "supervision of a machine that the application does not have"),
+    ("M0135", "a number of traps for a machine whose traps lead to nothing"),
     ("M0140", "a text that is no public key"),
     ("M0141", "a text that is neither the name of a release nor the beginning of names"),
     ("M0142", "a threshold above the number of those who may sign"),

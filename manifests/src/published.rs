@@ -254,7 +254,7 @@ fn write_stamp(writer: &mut Writer, stamp: &Stamp) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::Supervision;
+    use crate::app::{After, OnTrap, Supervision};
     use crate::reader::testing::check;
     use crate::resolved::ResolvedMachine;
 
@@ -342,11 +342,12 @@ mod tests {
     #[test]
     fn what_an_application_is_follows_from_all_that_makes_it_run() {
         let content = app_content(&app());
-        let mut others = vec![app(), app(), app(), app()];
+        let mut others = vec![app(), app(), app(), app(), app()];
         others[0].machines[0].digest = Digest::of(b"other");
         others[1].machines.swap(0, 1);
         others[2].depends.clear();
         others[3].machines[1].keyed = true;
+        others[4].supervision.machines = [("a".parse().expect("a name"), OnTrap::Hold(After::First))].into();
         for other in others {
             assert_ne!(app_content(&other), content);
         }

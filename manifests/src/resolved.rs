@@ -337,7 +337,6 @@ fn read_app(table: &Table<'_, '_>) -> Option<ResolvedApp> {
         Some(field) => field.table().and_then(|table| app::read_depends(&table)),
         None => Some(BTreeMap::new()),
     };
-    let supervision = table.required("supervision").and_then(|field| app::read_supervision(&field));
     let machines = read_named(
         table.required("machine"),
         |machine: &ResolvedMachine| &machine.name,
@@ -349,6 +348,10 @@ fn read_app(table: &Table<'_, '_>) -> Option<ResolvedApp> {
             Some(ResolvedMachine { name: name?, keyed: keyed?, digest: digest?, config: config? })
         },
     );
+    let names: Option<Vec<MachineName>> =
+        machines.as_ref().map(|machines| machines.iter().map(|machine| machine.name.clone()).collect());
+    let supervision =
+        table.required("supervision").and_then(|field| app::read_supervision(&field, names.as_deref()));
     let strictness = match table.optional("strictness") {
         Some(field) => field.strictness().map(Some),
         None => Some(None),
@@ -602,11 +605,7 @@ pub fn write(release: &ResolvedRelease) -> String {
         writer.text("version", &app.version);
         app::write_depends(&mut writer, &app.depends);
         writer.text_if("strictness", app.strictness);
-        let supervision: Vec<String> = app::supervision_pairs(&app.supervision)
-            .into_iter()
-            .map(|(key, value)| format!("{key} = {value}"))
-            .collect();
-        writer.raw("supervision", format_args!("{{ {} }}", supervision.join(", ")));
+        writer.raw("supervision", app::inline(app::supervision_pairs(&app.supervision)));
         for machine in &app.machines {
             writer.item("app.machine");
             writer.text("name", &machine.name);
@@ -669,6 +668,7 @@ pub fn write(release: &ResolvedRelease) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::{After, OnTrap};
     use crate::reader::testing::check;
 
     fn app(name: &str, depends: &[(&str, &str)]) -> ResolvedApp {
@@ -735,6 +735,31 @@ mod tests {
     fn a_resolved_release_reads_back_what_it_writes() {
         let text = write(&example());
         assert_eq!(read(&Source::new("release.toml", text)), Ok(example()));
+    }
+
+    #[test]
+    fn what_traps_lead_to_goes_with_the_release_and_is_about_its_machines() {
+        let plain = "supervision = { strategy = \"one_for_one\" }\n";
+        assert_eq!(write(&example()).matches(plain).count(), 2, "who says nothing keeps the bytes");
+        let mut release = example();
+        let machines = [("m".parse().expect("a name"), OnTrap::Hold(After::First))].into();
+        release.apps[0].supervision.machines = machines;
+        let text = write(&release);
+        let said =
+            "supervision = { strategy = \"one_for_one\", machines = { m = { on_trap = \"hold\" } } }\n";
+        assert!(text.contains(said), "{text}");
+        assert_eq!(read(&Source::new("release.toml", &*text)), Ok(release));
+        check(
+            &text.replace("{ m = {", "{ other = {"),
+            read,
+            "M0134 `other` the application has no machine other",
+        );
+        // To say the default would be a second text of one meaning.
+        check(
+            &text.replace("\"hold\"", "\"refuse\""),
+            read,
+            "M0120 `` this is not as the tool writes it: it was edited by hand or garbled",
+        );
     }
 
     /// The example with everything that can be said of a way.

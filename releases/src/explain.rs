@@ -11,7 +11,7 @@ mod steps;
 use std::collections::BTreeSet;
 
 use camshaft_cam::derive::{Arrow, Breach, Change, Comparison, DownClass, Effect, OutletWhat, Verdict};
-use camshaft_manifests::app::Supervision;
+use camshaft_manifests::app::{After, Intensity, OnTrap, Supervision};
 use camshaft_manifests::resolved::{ResolvedApp, ResolvedLink, ResolvedRelease};
 use camshaft_manifests::{AppName, ChannelName, MachineAddress, Version};
 
@@ -319,10 +319,25 @@ fn apps(old: &ResolvedRelease, new: &ResolvedRelease) -> Vec<AppStory> {
 
 fn supervision_in_words(supervision: &Supervision) -> String {
     let strategy = supervision.strategy.word();
-    match &supervision.intensity {
-        Some(intensity) => format!("{strategy}, {} traps within {}", intensity.traps, intensity.within),
+    let mut words = match supervision.intensity {
+        Some(Intensity { traps, within }) => format!("{strategy}, {traps} traps within {within}"),
         None => format!("{strategy}, any number of traps"),
+    };
+    for (machine, on_trap) in &supervision.machines {
+        let what = match on_trap {
+            OnTrap::Refuse => continue,
+            OnTrap::Hold(_) => "holds",
+            OnTrap::Reset(_) => "resets",
+        };
+        let after = match on_trap.after() {
+            Some(After::Within(Intensity { traps, within })) => {
+                format!("after {traps} traps within {within}")
+            }
+            Some(After::First) | None => "at the first trap".to_owned(),
+        };
+        words.push_str(&format!(", {machine} {what} {after}"));
     }
+    words
 }
 
 fn channels(old: &ResolvedRelease, new: &ResolvedRelease) -> Vec<ChannelStory> {

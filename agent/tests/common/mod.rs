@@ -17,7 +17,7 @@ use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, verify};
-use camshaft_manifests::app::{Strategy, Supervision};
+use camshaft_manifests::app::Supervision;
 use camshaft_manifests::relup::Relup;
 use camshaft_manifests::resolved::{
     Predecessor, ResolvedApp, ResolvedEdge, ResolvedLink, ResolvedMachine, ResolvedRelease,
@@ -93,7 +93,7 @@ pub fn make_said(
                 name: address.app.clone(),
                 version: version.parse().expect("a version"),
                 depends: BTreeMap::new(),
-                supervision: Supervision { strategy: Strategy::OneForOne, intensity: None },
+                supervision: Supervision::default(),
                 machines: vec![resolved],
                 waivers: vec![],
                 strictness: None,

@@ -118,9 +118,11 @@ fn settings_supervision_and_what_clients_speak_are_told() {
     let till = TILL.replace("machine till\n", "machine till\nconfig { price: Int = 5 }\n");
     let first =
         [("release.toml", release("1.0.0", "", 7, "1.0.0")), ("apps/shop/app.toml", app("1.0.0", ""))];
+    let watched = "\n[supervision]\nstrategy = \"one_for_all\"\n\n[supervision.machines.till]\n\
+                   on_trap = \"reset\"\nafter = { traps = 3, within = \"1m\" }\n";
     let second = [
         ("release.toml", release("1.0.1", "\"1.0.0\"", 9, "1.0.1")),
-        ("apps/shop/app.toml", app("1.0.1", "\n[supervision]\nstrategy = \"one_for_all\"\n")),
+        ("apps/shop/app.toml", app("1.0.1", watched)),
     ];
     let texts = |files: &[(&'static str, String); 2]| files.clone().map(|(path, text)| (path, text));
     let (first, second) = (texts(&first), texts(&second));
@@ -137,7 +139,10 @@ fn settings_supervision_and_what_clients_speak_are_told() {
     let watched = app.supervision.clone().expect("it changed");
     assert_eq!(
         watched,
-        ("one_for_one, any number of traps".to_owned(), "one_for_all, any number of traps".to_owned())
+        (
+            "one_for_one, any number of traps".to_owned(),
+            "one_for_all, any number of traps, till resets after 3 traps within 1m".to_owned()
+        )
     );
     let clients = &explanation.clients;
     let version = |text: &str| -> Version { text.parse().expect("a version") };
