@@ -205,6 +205,20 @@ pub struct Counts {
     pub applied: u64,
 }
 
+/// What became of the inputs of a machine, of one case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseCount {
+    /// The case; none for inputs that were not of the machine's type.
+    pub case: Option<String>,
+    /// How many were applied.
+    pub applied: u64,
+    /// How many the program refused: `fail`.
+    pub failed: u64,
+    /// How many trapped, by kind; kinds that did not happen are left out.
+    #[serde(default)]
+    pub trapped: BTreeMap<String, u64>,
+}
+
 /// `GET /v1/node/history`: what was done to the node, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {

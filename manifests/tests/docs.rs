@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use camshaft_cam::diagnostic::Source;
 use camshaft_manifests::schema::Document;
 
 fn repository() -> &'static Path {
@@ -52,4 +53,14 @@ fn the_reference_page_has_a_table_and_an_example_of_every_document() {
         page = format!("{before}{begin}{text}{end}{after}");
     }
     check(&path, &page);
+}
+
+#[test]
+fn the_example_of_supervision_is_an_application() {
+    let page = fs::read_to_string(repository().join("docs/supervision.md")).expect("the page is there");
+    let (_, rest) = page.split_once("```toml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("the end of the example");
+    let app = camshaft_manifests::app::read(&Source::new("app.toml", example)).expect("it is an app.toml");
+    let declared: Vec<&str> = app.machines.iter().map(|name| app.supervision.on_trap(name).word()).collect();
+    assert_eq!(declared, ["hold", "refuse", "reset"]);
 }

@@ -24,6 +24,7 @@ mod recover;
 mod snapshot;
 mod status;
 mod step;
+pub mod supervise;
 mod switch;
 mod trial;
 
