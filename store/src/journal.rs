@@ -146,6 +146,12 @@ pub enum StoreError {
     /// What a visitor of records refused.
     #[error("{0}")]
     Refused(String),
+    /// The log does not go on after a write or a sync that failed.
+    #[error("{file} could not be written before and takes nothing more; open the data folder anew")]
+    Stopped {
+        /// The file.
+        file: String,
+    },
     /// A journal in memory was told to fail here.
     #[error("the journal failed, as it was told to")]
     Told,

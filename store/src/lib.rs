@@ -10,7 +10,10 @@
 //! that going back is always one more record.
 
 mod codec;
+mod disk;
 mod journal;
+mod lock;
+mod log;
 mod memory;
 mod old;
 mod record;
@@ -18,7 +21,9 @@ mod snapshot;
 mod sqlite;
 
 pub use codec::{CodecError, FORMAT};
+pub use disk::{Disk, DiskFile, FaultyDisk, RealDisk, SECTOR};
 pub use journal::{Journal, StoreError};
+pub use log::{AppendError, Chore, Chunk, Class, Entry, Log, LogOptions, Opened, Torn};
 pub use memory::MemoryJournal;
 pub use record::{
     ClientSays, ClientSeen, Control, Direction, Effect, InputRecord, Record, Refusal, ReleaseEntry, Source,

@@ -6,8 +6,7 @@
 //! One process per data folder: a lock on the file `lock` in it, which the system lets go of
 //! when the process dies in whatever way.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Seek as _, Write as _};
+use std::fs::File;
 use std::path::Path;
 
 use camshaft_cam::digest::Digest;
@@ -15,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::codec::{CodecError, decode, decode_instance, encode};
 use crate::journal::{Journal, StoreError};
+use crate::lock::{file, lock};
 use crate::record::{ClientSeen, Control, Record};
 use crate::snapshot::{InstanceSnapshot, Snapshot};
 
@@ -109,36 +109,6 @@ impl SqliteJournal {
             .map_err(failed("tell its last record"))?;
         Ok(SqliteJournal { database, last: last.cast_unsigned(), _lock: lock })
     }
-}
-
-/// Takes the folder's lock, and writes into it who has it, for people.
-fn lock(folder: &Path) -> Result<File, StoreError> {
-    let path = folder.join("lock");
-    let mut options = OpenOptions::new();
-    let mut lock = options
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(&path)
-        .map_err(file("open", &path))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(StoreError::Locked { folder: folder.display().to_string() });
-        }
-        Err(TryLockError::Error(source)) => return Err(file("lock", &path)(source)),
-    }
-    lock.set_len(0)
-        .and_then(|()| lock.rewind())
-        .and_then(|()| writeln!(lock, "{}", std::process::id()))
-        .map_err(file("write", &path))?;
-    Ok(lock)
-}
-
-fn file(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
-    let path = path.display().to_string();
-    move |source| StoreError::File { what, path, source }
 }
 
 fn failed(what: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
