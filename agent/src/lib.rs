@@ -18,6 +18,7 @@ pub mod host;
 pub mod http;
 pub mod node;
 pub mod operate;
+pub mod ports;
 pub mod problem;
 pub mod release;
 pub mod serve;

@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 
@@ -59,12 +60,18 @@ pub struct Limits {
 }
 
 /// A port of a machine of the release.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortAddress {
     /// The machine.
     pub machine: MachineAddress,
     /// The port.
     pub port: ChannelName,
+}
+
+impl fmt::Display for PortAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "port {} of {}", self.port, self.machine)
+    }
 }
 
 /// What a port leads to.
