@@ -93,7 +93,7 @@ impl<K: Ord + Clone> Watches<K> {
         window.times.len()
     }
 
-    /// Forgets the traps of an instance: it was held, reset, archived or removed.
+    /// Forgets the traps of an instance: it stopped, was held, reset, archived or removed.
     pub fn forget(&mut self, instance: &K) {
         if let Some(window) = self.windows.remove(instance) {
             self.ends.remove(&(window.ends_ms, instance.clone()));
