@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub use faulty::FaultyDisk;
 pub use real::RealDisk;
 
+use crate::journal::StoreError;
+
 /// The bytes that a disk writes as a whole, or not at all, when the power goes.
 pub const SECTOR: usize = 512;
 
@@ -110,6 +112,13 @@ pub(crate) fn read_all(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; size];
     file.read_at(0, &mut bytes)?;
     Ok(bytes)
+}
+
+impl StoreError {
+    /// Returns whether all that is wrong is that there is no space.
+    pub fn is_full(&self) -> bool {
+        matches!(self, StoreError::File { source, .. } if is_full(source))
+    }
 }
 
 /// Returns whether an error says that there is no space.

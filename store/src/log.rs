@@ -17,7 +17,11 @@ use std::io;
 use std::sync::{Arc, Weak};
 
 pub use self::chunk::Chunk;
+pub(crate) use self::chunk::{put, take};
 pub use self::frame::Entry;
+#[cfg(test)]
+pub(crate) use self::frame::{CHUNK, FRAME};
+pub(crate) use self::frame::{Field, size};
 use self::frame::{Place, Shown};
 pub use self::open::{Opened, Torn};
 pub use self::workshop::Chore;

@@ -38,7 +38,8 @@ pub(crate) const CHUNK: [Field; 4] = [
     (14, 4, "length", "how many bytes they take: of each its length as LEB128, then its bytes"),
 ];
 
-const fn size(fields: &[Field]) -> usize {
+/// Returns where the last field ends.
+pub(crate) const fn size(fields: &[Field]) -> usize {
     let last = fields[fields.len() - 1];
     last.0 + last.1
 }

@@ -265,6 +265,18 @@ fn letting_go_keeps_what_is_needed() {
     assert_eq!(seen, 3);
 }
 
+/// The segment before one whose first frame failed tells where the log goes on.
+#[test]
+fn letting_go_after_a_failure_keeps_the_last_entry() {
+    let disk = FaultyDisk::new(1);
+    let mut log = opened(&disk);
+    append(&mut log, 3_000);
+    log.chore().expect("the next is to be made").run();
+    disk.fail_sync_from(1);
+    log.append(&one(3_000), Class::Input).expect_err("the sync fails");
+    assert_eq!((log.let_go(100), log.first()), (0, 1));
+}
+
 #[test]
 fn damage_that_comes_later_is_noticed_when_it_is_read() {
     let disk = FaultyDisk::new(1);
