@@ -4,6 +4,7 @@
 //! neither environment levels nor stacks nor fuel: what it says a program does is what the text
 //! says. Tests hold bytecode against it.
 
+pub mod arrows;
 mod operations;
 #[cfg(test)]
 pub(crate) mod seen;

@@ -12,6 +12,7 @@ mod fault;
 mod fuzz;
 mod lock;
 mod rules;
+mod sim;
 mod systools;
 mod tidy;
 mod tree;
@@ -37,7 +38,10 @@ usage: cargo xtask TASK
                records what is written today under tests/compat; never writes over anything
   compare-systools [--releases N] [--seed S] [--keep DIR]
                pairs of releases planned by Erlang's systools and by us: every difference is a known one
+  sim agent [--seeds N] [--seed S] [--steps N] [--skip A-B,C]
+               a node and its clients, simulated from seeds beside a plain model (default: 1,000 seeds)
   long [N]     the crash and ping-pong tests in their long form, N times the short one (default 20)
+  long sim     100,000 seeds of the simulation
   long programs [N]   generated programs in all ways to run them, N times the short form (default 50)
 ";
 
@@ -64,6 +68,8 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["compat", rest @ ..] => compat::run(&root, rest),
         ["compare-systools", rest @ ..] => systools::run(&root, rest),
         ["fuzz", rest @ ..] => fuzz::run(&root, rest),
+        ["sim", rest @ ..] => sim::run(&root, rest),
+        ["long", "sim"] => sim::run(&root, &["agent", "--seeds", "100000"]),
         ["long"] => ci::long(&root, 20),
         ["long", "programs"] => ci::long_programs(&root, 50),
         ["long", "programs", times] => match number(times, "cargo xtask long programs 50") {

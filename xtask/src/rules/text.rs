@@ -42,7 +42,7 @@ const IMPURE: [&str; 9] = [
 const PRINTING: [&str; 5] = ["println!", "print!", "eprintln!", "eprint!", "process::exit"];
 
 /// The crates that may print and end the process: the product's rim, and what is no product.
-const PRINTERS: [&str; 4] = ["benches", "cli", "tests", "xtask"];
+const PRINTERS: [&str; 5] = ["benches", "cli", "sim", "tests", "xtask"];
 
 /// No path of one machine stands in any file.
 pub fn machine_paths(_: &Path, files: &[TextFile]) -> Vec<Fault> {

@@ -1,0 +1,411 @@
+//! The plain model: a map from addresses to states, run by the evaluator on the text of the machines.
+//!
+//! It shares no code with the engine. Where order is free, the model does not choose: it follows the durable
+//! history record by record, looks whether each entry was allowed to come next, works out by itself what must have come of
+//! it, and compares. What the node says is compared with that, and so is how the node is.
+//!
+//! What is taken on trust: the types and forms of values (`cam::value`), the parser and checker
+//! (`cam::check`), and of edges what no text says: how a dropped field is kept aside and put back. That
+//! is run by T0, the reference machine. All that the text of a migration says is
+//! evaluated as well, and has to agree with T0.
+
+mod arrows;
+mod ask;
+mod kept;
+mod look;
+mod step;
+mod switch;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use camshaft_cam::digest::Digest;
+use camshaft_cam::value::Value;
+use camshaft_manifests::{InstanceAddress, MachineAddress};
+
+use crate::seen::{Entry, Says, Sent, Way};
+use crate::world::World;
+use crate::world::build::{Edition, Member, Part};
+use ask::Pending;
+use kept::Kept;
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// What it is about.
+    pub what: String,
+    /// What had to be.
+    pub expected: String,
+    /// What is.
+    pub seen: String,
+}
+
+/// Returns that something is wrong.
+pub(crate) fn wrong<T>(
+    what: impl Into<String>,
+    expected: impl Into<String>,
+    seen: impl Into<String>,
+) -> Result<T, Wrong> {
+    Err(Wrong { what: what.into(), expected: expected.into(), seen: seen.into() })
+}
+
+/// All that must be true of a node.
+#[derive(Debug, Clone)]
+pub struct Model {
+    world: Arc<World>,
+    /// The releases that led to the running one, which is the last.
+    lineage: Vec<usize>,
+    /// The release that was left by going back from it.
+    left: Option<usize>,
+    provisional: bool,
+    switch: u64,
+    /// The last switch, while its checks have not passed.
+    unchecked: bool,
+    /// The latest time that the history has seen.
+    now_ms: i64,
+    /// The latest time that the node was ever told.
+    told_ms: i64,
+    instances: BTreeMap<InstanceAddress, Instance>,
+    /// Instances of machines that do not run, by the machine that wrote them.
+    archive: BTreeMap<(InstanceAddress, Digest), Instance>,
+    /// What the last switch applies and was not applied: its instance, and why not.
+    unapplied: BTreeMap<u32, Unapplied>,
+    pending: Vec<Pending>,
+    /// Who spoke what, and when last.
+    clients: BTreeMap<(String, Says), i64>,
+    /// What was counted.
+    pub tally: Tally,
+}
+
+/// Counters, each with what it counts.
+macro_rules! tally {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// How often things came up: a simulation that comes to nothing proves nothing.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct Tally {
+            $($(#[doc = $doc])* pub $name: u64,)*
+        }
+
+        impl Tally {
+            /// Returns the sums of both.
+            #[must_use]
+            pub fn plus(self, other: &Tally) -> Tally {
+                Tally { $($name: self.$name + other.$name,)* }
+            }
+
+            /// Returns each count with its name.
+            pub fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+        }
+    };
+}
+
+tally! {
+    /// Inputs that were applied.
+    inputs,
+    /// Steps that trapped.
+    traps,
+    /// Messages that were delivered.
+    messages,
+    /// Answers of machines that were delivered.
+    answers,
+    /// Timers that fired.
+    timers,
+    /// Inputs that relups applied.
+    applies,
+    /// Switches up.
+    ups,
+    /// Switches down.
+    downs,
+    /// Upgrades that were undone.
+    undone,
+    /// States that went along an edge.
+    moved,
+    /// States that were put back from before a switch.
+    put_back,
+    /// States that took with them what was kept aside.
+    asides,
+    /// Instances that were held.
+    held,
+    /// Messages and timers that were parked.
+    parked,
+    /// Parked ones that came back.
+    unparked,
+    /// Instances that were put into the archive.
+    archived,
+    /// Archived ones that came back.
+    restored,
+    /// Requests that were answered again.
+    repeated,
+    /// Requests that were refused.
+    refused,
+    /// Commands that were refused.
+    commands_refused,
+    /// Answers in other words than those that run.
+    lowered,
+}
+
+#[derive(Debug, Clone)]
+struct Unapplied {
+    address: InstanceAddress,
+    failed: bool,
+}
+
+/// An instance.
+#[derive(Debug, Clone)]
+struct Instance {
+    member: Member,
+    seq: u64,
+    life: u64,
+    state: State,
+    mailbox: VecDeque<Mail>,
+    timers: BTreeMap<String, Timer>,
+    generation: u64,
+    kept: Kept,
+    /// The state from before the last switch, while nothing was written since.
+    before: Option<(Arc<Part>, Value)>,
+    /// What was kept aside on the way up, and along which edge.
+    aside: Option<(Digest, Value)>,
+    parked: Vec<Parked>,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    None,
+    Live(Value),
+    Held { part: Arc<Part>, state: Option<Value>, left_behind: bool },
+}
+
+/// A message that waits.
+#[derive(Debug, Clone)]
+struct Mail {
+    origin: Origin,
+    /// The machine in whose input type it is.
+    writer: Digest,
+    input: Value,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    Message { sent: Sent, channel: String, life: u64 },
+    Answer(Sent),
+    Relup { switch: u64, index: u32 },
+}
+
+#[derive(Debug, Clone)]
+struct Timer {
+    generation: u64,
+    due_ms: i64,
+    writer: Digest,
+    input: Value,
+}
+
+#[derive(Debug, Clone)]
+enum Parked {
+    Mail(Mail),
+    Timer(String, Timer),
+}
+
+impl Instance {
+    fn unborn(member: Member) -> Instance {
+        Instance {
+            member,
+            seq: 0,
+            life: 0,
+            state: State::None,
+            mailbox: VecDeque::new(),
+            timers: BTreeMap::new(),
+            generation: 0,
+            kept: Kept::default(),
+            before: None,
+            aside: None,
+            parked: vec![],
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        matches!(self.state, State::Held { .. })
+    }
+
+    /// Returns the machine that wrote the state.
+    fn writer(&self) -> Digest {
+        match &self.state {
+            State::Held { part, .. } => part.digest(),
+            State::None | State::Live(_) => self.member.part.digest(),
+        }
+    }
+}
+
+impl Model {
+    /// Returns the model of an empty node.
+    pub fn new(world: Arc<World>) -> Model {
+        Model {
+            world,
+            lineage: vec![],
+            left: None,
+            provisional: false,
+            switch: 0,
+            unchecked: false,
+            now_ms: 0,
+            told_ms: 0,
+            instances: BTreeMap::new(),
+            archive: BTreeMap::new(),
+            unapplied: BTreeMap::new(),
+            pending: vec![],
+            clients: BTreeMap::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Returns the place of the release that runs.
+    pub fn running(&self) -> Option<usize> {
+        self.lineage.last().copied()
+    }
+
+    /// Returns the place of the release that a rollback goes to.
+    pub fn previous(&self) -> Option<usize> {
+        self.lineage.len().checked_sub(2).map(|place| self.lineage[place])
+    }
+
+    /// Returns true while the running release is provisional.
+    pub fn is_provisional(&self) -> bool {
+        self.provisional
+    }
+
+    /// Says that the node was told a time.
+    pub fn told(&mut self, now_ms: i64) {
+        self.told_ms = self.told_ms.max(now_ms);
+    }
+
+    fn edition(&self) -> Option<&Edition> {
+        self.world.editions.get(self.running()?)
+    }
+
+    fn member(&self, machine: &MachineAddress) -> Option<&Member> {
+        self.edition()?.members.get(machine)
+    }
+
+    /// Follows an entry of the durable history.
+    ///
+    /// # Errors
+    ///
+    /// What must not be.
+    pub fn follow(&mut self, entry: &Entry) -> Result<(), Wrong> {
+        match entry {
+            Entry::Input(input) => self.follow_input(input),
+            Entry::Installed { to } => self.follow_install(to),
+            Entry::Switch { number, from, to, way } => self.follow_switch(*number, from, to, *way),
+            Entry::CheckPassed { switch } => self.follow_check(*switch, true),
+            Entry::CheckFailed { switch } => self.follow_check(*switch, false),
+            Entry::Permanent => {
+                if !self.provisional {
+                    return wrong("the release is made permanent", "a provisional one", "a permanent one");
+                }
+                self.provisional = false;
+                self.instances.values_mut().for_each(|instance| instance.before = None);
+                Ok(())
+            }
+            Entry::Held { instance, reason } => {
+                wrong(format!("{instance} is held"), "a replay that agrees with the journal", reason)
+            }
+            Entry::Refused { .. } | Entry::ClientsDropped => Ok(()),
+        }
+    }
+
+    fn follow_install(&mut self, to: &str) -> Result<(), Wrong> {
+        if !self.lineage.is_empty() {
+            return wrong("a release is installed", "an empty node", format!("{} runs", self.version()));
+        }
+        let place = self.place(to)?;
+        self.lineage = vec![place];
+        (self.switch, self.provisional) = (1, false);
+        for machine in self.world.clone().editions[place].members.keys() {
+            self.begin(machine);
+        }
+        Ok(())
+    }
+
+    fn place(&self, version: &str) -> Result<usize, Wrong> {
+        let found = self.world.editions.iter().position(|edition| edition.version.to_string() == version);
+        match found {
+            Some(place) => Ok(place),
+            None => wrong("the release of a switch", "one of the world", version),
+        }
+    }
+
+    /// Returns the version that runs.
+    pub fn version(&self) -> String {
+        self.edition().map_or("nothing".to_owned(), |edition| edition.version.to_string())
+    }
+
+    fn follow_check(&mut self, switch: u64, passed: bool) -> Result<(), Wrong> {
+        if !self.unchecked || switch != self.switch {
+            return wrong(
+                "a check ends",
+                format!("one of switch {}", self.switch),
+                format!("one of {switch}"),
+            );
+        }
+        self.unchecked = false;
+        let reason = self.reason_to_undo();
+        match (passed, reason) {
+            (true, Some(reason)) => wrong("the checks of a switch", reason, "they passed"),
+            (false, None) => wrong("the checks of a switch", "nothing against it", "they failed"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends what is known of a life of the node: it died. Requests that were not answered never will be.
+    ///
+    /// # Errors
+    ///
+    /// When the node counts clients that were never there.
+    pub fn died(&mut self, saved: Vec<(String, Says, i64)>) -> Result<(), Wrong> {
+        self.pending.clear();
+        let mut clients = BTreeMap::new();
+        for (app, says, last_ms) in saved {
+            let known = self.clients.get(&(app.clone(), says.clone()));
+            if known.is_none_or(|known| last_ms > *known) {
+                let seen = format!("{says:?} to {app} at {last_ms}");
+                return wrong("who spoke what", format!("{known:?}"), seen);
+            }
+            clients.insert((app, says), last_ms);
+        }
+        // The counts of the last seconds may be lost.
+        self.clients = clients;
+        Ok(())
+    }
+
+    /// Returns true when nothing waits that the node could do now.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that waits.
+    pub fn check_settled(&self) -> Result<(), Wrong> {
+        if let Some(pending) = self.pending.first() {
+            return wrong("a request", "an answer, for nothing is left to do", format!("{:?}", pending.ask));
+        }
+        for (address, instance) in self.instances.iter().filter(|(_, instance)| !instance.is_held()) {
+            if let Some(mail) = instance.mailbox.front() {
+                let seen = format!("{:?} waits", mail.origin);
+                return wrong(format!("the mailbox of {address}"), "empty, for nothing is left to do", seen);
+            }
+            for (name, timer) in &instance.timers {
+                if timer.due_ms <= self.now_ms {
+                    let seen = format!("due at {}, and it is {}", timer.due_ms, self.now_ms);
+                    return wrong(format!("timer {name} of {address}"), "it fired", seen);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn way_word(way: Way) -> &'static str {
+        match way {
+            Way::Up => "an upgrade",
+            Way::Down => "a rollback",
+            Way::Undo => "an undo",
+        }
+    }
+}
