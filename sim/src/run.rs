@@ -244,6 +244,9 @@ impl Run {
     }
 
     fn ask(&mut self, ask: Ask) -> Result<(), Wrong> {
+        if self.model.casts_shadow(&ask)? {
+            return Ok(());
+        }
         self.note(format!(
             "request {}: {} to {}, {:?}, {:?}",
             ask.id, ask.json, ask.address, ask.says, ask.identity

@@ -16,7 +16,7 @@ mod look;
 mod step;
 mod switch;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
@@ -71,6 +71,11 @@ pub struct Model {
     /// What the last switch applies and was not applied: its instance, and why not.
     unapplied: BTreeMap<u32, Unapplied>,
     pending: Vec<Pending>,
+    /// How many entries of the journal did not say whose requests they are, and those that nobody was told of.
+    entries: u64,
+    unclaimed: BTreeSet<u64>,
+    /// How many clients were told what one of those says, and could have been told so without.
+    either: usize,
     /// Who spoke what, and when last.
     clients: BTreeMap<(String, Says), i64>,
     /// What was counted.
@@ -253,6 +258,9 @@ impl Model {
             archive: BTreeMap::new(),
             unapplied: BTreeMap::new(),
             pending: vec![],
+            entries: 0,
+            unclaimed: BTreeSet::new(),
+            either: 0,
             clients: BTreeMap::new(),
             tally: Tally::default(),
         }
@@ -363,6 +371,8 @@ impl Model {
     /// When the node counts clients that were never there.
     pub fn died(&mut self, saved: Vec<(String, Says, i64)>) -> Result<(), Wrong> {
         self.pending.clear();
+        self.unclaimed.clear();
+        self.either = 0;
         let mut clients = BTreeMap::new();
         for (app, says, last_ms) in saved {
             let known = self.clients.get(&(app.clone(), says.clone()));
@@ -385,6 +395,10 @@ impl Model {
     pub fn check_settled(&self) -> Result<(), Wrong> {
         if let Some(pending) = self.pending.first() {
             return wrong("a request", "an answer, for nothing is left to do", format!("{:?}", pending.ask));
+        }
+        if self.unclaimed.len() > self.either {
+            let seen = format!("{} are, and {} may have been told", self.unclaimed.len(), self.either);
+            return wrong("inputs that were applied and nobody was told of", "none", seen);
         }
         for (address, instance) in self.instances.iter().filter(|(_, instance)| !instance.is_held()) {
             if let Some(mail) = instance.mailbox.front() {
