@@ -2,7 +2,7 @@
 //!
 //! Nothing is decided here. One task owns the plan; each attempt is a task of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -131,6 +131,7 @@ pub fn start(bindings: Bindings, settings: Settings) -> Result<(Ports, Ends), St
         attempts: JoinSet::new(),
         ends: outgoing,
         shown,
+        failing: BTreeSet::new(),
     };
     tokio::spawn(carrier.run(incoming));
     Ok((Ports { calls, counts }, Ends(ends)))
@@ -154,6 +155,8 @@ struct Carrier {
     attempts: JoinSet<Tried>,
     ends: mpsc::Sender<Ended>,
     shown: watch::Sender<BTreeMap<PortAddress, Counts>>,
+    /// The ports whose last attempt failed.
+    failing: BTreeSet<PortAddress>,
 }
 
 /// Nobody takes ends any more.
@@ -172,7 +175,11 @@ impl Carrier {
                     0 => break,
                     _ => events.extend(came.into_iter().map(Event::Called)),
                 },
-                Some(tried) = self.attempts.join_next() => events.push(ended(tried)),
+                Some(tried) = self.attempts.join_next() => {
+                    events.push(ended(tried));
+                    // What has ended meanwhile is one step with it.
+                    events.extend(std::iter::from_fn(|| self.attempts.try_join_next()).map(ended));
+                }
                 () = until(wake) => {}
                 // Without who records ends, every attempt would be one too many.
                 () = listener.closed() => return,
@@ -198,7 +205,7 @@ impl Carrier {
     async fn step(&mut self, events: Vec<Event>) -> Result<(), NobodyListens> {
         let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         for event in &events {
-            tell(event);
+            self.tell(event);
         }
         for action in self.plan.step(now_ms, events) {
             match action {
@@ -220,6 +227,19 @@ impl Carrier {
         self.shown.send_replace(self.plan.counts());
         Ok(())
     }
+
+    /// Tells when a receiver begins to fail and when it is back; a line per attempt would say no more.
+    fn tell(&mut self, event: &Event) {
+        let Event::Tried { call, outcome } = event else { return };
+        match outcome {
+            Outcome::Again { why, .. } if self.failing.insert(call.port.clone()) => {
+                tracing::warn!("{} fails, and its calls are tried again: {why}", call.port);
+            }
+            Outcome::Again { why, .. } => tracing::debug!("{}, {}: {why}", call.port, call.id),
+            _ if self.failing.remove(&call.port) => tracing::info!("{} is back", call.port),
+            _ => {}
+        }
+    }
 }
 
 /// An attempt that panicked is a fault of ours, after which the plan waits for it for ever: it ends the
@@ -228,12 +248,6 @@ fn ended(tried: Result<Tried, tokio::task::JoinError>) -> Event {
     match tried {
         Ok((call, outcome)) => Event::Tried { call, outcome },
         Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-fn tell(event: &Event) {
-    if let Event::Tried { call, outcome: Outcome::Again { why, .. } } = event {
-        tracing::info!("{}, {}: {why}; it is tried again", call.port, call.id);
     }
 }
 
@@ -329,4 +343,20 @@ fn failed(error: reqwest::Error) -> Outcome {
         judge::one_line(&why)
     };
     Outcome::Again { why, rest_ms: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_is_open_to_others_but_on_this_machine() {
+        let open = |url: &str| is_open(&url.parse().expect("a URL"));
+        for url in ["http://a.example/x", "http://10.0.0.2", "http://[2001:db8::1]:80"] {
+            assert!(open(url), "{url}");
+        }
+        for url in ["https://a.example", "http://localhost:1", "http://127.0.0.2", "http://[::1]:80/x"] {
+            assert!(!open(url), "{url}");
+        }
+    }
 }
