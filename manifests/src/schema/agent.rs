@@ -51,7 +51,7 @@ pub(super) fn shape() -> Table {
             "first",
             TIME,
             "`500ms`",
-            "How long to wait before the second attempt; each time twice as long as before.",
+            "How long to wait before the second attempt; each time twice as long as before. Up to half is taken off by chance.",
         ),
         optional("most", TIME, "`1m`", "The longest wait."),
     ]);
@@ -61,7 +61,7 @@ pub(super) fn shape() -> Table {
             "secret_file",
             SYSTEM_PATH,
             "requests are not signed",
-            "The file with the secret that requests are signed with.",
+            "The file with the secret that requests are signed with, `whsec_` and base64; a line each while one replaces another.",
         ),
         optional("timeout", TIME, "`10s`", "How long an answer may take."),
         optional("retry", retry, "", "What happens to a message that is not answered."),
