@@ -16,6 +16,7 @@ use crate::host::{Host, HostError};
 use crate::http::{Names, router};
 use crate::node::{Node, OpenNodeError};
 use crate::operate::Operator;
+use crate::ports::Bindings;
 use crate::stage::stage_kept;
 use crate::trust::{BookError, Gate, Trust};
 
@@ -37,6 +38,9 @@ pub struct Options {
     pub trust: Trust,
     /// By which names of hosts it may be asked for, besides addresses.
     pub names: Vec<String>,
+    /// What the ports of machines are bound to. None is called yet: releases whose machines call some are
+    /// refused, and the command line lets nobody bind any.
+    pub ports: Bindings,
 }
 
 /// Why an agent does not run, or ended.

@@ -59,6 +59,7 @@ fn options(data: &Path) -> Options {
         registry: None,
         trust: Trust::Anybody,
         names: vec![],
+        ports: camshaft_agent::ports::Bindings::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use camshaft_agent::ports::Bindings;
 use camshaft_agent::{Options, Trust};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_manifests::agent::{self, AgentManifest, Limits};
@@ -41,6 +42,7 @@ pub(super) fn options(args: &Args) -> Result<Options, Failure> {
         None => Trust::Anybody,
         Some(path) => read_trust(&path, args.metadata.as_deref(), registry.as_ref())?,
     };
+    let ports = bindings(&config, folder)?;
     Ok(Options {
         data,
         trust,
@@ -48,6 +50,15 @@ pub(super) fn options(args: &Args) -> Result<Options, Failure> {
         listen: args.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT),
         labels: config.labels,
         registry,
+        ports,
+    })
+}
+
+/// Reads what ports are bound to, and their secrets: what is wrong with one is told before anything starts.
+fn bindings(config: &AgentManifest, folder: &Path) -> Result<Bindings, Failure> {
+    Bindings::read(&config.ports, folder).map_err(|error| {
+        let message = crate::failure::chain(&error);
+        Failure::refused(message, "mend the port in the agent.toml, or its file; nothing was started")
     })
 }
 
@@ -151,4 +162,20 @@ fn refusal(source: &Source, path: &[&str], why: &str) -> Diagnostic {
     let steps: Vec<Step<'_>> = path.iter().copied().map(Step::Key).collect();
     let message = format!("the agent cannot act on `{}` yet: {why}", path.join("."));
     Diagnostic::new("M0156", source, locate(source, &steps), message, "not yet")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_cannot_be_bound_is_refused_before_anything_starts() {
+        let text = "[ports.shop.till.mail]\nwebhook = 'http://a'\nsecret_file = 'secrets/none'\n";
+        let config = agent::read(&Source::new("agent.toml", text)).expect("a document");
+        let failure = bindings(&config, Path::new("nowhere")).expect_err("there is no such file");
+        let expected = "port mail of shop/till: the secret in nowhere/secrets/none: cannot read it: ";
+        assert!(failure.message.starts_with(expected), "{}", failure.message);
+        assert_eq!(failure.hint, "mend the port in the agent.toml, or its file; nothing was started");
+        assert_eq!(failure.exit, crate::exit::Exit::Refused);
+    }
 }
