@@ -4,7 +4,8 @@
 //! installed, on Erlang ([`erlang`]), all in one run and in alternating rounds, and writes the
 //! table of `docs/benchmarks.md`. `cargo bench -p camshaft-benches` runs ours alone under
 //! criterion, for comparing one change with another. `cargo xtask bench bundle` writes and reads the
-//! bundles of [`releases`], beside `tar`, `gzip` and `sha256sum`, and plans a large release.
+//! bundles of [`releases`], beside `tar`, `gzip` and `sha256sum`, and plans a large release. `cargo xtask bench journal`
+//! appends to the log beside a plain file and SQLite.
 //!
 //! What must stay true: whatever is timed also proves that it did the work. The ledger ends in
 //! [`workload::CHECK`] on every engine, or the run fails.

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::ci::cargo;
 
 /// What can be measured so far.
-const BENCHES: [&str; 2] = ["steps", "bundle"];
+const BENCHES: [&str; 3] = ["steps", "bundle", "journal"];
 
 /// Runs one bench.
 pub fn run(root: &Path, arguments: &[&str]) -> Result<ExitCode> {

@@ -66,15 +66,16 @@ enum Ruled {
     Version,
 }
 
-/// Every bit of a small log is turned over, one at a time.
+/// Every byte of a small log has a bit turned over, one at a time; with `CAMSHAFT_LONG` every bit.
 #[test]
-fn every_bit_of_a_log_that_is_turned_over_is_repaired_or_refused_as_the_rule_says() {
+fn every_byte_of_a_log_that_is_turned_over_is_repaired_or_refused_as_the_rule_says() {
     const FIRST: [Range<u64>; 3] = [0..48 + 18 + 11, 512..512 + 48 + 18 + 702, 1_536..1_536 + 48 + 18 + 21];
     const LAST: Range<u64> = 0..48 + 18 + 3_002;
+    let step = if std::env::var_os("CAMSHAFT_LONG").is_some() { 1 } else { 7 };
     let disk = small();
     let all = [10, 700, 20, 3_000];
     for (segment, size) in [(1, 4_096), (2, 4_096)] {
-        for bit in 0..size * 8 {
+        for bit in (0..size * 8).step_by(step) {
             let (byte, disk) = (bit / 8, disk.copy(bit));
             disk.flip_bit(&segment_name(segment), byte, u8::try_from(bit % 8).expect("below 8"));
             let header =
