@@ -8,7 +8,9 @@ mod script;
 #[path = "log/world.rs"]
 mod world;
 
-use camshaft_store::FaultyDisk;
+use std::sync::{Arc, mpsc};
+
+use camshaft_store::{Chore, Chunk, Class, FaultyDisk, Log, RealDisk};
 use script::{Dice, Step, scripted};
 use world::World;
 
@@ -137,4 +139,36 @@ fn random_scripts_on_a_disk_that_fails_in_all_ways() {
         }
         world.goes_on();
     }
+}
+
+/// Another thread makes segments ready and lets them go while entries are appended, on a real disk.
+#[test]
+fn chores_are_done_by_another_thread_while_entries_are_appended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || {
+        let disk = RealDisk::open(folder.path()).expect("it opens");
+        Log::open(Arc::new(disk), world::OPTIONS).expect("it opens").0
+    };
+    let mut log = open();
+    let (chores, done) = mpsc::channel::<Chore>();
+    let worker = std::thread::spawn(move || done.into_iter().map(Chore::run).count());
+    for number in 0..300_u64 {
+        let mut chunk = Chunk::new(0, 0);
+        chunk.push_with(|bytes| bytes.extend_from_slice(&number.to_le_bytes()));
+        assert_eq!(log.append(&[chunk], Class::Input).expect("it is appended"), number + 1);
+        log.let_go(number.saturating_sub(20));
+        if let Some(chore) = log.chore() {
+            chores.send(chore).expect("it works until nothing more comes");
+        }
+    }
+    drop(chores);
+    assert!(worker.join().expect("nothing fails") > 0);
+    drop(log);
+    let log = open();
+    assert!(log.first() <= 279 && log.last() == 300);
+    log.read(log.first(), &mut |entry| {
+        assert_eq!(entry.bytes, (entry.position - 1).to_le_bytes());
+        Ok(())
+    })
+    .expect("it is whole");
 }
