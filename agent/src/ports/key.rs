@@ -12,6 +12,9 @@ use super::CallId;
 
 /// What a node is, for as long as its data folder lives: 32 random bytes.
 ///
+/// A node that goes back to a backup takes a new one: its instances give numbers again that they gave before, and
+/// a new call must not have the key of an old one.
+///
 /// It is no secret of great worth, but it is not shown: who knows it can tell the keys of calls to come, and
 /// send something else under them first.
 #[derive(Clone)]

@@ -2,10 +2,10 @@
 //!
 //! Events go in, with the time; actions come out. The rules:
 //!
-//! - A *line* is the calls of one instance on one port, in the order in which they were made. The first of a
-//!   line is attempted until it ends; then comes the next. Lines do not wait for each other.
+//! - A *caller* is an instance at one of its ports. Its calls go in the order in which they were made: the first is
+//!   attempted until it ends; then comes the next. Callers do not wait for each other.
 //! - At most [`Bounds::port`] attempts are under way on a port, and [`Bounds::node`] on the node. Ports take
-//!   turns, and so do the lines of a port.
+//!   turns, and so do the callers of a port.
 //! - After the n-th attempt that may be repeated, a call waits `first * 2^(n-1)`, at most `most`, less up to half of it
 //!   by chance. A receiver that asks to be left alone is, on that port as a whole, for at most `most`.
 //! - A call ends when it was taken or refused, or when the last of its `attempts` failed.
@@ -95,23 +95,23 @@ pub struct Plan {
     now_ms: u64,
     closed: bool,
     ports: BTreeMap<PortAddress, Port>,
-    lines: HashMap<Line, Calls>,
-    /// The lines whose first call waits before its next attempt, by when that may begin.
-    resting: BTreeSet<(u64, Line)>,
+    callers: HashMap<Caller, Calls>,
+    /// The callers whose first call waits before its next attempt, by when that may begin.
+    resting: BTreeSet<(u64, Caller)>,
     /// How many attempts are under way.
     attempting: u32,
     /// The port whose turn it was.
     last: Option<PortAddress>,
 }
 
-/// The calls of one instance on one port.
+/// An instance at one of its ports.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Line {
+struct Caller {
     port: PortAddress,
     instance: InstanceAddress,
 }
 
-/// The calls of a line.
+/// The calls of a caller.
 #[derive(Debug)]
 struct Calls {
     /// The one that is attempted.
@@ -185,7 +185,7 @@ impl Plan {
             now_ms: 0,
             closed: false,
             ports: bound.into_iter().map(|(address, retry)| (address, port(retry))).collect(),
-            lines: HashMap::new(),
+            callers: HashMap::new(),
             resting: BTreeSet::new(),
             attempting: 0,
             last: None,
@@ -227,10 +227,10 @@ impl Plan {
         if self.closed {
             return None;
         }
-        let line = self.resting.first().map(|(at, _)| *at);
+        let call = self.resting.first().map(|(at, _)| *at);
         let resting = |port: &&Port| port.could_begin(self.bounds.port) && port.rest_until_ms > self.now_ms;
         let port = self.ports.values().filter(resting).map(|port| port.rest_until_ms).min();
-        [line, port].into_iter().flatten().min()
+        [call, port].into_iter().flatten().min()
     }
 
     /// Returns how the ports do, those that are not bound included when there are calls on them.
@@ -239,12 +239,12 @@ impl Plan {
     }
 
     fn called(&mut self, call: CallOut) {
-        let line = Line { port: call.port.clone(), instance: call.id.instance.clone() };
+        let caller = Caller { port: call.port.clone(), instance: call.id.instance.clone() };
         let port = self.ports.entry(call.port.clone()).or_default();
-        let Some(calls) = self.lines.get_mut(&line) else {
+        let Some(calls) = self.callers.get_mut(&caller) else {
             port.counts.open += 1;
-            port.ready.push_back(line.instance.clone());
-            self.lines.insert(line, Calls::new(call));
+            port.ready.push_back(caller.instance.clone());
+            self.callers.insert(caller, Calls::new(call));
             return;
         };
         if calls.insert(call) {
@@ -253,8 +253,9 @@ impl Plan {
     }
 
     fn tried(&mut self, call: &Arc<CallOut>, outcome: Outcome) -> Option<Ended> {
-        let line = Line { port: call.port.clone(), instance: call.id.instance.clone() };
-        let calls = self.lines.get_mut(&line).filter(|calls| calls.attempting && calls.first.id == call.id);
+        let caller = Caller { port: call.port.clone(), instance: call.id.instance.clone() };
+        let calls =
+            self.callers.get_mut(&caller).filter(|calls| calls.attempting && calls.first.id == call.id);
         let calls = calls.unwrap_or_else(|| panic!("no attempt at the {} is under way", call.id));
         let port = self.ports.get_mut(&call.port).expect("the port of an attempt");
         let retry = port.retry.expect("attempts are at bound ports");
@@ -272,7 +273,7 @@ impl Plan {
                 port.rest_until_ms = port.rest_until_ms.max(self.now_ms.saturating_add(rest_ms));
                 if retry.attempts.is_none_or(|most| attempts < most) {
                     let wait_ms = wait_ms(&retry, attempts, self.chance.next());
-                    self.resting.insert((self.now_ms.saturating_add(wait_ms), line));
+                    self.resting.insert((self.now_ms.saturating_add(wait_ms), caller));
                     return None;
                 }
                 CallEnd::GivenUp { reason: format!("{why} (attempt {attempts} of {attempts})"), attempts }
@@ -284,21 +285,21 @@ impl Plan {
         }
         port.counts.open -= 1;
         if calls.advance() {
-            port.ready.push_back(line.instance);
+            port.ready.push_back(caller.instance);
         } else {
-            self.lines.remove(&line);
+            self.callers.remove(&caller);
         }
         Some(Ended { id: call.id.clone(), end })
     }
 
-    /// Makes the lines ready whose wait is over.
+    /// Makes the callers ready whose wait is over.
     fn wake(&mut self) {
         while let Some((at, _)) = self.resting.first()
             && *at <= self.now_ms
         {
-            let (_, line) = self.resting.pop_first().expect("the one that was looked at");
-            let port = self.ports.get_mut(&line.port).expect("the port of a line");
-            port.ready.push_back(line.instance);
+            let (_, caller) = self.resting.pop_first().expect("the one that was looked at");
+            let port = self.ports.get_mut(&caller.port).expect("the port of a caller");
+            port.ready.push_back(caller.instance);
         }
     }
 
@@ -309,13 +310,13 @@ impl Plan {
         }
         let address = self.turn()?;
         let port = self.ports.get_mut(&address).expect("the port whose turn it is");
-        let instance = port.ready.pop_front().expect("a port whose turn it is has a line that is ready");
+        let instance = port.ready.pop_front().expect("a port whose turn it is has a caller that is ready");
         port.counts.attempting += 1;
         port.counts.attempts += 1;
         self.attempting += 1;
-        let line = Line { port: address.clone(), instance };
+        let caller = Caller { port: address.clone(), instance };
         self.last = Some(address);
-        let calls = self.lines.get_mut(&line).expect("a line that is ready has calls");
+        let calls = self.callers.get_mut(&caller).expect("a caller that is ready has calls");
         assert!(!calls.attempting, "a second attempt at the {} while one is under way", calls.first.id);
         calls.attempting = true;
         calls.attempts = calls.attempts.saturating_add(1);

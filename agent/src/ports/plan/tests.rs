@@ -107,7 +107,7 @@ fn a_call_ends_as_its_attempt_says() {
     let counts = world.plan.counts()[&port("mail")];
     let expected = Counts { open: 0, attempting: 0, attempts: 3, failed: 0, taken: 2, given_up: 1 };
     assert_eq!(counts, expected);
-    assert!(world.plan.lines.is_empty(), "something is remembered of calls that have ended");
+    assert!(world.plan.callers.is_empty(), "something is remembered of calls that have ended");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn attempts_under_way_are_bounded_on_a_port_and_on_the_node_and_ports_take_turns
 }
 
 #[test]
-fn lines_of_a_port_take_turns() {
+fn callers_of_a_port_take_turns() {
     let mut world = World::new(retry(None, 100, 1000), bounds(1, 1));
     let calls = [call("mail", "a", 1, 0), call("mail", "a", 2, 0), call("mail", "b", 1, 0)];
     assert_eq!(world.called(calls), ["mail/a 1.0 #1"]);
