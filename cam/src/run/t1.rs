@@ -84,6 +84,9 @@ pub struct Done {
     pub effects: Vec<Effect>,
     /// The fuel used.
     pub fuel: u64,
+    /// False when the state is known to be what it was; true when a part was set to what may differ.
+    /// Parts that are not plain are told apart by where they are, so that this costs no walk.
+    pub changed: bool,
 }
 
 impl Lowered {
@@ -168,7 +171,7 @@ impl Lowered {
             return Ok(&mut registers.done);
         }
         registers.done.answer(*answer);
-        commit::set_ints(&registers.words[case], ints, state);
+        registers.done.changed = commit::set_ints(&registers.words[case], ints, state);
         Ok(&mut registers.done)
     }
 
@@ -184,8 +187,10 @@ impl Lowered {
         limits: Limits,
     ) -> Result<&'r mut Done, Trap> {
         let outcome = super::step(&self.0.machine, input, state, ctx, config, limits)?;
+        let changed = commit::may_differ(state, &outcome.state);
         *state = outcome.state;
-        registers.done = Done { output: outcome.output, effects: outcome.effects, fuel: outcome.fuel };
+        let (output, effects, fuel) = (outcome.output, outcome.effects, outcome.fuel);
+        registers.done = Done { output, effects, fuel, changed };
         Ok(&mut registers.done)
     }
 
@@ -243,11 +248,12 @@ impl Lowered {
         // From here on nothing reads the state, which is being changed.
         let params: [&Value; 3] = [payload, &Value::Unit, config];
         if !parts.checks_state {
-            commit::apply(&mut file, &params, commit, state);
+            done.changed = commit::apply(&mut file, &params, commit, state);
             registers.clear(code);
             return Ok(());
         }
         let undo = commit::apply_noting(&mut file, &params, commit, state);
+        done.changed = undo.iter().any(|change| change.may_differ(state));
         registers.clear(code);
         self.check(registers, state, limits).inspect_err(|_| commit::undo(state, undo))
     }

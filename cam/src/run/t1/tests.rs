@@ -54,6 +54,7 @@ pub(crate) fn steps_agree(
         let found = lowered.step(registers, input, &mut after, ctx, config, limits).map(|done| done.clone());
         match (&expected, found) {
             (Ok(expected), Ok(done)) => {
+                assert!(done.changed || after == own(), "what is not told to be changed is what it was");
                 let done =
                     Outcome { state: after, output: done.output, effects: done.effects, fuel: done.fuel };
                 assert_eq!(done, *expected, "{input:?} {state:?} {limits:?}");
