@@ -219,6 +219,20 @@ pub struct CaseCount {
     pub trapped: BTreeMap<String, u64>,
 }
 
+impl Counts {
+    /// Adds others.
+    pub fn add(&mut self, other: &Counts) {
+        let Counts { instances, held, archived, queued, parked, timers, applied } = other;
+        self.instances += instances;
+        self.held += held;
+        self.archived += archived;
+        self.queued += queued;
+        self.parked += parked;
+        self.timers += timers;
+        self.applied += applied;
+    }
+}
+
 /// `GET /v1/node/history`: what was done to the node, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {

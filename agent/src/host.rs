@@ -1,37 +1,54 @@
-//! The thread that owns the node.
+//! The threads of a node: one for each shard, one for the journal, and one for what operators ask for.
 //!
-//! It takes what waits, up to a group, lets the node run and make durable, and gives the answers
-//! away; then the next group. Requests wait in a bounded queue; when it is full they are refused
-//! at once. Commands of operators stand in the same queue, so that each sees a settled node.
+//! A shard's thread takes what waits, up to a group, lets the shard run, and hands the records with the
+//! answers that hang on them to the journal's thread before it hands messages to other shards. The
+//! journal's thread makes one frame of all groups that wait, writes and syncs it, and gives the answers
+//! away. No timer makes groups: while one is being synced, the next one gathers.
+//!
+//! Requests are bounded in number; above that they are refused at once.
 
-use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+mod away;
+mod shard;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use camshaft_manifests::{AppName, InstanceAddress};
 use camshaft_store::StoreError;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use away::Away;
+use shard::{ToShard, shard_thread};
+use writer::writer_thread;
 
 use crate::api::Problem;
-use crate::engine::{Identity, Reply, Request, RequestId};
+use crate::engine::{Call, CallEnd, CallId, Epoch, Identity, Reply, Request, RequestId, shard_of};
 use crate::node::{Node, NodeError};
 use crate::problem;
 use crate::speech::Says;
 
-/// How many requests and commands may wait for the thread.
-const QUEUE_MAX: usize = 4096;
+/// How many requests may wait in a node when nobody says otherwise.
+pub const WAITING_MAX: usize = 4096;
 
-/// How many of them go into one group.
-const GROUP_MAX: usize = 1024;
+/// How many commands of operators may wait.
+const COMMANDS_MAX: usize = 64;
 
-/// The longest sleep: a clock that was set forward is noticed after this time at the latest.
-const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// How many groups may wait for the journal's thread; a shard that has another one waits with it.
+const GROUPS_MAX: usize = 256;
+
+/// How often it is looked whether a state snapshot is due.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A request from outside that has no number yet.
 #[derive(Debug)]
 pub struct Input {
     /// The instance.
-    pub address: camshaft_manifests::InstanceAddress,
+    pub address: InstanceAddress,
     /// The input in its JSON form, in the version that the client speaks.
     pub json: String,
     /// What the client says of that version.
@@ -42,42 +59,177 @@ pub struct Input {
     pub trace: Option<String>,
 }
 
+/// Who gets a reply.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    One(oneshot::Sender<Reply>),
+    Many(mpsc::UnboundedSender<(usize, Reply)>, usize),
+}
+
+impl Sink {
+    fn give(self, reply: Reply) {
+        // Who asked may be gone; the step is durable all the same.
+        match self {
+            Sink::One(sender) => drop(sender.send(reply)),
+            Sink::Many(sender, index) => drop(sender.send((index, reply))),
+        }
+    }
+}
+
 type Job = Box<dyn FnOnce(&mut Node) -> Result<(), StoreError> + Send>;
 
 enum Command {
-    Input(Input, oneshot::Sender<Reply>),
     Call(Job),
     Stop,
 }
 
-/// The way to the thread that owns the node.
-#[derive(Clone)]
-pub struct Host {
-    queue: SyncSender<Command>,
+/// What all threads of a node see.
+pub(crate) struct Shared {
+    shards: Vec<Sender<ToShard>>,
+    /// The last switch, from before any shard goes over it.
+    epoch: RwLock<Option<Arc<Epoch>>>,
+    /// What was tried, for shards that go over before they are told to.
+    full: AtomicBool,
+    /// How many requests wait.
+    waiting: AtomicUsize,
+    waiting_max: usize,
+    /// Told when a thread ends, for whatever reason.
+    ended: Mutex<Option<oneshot::Sender<()>>>,
+    /// Why a thread ended.
+    failure: Mutex<Option<StoreError>>,
+    calls: Mutex<Option<mpsc::UnboundedSender<Call>>>,
 }
 
-/// The thread that owns the node.
-pub struct HostThread(JoinHandle<Result<(), StoreError>>);
+impl Shared {
+    fn epoch(&self) -> Option<Arc<Epoch>> {
+        self.epoch.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_epoch(&self, epoch: Option<Arc<Epoch>>) {
+        *self.epoch.write().unwrap_or_else(PoisonError::into_inner) = epoch;
+    }
+
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
+
+    /// Tells that a thread ends.
+    fn end(&self, failure: Option<StoreError>) {
+        if let Some(failure) = failure {
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        }
+        if let Some(ended) = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Nobody may listen any more.
+            let _ = ended.send(());
+        }
+        for shard in &self.shards {
+            // It may have ended already.
+            let _ = shard.send(ToShard::Stop);
+        }
+    }
+
+    fn call_out(&self, calls: Vec<Call>) {
+        if calls.is_empty() {
+            return;
+        }
+        if let Some(out) = &*self.calls.lock().unwrap_or_else(PoisonError::into_inner) {
+            for call in calls {
+                // Who makes them may be gone; they are made again after the next start.
+                let _ = out.send(call);
+            }
+        }
+    }
+
+    fn shard(&self, address: &InstanceAddress, says: Option<&Says>) -> usize {
+        let shards = u16::try_from(self.shards.len()).unwrap_or(1);
+        if shards == 1 {
+            return 0;
+        }
+        let Some(epoch) = self.epoch() else {
+            return usize::from(shard_of(&BTreeMap::<AppName, AppName>::new(), shards, address));
+        };
+        // A client uses the names of the version that it speaks; the shard is that of those that run.
+        let moved = says.and_then(|says| epoch.release.speech.moved(says, address));
+        let moved = moved.map(|moved| address.at(moved));
+        usize::from(shard_of(&epoch.homes, shards, moved.as_ref().unwrap_or(address)))
+    }
+}
+
+/// Ends all threads when one of them does, by a panic as well.
+struct Guard(Arc<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.end(None);
+    }
+}
+
+/// The way to the threads of a node.
+#[derive(Clone)]
+pub struct Host {
+    shared: Arc<Shared>,
+    commands: SyncSender<Command>,
+}
+
+/// The threads of a node.
+pub struct HostThreads {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What time it is, in milliseconds since the Unix epoch.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 impl Host {
-    /// Starts the thread. `clock` gives milliseconds since the Unix epoch; `ended` is told when
-    /// the thread ends, for whatever reason.
+    /// Starts the threads. `ended` is told when one of them ends, for whatever reason; `calls` gets the
+    /// calls on ports.
     ///
     /// # Errors
     ///
     /// When the system gives no thread.
     pub fn start(
-        node: Node,
-        clock: impl Fn() -> i64 + Send + 'static,
+        mut node: Node,
+        clock: Clock,
+        waiting_max: usize,
         ended: oneshot::Sender<()>,
-    ) -> std::io::Result<(Host, HostThread)> {
-        let (queue, commands) = sync_channel(QUEUE_MAX);
-        let thread = std::thread::Builder::new().name("node".to_owned()).spawn(move || {
-            // Dropped when the thread ends, by a panic as well.
-            let _ended = ended;
-            Loop { node, clock, waiting: HashMap::new(), requests: 0 }.run(&commands)
+        calls: Option<mpsc::UnboundedSender<Call>>,
+    ) -> std::io::Result<(Host, HostThreads)> {
+        let (commands, to_do) = sync_channel(COMMANDS_MAX);
+        let outstanding = node.take_calls();
+        let mut threads = vec![];
+        let mut found = None;
+        let node = node.depart(|shards, journal, epoch| {
+            let (lines, inboxes): (Vec<_>, Vec<_>) = shards.iter().map(|_| channel()).unzip();
+            let (to_writer, groups) = sync_channel(GROUPS_MAX);
+            let shared = Arc::new(Shared {
+                shards: lines,
+                epoch: RwLock::new(epoch),
+                full: AtomicBool::new(false),
+                waiting: AtomicUsize::new(0),
+                waiting_max,
+                ended: Mutex::new(Some(ended)),
+                failure: Mutex::new(None),
+                calls: Mutex::new(calls),
+            });
+            shared.call_out(outstanding);
+            threads.push(spawn("journal", &shared, {
+                let shared = shared.clone();
+                move || writer_thread(&shared, journal, &groups)
+            })?);
+            for (index, (shard, inbox)) in shards.into_iter().zip(inboxes).enumerate() {
+                let (shared_too, to_writer, clock) = (shared.clone(), to_writer.clone(), clock.clone());
+                let run = move || shard_thread(&shared_too, shard, &inbox, &to_writer, &clock);
+                threads.push(spawn(&format!("shard-{index}"), &shared, run)?);
+            }
+            found = Some(shared.clone());
+            Ok::<_, std::io::Error>(Away::new(shared, to_writer))
         })?;
-        Ok((Host { queue }, HostThread(thread)))
+        let shared = found.expect("the node departed");
+        threads.push(spawn("node", &shared, {
+            let shared = shared.clone();
+            move || node_thread(&shared, node, &to_do)
+        })?);
+        Ok((Host { shared: shared.clone(), commands }, HostThreads { shared, threads }))
     }
 
     /// Gives an input to the node and waits until its answer is durable.
@@ -87,14 +239,56 @@ impl Host {
     /// When the node is busy or gone.
     pub async fn input(&self, input: Input) -> Result<Reply, Box<Problem>> {
         let (answer, answered) = oneshot::channel();
-        match self.queue.try_send(Command::Input(input, answer)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                return Err(problem::BUSY.problem(format!("{QUEUE_MAX} inputs wait for this node")));
-            }
-            Err(TrySendError::Disconnected(_)) => return Err(gone()),
-        }
+        self.admit(1)?;
+        self.send(input, Sink::One(answer))?;
         answered.await.map_err(|_| gone())
+    }
+
+    /// Gives an input to the node and waits for nothing. It is lost if the node ends before it is
+    /// durable; nobody was told anything else.
+    ///
+    /// # Errors
+    ///
+    /// When the node is busy or gone.
+    pub fn input_all(
+        &self,
+        inputs: impl ExactSizeIterator<Item = Input>,
+        answers: &mpsc::UnboundedSender<(usize, Reply)>,
+    ) -> Result<(), Box<Problem>> {
+        self.admit(inputs.len())?;
+        let mut by_shard: Vec<Vec<(Request, Sink)>> = self.shared.shards.iter().map(|_| vec![]).collect();
+        for (index, input) in inputs.enumerate() {
+            let shard = self.shared.shard(&input.address, Some(&input.says));
+            by_shard[shard].push((request(input), Sink::Many(answers.clone(), index)));
+        }
+        for (shard, requests) in by_shard.into_iter().enumerate() {
+            if !requests.is_empty() {
+                self.shared.shards[shard].send(ToShard::Requests(requests)).map_err(|_| gone())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts requests that come, unless there are too many.
+    fn admit(&self, count: usize) -> Result<(), Box<Problem>> {
+        let waiting = self.shared.waiting.fetch_add(count, Ordering::AcqRel);
+        if waiting > 0 && waiting + count > self.shared.waiting_max {
+            self.shared.waiting.fetch_sub(count, Ordering::AcqRel);
+            return Err(problem::BUSY.problem(format!("{waiting} inputs wait for this node")));
+        }
+        Ok(())
+    }
+
+    fn send(&self, input: Input, sink: Sink) -> Result<(), Box<Problem>> {
+        let shard = self.shared.shard(&input.address, Some(&input.says));
+        self.shared.shards[shard].send(ToShard::Request(request(input), sink)).map_err(|_| gone())
+    }
+
+    /// Takes in how a call on a port ended.
+    pub fn end_call(&self, id: CallId, end: CallEnd) {
+        let shard = self.shared.shard(&id.instance, None);
+        // A node that ends makes the call again after the next start.
+        let _ = self.shared.shards[shard].send(ToShard::Ended(id, end));
     }
 
     /// Does something with the node in its thread, and waits for the result. Blocks: not for
@@ -122,119 +316,90 @@ impl Host {
             let _ = answer.send(result);
             fatal
         });
-        self.queue.send(Command::Call(job)).map_err(|_| gone())?;
+        self.commands.send(Command::Call(job)).map_err(|_| gone())?;
         answered.blocking_recv().map_err(|_| gone())?
     }
 
-    /// Asks the thread to end after what waits.
+    /// Asks the threads to end after what waits.
     pub fn stop(&self) {
-        // When it is gone already, that is what was wanted.
-        let _ = self.queue.send(Command::Stop);
+        // When they are gone already, that is what was wanted.
+        let _ = self.commands.send(Command::Stop);
     }
 }
 
-impl HostThread {
-    /// Waits for the end of the thread. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// When the journal failed, or the thread panicked.
-    pub fn join(self) -> Result<(), HostError> {
-        match self.0.join() {
-            Ok(result) => result.map_err(HostError::Journal),
-            Err(_) => Err(HostError::Panicked),
+fn request(input: Input) -> Request {
+    let Input { address, json, says, identity, trace } = input;
+    // The shard's thread gives it its number.
+    Request { id: RequestId(0), address, json, says, identity, trace }
+}
+
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    run: impl FnOnce() -> Result<(), StoreError> + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let guard = Guard(shared.clone());
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let guard = guard;
+        if let Err(error) = run() {
+            guard.0.end(Some(error));
+        }
+    })
+}
+
+fn node_thread(shared: &Arc<Shared>, mut node: Node, commands: &Receiver<Command>) -> Result<(), StoreError> {
+    let journal = |error| match error {
+        NodeError::Journal(error) => Err(error),
+        // Looking after itself asks for nothing that could be refused for long.
+        NodeError::Refused(_) => Ok(()),
+    };
+    loop {
+        let wait = if node.is_saving() { Duration::ZERO } else { LOOK };
+        match commands.recv_timeout(wait) {
+            Ok(Command::Call(job)) => job(&mut node)?,
+            Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                let saved = node.save_snapshot().or_else(journal);
+                for shard in &shared.shards {
+                    // It may have ended already.
+                    let _ = shard.send(ToShard::Stop);
+                }
+                return saved;
+            }
+            Err(RecvTimeoutError::Timeout) => node.snapshot_if_due().or_else(journal)?,
         }
     }
 }
 
-/// Why the node's thread ended.
+impl HostThreads {
+    /// Waits for the end of the threads. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// When the journal failed, or a thread panicked.
+    pub fn join(self) -> Result<(), HostError> {
+        let mut panicked = false;
+        // The thread of the operators comes last, and holds the others' lines until then.
+        for thread in self.threads.into_iter().rev() {
+            panicked |= thread.join().is_err();
+        }
+        if let Some(failure) = self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(HostError::Journal(failure));
+        }
+        if panicked { Err(HostError::Panicked) } else { Ok(()) }
+    }
+}
+
+/// Why the node's threads ended.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// The journal failed.
     #[error("the journal failed; what is durable is found out at the next start")]
     Journal(#[source] StoreError),
     /// A fault of ours.
-    #[error("the node's thread panicked; this is a fault of ours")]
+    #[error("a thread of the node panicked; this is a fault of ours")]
     Panicked,
 }
 
 fn gone() -> Box<Problem> {
     problem::STOPPING.problem("the agent is stopping")
-}
-
-struct Loop<C> {
-    node: Node,
-    clock: C,
-    waiting: HashMap<RequestId, oneshot::Sender<Reply>>,
-    requests: u64,
-}
-
-impl<C: Fn() -> i64> Loop<C> {
-    fn run(mut self, commands: &Receiver<Command>) -> Result<(), StoreError> {
-        loop {
-            // An error means that nobody is left who could ask.
-            let Ok(mut command) = self.wait(commands) else { return self.end() };
-            for taken in 1.. {
-                match command {
-                    None => break,
-                    Some(Command::Input(input, answer)) => self.take_in(input, answer),
-                    Some(Command::Call(job)) => {
-                        job(&mut self.node)?;
-                        self.answer();
-                    }
-                    Some(Command::Stop) => return self.end(),
-                }
-                command = if taken < GROUP_MAX { commands.try_recv().ok() } else { None };
-            }
-            self.node.run((self.clock)())?;
-            self.answer();
-        }
-    }
-
-    /// Returns the next command, or nothing when there is something to do without one.
-    fn wait(&self, commands: &Receiver<Command>) -> Result<Option<Command>, ()> {
-        if self.node.has_work() {
-            return match commands.try_recv() {
-                Ok(command) => Ok(Some(command)),
-                Err(TryRecvError::Empty) => Ok(None),
-                Err(TryRecvError::Disconnected) => Err(()),
-            };
-        }
-        let until_due = self.node.next_due_ms().map(|due_ms| due_ms.saturating_sub((self.clock)()).max(0));
-        let sleep = until_due.map_or(SLEEP_MAX, |ms| Duration::from_millis(ms.unsigned_abs()).min(SLEEP_MAX));
-        match commands.recv_timeout(sleep) {
-            Ok(command) => Ok(Some(command)),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(()),
-        }
-    }
-
-    fn take_in(&mut self, input: Input, answer: oneshot::Sender<Reply>) {
-        // A client that went away while it waited gets no step; it was never acknowledged.
-        if answer.is_closed() {
-            return;
-        }
-        self.requests += 1;
-        let id = RequestId(self.requests);
-        self.waiting.insert(id, answer);
-        let Input { address, json, says, identity, trace } = input;
-        self.node.request((self.clock)(), Request { id, address, json, says, identity, trace });
-    }
-
-    fn answer(&mut self) {
-        for (id, reply) in self.node.take_answers() {
-            if let Some(answer) = self.waiting.remove(&id) {
-                // Who asked may be gone; the step is durable all the same.
-                let _ = answer.send(reply);
-            }
-        }
-    }
-
-    fn end(mut self) -> Result<(), StoreError> {
-        while !self.waiting.is_empty() && self.node.has_work() {
-            self.node.run((self.clock)())?;
-            self.answer();
-        }
-        self.node.save_snapshot()
-    }
 }

@@ -14,7 +14,7 @@ use crate::api::{FilesMissing, History, NodeStatus, Problem, Report, Supplied, T
 use crate::engine::Trial;
 use crate::failpoint;
 use crate::host::Host;
-use crate::node::{Asked, Holding};
+use crate::node::{Asked, Holding, NodeError};
 use crate::problem;
 use crate::release::Release;
 use crate::stage::{Unopened, of_stage_error};
@@ -75,7 +75,7 @@ impl Operator {
     ///
     /// When the node has ended.
     pub fn status(&self) -> Outcome<NodeStatus> {
-        let status = self.host.call(|node| Ok(node.status()))?;
+        let status = self.host.call(crate::node::Node::status)?;
         Ok(NodeStatus { trust: Some(self.gate.status()), ..status })
     }
 
@@ -169,11 +169,11 @@ impl Operator {
         let (plan, copies) = self.host.call(move |node| {
             let plan = node.plan_upgrade(&release)?;
             node.leave_behind(&release, &dropped, now_ms)?;
-            let copies = node.carryable(&plan);
+            let copies = node.carryable(&plan)?;
             Ok((plan, copies))
         })?;
         let trial = Trial::new(plan, copies);
-        let report = self.host.call(move |node| Ok(node.report_trial(&trial)))?;
+        let report = self.host.call(move |node| node.report_trial(&trial))?;
         Ok(Supplied { report, fetched })
     }
 
@@ -191,14 +191,17 @@ impl Operator {
         let asked = self.asked(who);
         let leaving = dropped.clone();
         let (plan, copies) = self.host.call(move |node| {
-            let plan = node.plan_upgrade(&release);
+            let plan = node.plan_upgrade(&release).map_err(NodeError::from);
             let kept =
                 plan.and_then(|plan| node.leave_behind(&release, &leaving, asked.now_ms).map(|_| plan));
             let plan = match kept {
                 Ok(plan) => plan,
-                Err(problem) => return Err(node.refused(&asked, Some(&release.entry), problem)),
+                Err(NodeError::Refused(problem)) => {
+                    return Err(node.refused(&asked, Some(&release.entry), problem));
+                }
+                Err(error) => return Err(error),
             };
-            let copies = node.carryable(&plan);
+            let copies = node.carryable(&plan)?;
             Ok((plan, copies))
         })?;
         let makes_permanent = plan.makes_permanent;
@@ -206,7 +209,7 @@ impl Operator {
         let asked = self.asked(who);
         let (report, checks) = self.host.call(move |node| {
             let report = node.upgrade(&asked, trial, &upload.bundle, &dropped)?;
-            Ok((report, node.checks()))
+            Ok((report, node.checks()?))
         })?;
         let checked = checks.run();
         let asked = self.asked(who);
@@ -228,7 +231,7 @@ impl Operator {
         let _busy = self.begin()?;
         let (plan, copies) = self.host.call(|node| {
             let plan = node.plan_rollback()?;
-            let copies = node.carryable(&plan);
+            let copies = node.carryable(&plan)?;
             Ok((plan, copies))
         })?;
         let trial = Trial::new(plan, copies);

@@ -124,6 +124,8 @@ codes! {
         "`camshaft registry list` shows what there is";
     UNDONE = "undone", 409, "The upgrade was switched, did not pass its checks and was undone",
         "the node runs the release from before, with all later inputs; mend what the reason names";
+    NOTHING_TO_REDRIVE = "nothing-to-redrive", 409, "There is nothing that could go on",
+        "`camshaft node instances --held` and `camshaft node parked` list what waits for an operator";
     TOO_LARGE = "too-large", 413, "The body is too large",
         "inputs may have 1 MiB, bundles 64 MiB";
     TRAP = "trap", 422, "The machine refuses the input",
@@ -138,6 +140,8 @@ codes! {
         "look at the agent's log; it recovers from its journal when it is started again";
     REGISTRY_FAILED = "registry-failed", 502, "The registry cannot be used",
         "look at the registry, and at the way to it; or send the bundle: camshaft node upgrade FILE";
+    DISK_FULL = "disk-full", 503, "The disk of the node is full",
+        "make room on it: the agent goes on by itself then; what changes nothing is answered meanwhile";
     HELD = "held", 503, "The instance is held",
         "`camshaft node instances` says why";
     STOPPING = "stopping", 503, "The agent is stopping",
@@ -178,6 +182,7 @@ pub fn of_refusal(refusal: &Refusal) -> Box<Problem> {
         Refusal::Conflict => CONFLICT,
         Refusal::Expired => EXPIRED,
         Refusal::Busy(_) => BUSY,
+        Refusal::DiskFull => DISK_FULL,
         Refusal::Held { .. } => HELD,
     };
     let hint = match refusal {

@@ -96,6 +96,8 @@ pub struct MachineCode {
     pub config: Value,
     /// The channels, in the order of the code's.
     pub channels: Vec<ChannelCode>,
+    /// How the answers of ports come back, in the order of the code's.
+    pub port_answers: Vec<Option<AnswerShape>>,
 }
 
 /// A channel that is bound to its receiver.
@@ -124,8 +126,12 @@ pub struct AnswerShape {
 impl AnswerShape {
     /// Returns the input for an answer: `None` when the receiver trapped.
     pub fn input(self, from: &InstanceAddress, answer: Option<Value>) -> Value {
+        self.input_from(from.key.as_ref().map_or("", |key| key.as_str()), answer)
+    }
+
+    /// The same for an answer from a key.
+    pub fn input_from(self, key: &str, answer: Option<Value>) -> Value {
         let answer = answer.map_or_else(Value::none, Value::some);
-        let key = from.key.as_ref().map_or("", |key| key.as_str());
         let field = |index| match index {
             index if index == self.answer => answer.clone(),
             _ => Value::text(key),
@@ -140,7 +146,27 @@ impl MachineCode {
         self.verified.digest()
     }
 
+    /// Returns registers for those who run the code often.
+    pub fn registers(&self) -> Registers {
+        self.runs.0.registers()
+    }
+
     /// Does one step, which changes the state. When it fails, the state is what it was.
+    ///
+    /// # Errors
+    ///
+    /// When the program traps, or an invariant does not hold of the new state.
+    pub fn run<'r>(
+        &self,
+        registers: &'r mut Registers,
+        input: &Value,
+        state: &mut Value,
+        ctx: &Ctx,
+    ) -> Result<&'r mut Done, Trap> {
+        self.runs.0.step(registers, input, state, ctx, &self.config, Limits::STEP)
+    }
+
+    /// The same for those who run it now and then.
     ///
     /// # Errors
     ///
@@ -183,6 +209,10 @@ impl Release {
                     return Err(ReleaseError::UnboundPort { machine: address, port });
                 }
                 let channels = bind_channels(&opened, &address)?;
+                let port_answers = verified.ports().iter().map(|port| {
+                    port.answer.and_then(|answer| answer_shape(verified.input(), answer.case as usize))
+                });
+                let port_answers = port_answers.collect();
                 let version = app.version.to_string();
                 let lowered = Lowered::new(verified);
                 let registers = Mutex::new(lowered.registers());
@@ -193,6 +223,7 @@ impl Release {
                     runs: (lowered, registers),
                     config,
                     channels,
+                    port_answers,
                 };
                 machines.insert(address, Arc::new(code));
             }

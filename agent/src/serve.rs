@@ -8,13 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use camshaft_manifests::label::Labels;
 use camshaft_registry::Place;
-use camshaft_store::{SqliteJournal, StoreError};
+use camshaft_store::{FolderJournal, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::engine::ShardLimits;
 use crate::host::{Host, HostError};
 use crate::http::{Names, router};
-use crate::node::{Node, OpenNodeError};
+use crate::node::{Node, OpenNodeError, Settings};
 use crate::operate::Operator;
 use crate::ports::Bindings;
 use crate::stage::stage_kept;
@@ -41,6 +42,22 @@ pub struct Options {
     /// What the ports of machines are bound to. None is called yet: releases whose machines call some are
     /// refused, and the command line lets nobody bind any.
     pub ports: Bindings,
+    /// How many threads run instances; none: one for each core, up to [`SHARDS_MAX`].
+    pub shards: Option<u16>,
+    /// How many inputs from outside may wait on the node.
+    pub waiting: usize,
+    /// What bounds a shard.
+    pub limits: ShardLimits,
+}
+
+/// The most threads that run instances when nobody says how many.
+pub const SHARDS_MAX: u16 = 16;
+
+impl Options {
+    fn shards(&self) -> u16 {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.shards.unwrap_or_else(|| u16::try_from(cores()).unwrap_or(SHARDS_MAX).min(SHARDS_MAX)).max(1)
+    }
 }
 
 /// Why an agent does not run, or ended.
@@ -127,11 +144,20 @@ pub fn serve_until<F: Future<Output = ()> + Send + 'static>(
             options.listen
         );
     }
-    let journal = SqliteJournal::open(&options.data)?;
+    let (journal, opened) = FolderJournal::open(&options.data)?;
+    if let Some(torn) = opened.torn {
+        tracing::warn!(
+            file = torn.file,
+            offset = torn.offset,
+            reason = torn.reason,
+            "the last group of records was not written whole: nobody was told of it, and it is cut off"
+        );
+    }
     let gate = Gate::open(options.trust.clone(), &options.data)?;
     let opener = |bytes: &[u8], entry: &_| stage_kept(bytes, entry).map_err(|error| error.to_string());
     let salt = RandomState::new().hash_one("salt");
-    let node = Node::open(Box::new(journal), Box::new(opener), salt, now_ms())?;
+    let settings = Settings { shards: options.shards(), salt, limits: options.limits };
+    let node = Node::open(Box::new(journal), Box::new(opener), settings, now_ms())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async { run(options, node, gate, stop()?, on_ready).await })
 }
@@ -147,7 +173,7 @@ async fn run(
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let (ended, node_ended) = oneshot::channel();
-    let (host, thread) = Host::start(node, now_ms, ended)?;
+    let (host, threads) = Host::start(node, Arc::new(now_ms), options.waiting, ended, None)?;
     let operator = Operator::new(host.clone(), gate, Arc::new(now_ms), options.registry.clone());
     let names = Names { addresses: !options.listen.ip().is_loopback(), names: options.names.clone() };
     let service = router(host.clone(), operator, &options.labels, names);
@@ -173,7 +199,7 @@ async fn run(
     };
     host.stop();
     drop(host);
-    match tokio::task::spawn_blocking(move || thread.join()).await {
+    match tokio::task::spawn_blocking(move || threads.join()).await {
         Ok(joined) => joined?,
         Err(_) => return Err(HostError::Panicked.into()),
     }

@@ -16,8 +16,8 @@ use camshaft_cam::run::{EdgeArrow, Limits, edge_arrow};
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::VerifiedEdge;
-use camshaft_manifests::MachineAddress;
 use camshaft_manifests::resolved::ResolvedRelease;
+use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use crate::release::{MachineCode, ReleaseError};
 
@@ -155,10 +155,11 @@ impl Speech {
 
     /// Returns the address that a machine has now, where it had another in the version that a client
     /// means.
-    pub fn moved(&self, says: &Says, machine: &MachineAddress) -> Option<&MachineAddress> {
+    pub fn moved(&self, says: &Says, instance: &InstanceAddress) -> Option<&MachineAddress> {
         let meant = self.meant(says);
         let (_, spoke) = self.versions.iter().find(|(version, _)| version == meant)?;
-        spoke.moved.get(machine)
+        // Nearly no release renames anything.
+        if spoke.moved.is_empty() { None } else { spoke.moved.get(&instance.machine_address()) }
     }
 
     /// Returns how a client speaks to a machine.

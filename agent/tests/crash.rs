@@ -14,7 +14,10 @@ use camshaft_agent::engine::{Identity, Reply, Request, RequestId, Trial};
 use camshaft_agent::node::{Asked, Holding, Node, NodeError};
 use camshaft_agent::speech::Says;
 use camshaft_cam::digest::Digest;
-use camshaft_store::{ClientSeen, Control, Journal, MemoryJournal, Record, Snapshot, StoreError};
+use camshaft_store::{
+    AppendError, Chunk, Class, Job, Journal, MemoryJournal, ShownSnapshot, SnapshotWriter, StoreError, Visit,
+    VisitSaved,
+};
 use common::{COUNTER_1, COUNTER_2, World, make};
 
 /// A journal that fails at a certain write, and at all that follow.
@@ -27,53 +30,74 @@ struct Cut {
 }
 
 impl Cut {
-    fn write<T>(
-        &mut self,
-        write: impl FnOnce(&mut MemoryJournal) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn write<T>(&mut self, write: impl FnOnce(&mut MemoryJournal) -> T) -> Result<T, StoreError> {
         let number = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
         if number > self.fails_at || (number == self.fails_at && !self.durable) {
             return Err(StoreError::Told);
         }
         let done = write(&mut self.disk);
-        if number == self.fails_at { Err(StoreError::Told) } else { done }
+        if number == self.fails_at { Err(StoreError::Told) } else { Ok(done) }
     }
 }
 
 impl Journal for Cut {
-    fn append(&mut self, records: &[Record]) -> Result<u64, StoreError> {
-        self.write(|disk| disk.append(records))
+    fn append(&mut self, chunks: &[Chunk], class: Class) -> Result<u64, AppendError> {
+        self.write(|disk| disk.append(chunks, class)).map_err(AppendError::Failed)?
     }
-    fn last(&self) -> Result<u64, StoreError> {
+    fn last(&self) -> u64 {
         self.disk.last()
     }
-    fn read(
-        &self,
-        after: u64,
-        visit: &mut dyn FnMut(u64, Record) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        self.disk.read(after, visit)
+    fn read(&self, from: u64, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.disk.read(from, visit)
     }
-    fn controls(&self) -> Result<Vec<(u64, Control)>, StoreError> {
-        self.disk.controls()
+    fn let_go(&mut self, below: u64) -> Result<(), StoreError> {
+        self.write(|disk| disk.let_go(below))?
     }
-    fn save_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        self.write(|disk| disk.save_snapshot(snapshot))
+    fn has_room(&self) -> bool {
+        self.disk.has_room()
     }
-    fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
-        self.disk.snapshot()
+    fn make_room(&mut self) -> Result<bool, StoreError> {
+        self.disk.make_room()
     }
-    fn save_clients(&mut self, clients: &[ClientSeen]) -> Result<(), StoreError> {
-        self.write(|disk| disk.save_clients(clients))
+    fn chore(&mut self) -> Option<Job> {
+        None
     }
-    fn clients(&self) -> Result<Vec<ClientSeen>, StoreError> {
-        self.disk.clients()
+    fn begin_snapshot(&self, number: u64, from: u64) -> Result<Box<dyn SnapshotWriter>, StoreError> {
+        let (disk, writes) = (self.disk.clone(), self.writes.clone());
+        let (fails_at, durable) = (self.fails_at, self.durable);
+        let inner = self.disk.begin_snapshot(number, from)?;
+        Ok(Box::new(CutSnapshot { inner, cut: Cut { disk, writes, fails_at, durable } }))
+    }
+    fn snapshot(&self, visit: &mut VisitSaved<'_>) -> Result<Option<ShownSnapshot>, StoreError> {
+        self.disk.snapshot(visit)
     }
     fn put_blob(&mut self, bytes: &[u8]) -> Result<Digest, StoreError> {
-        self.write(|disk| disk.put_blob(bytes))
+        self.write(|disk| disk.put_blob(bytes))?
     }
     fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         self.disk.blob(digest)
+    }
+    fn notes(&self) -> Result<Vec<u8>, StoreError> {
+        self.disk.notes()
+    }
+    fn note(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.disk.note(bytes)
+    }
+}
+
+/// A snapshot whose end may fail.
+struct CutSnapshot {
+    inner: Box<dyn SnapshotWriter>,
+    cut: Cut,
+}
+
+impl SnapshotWriter for CutSnapshot {
+    fn put(&mut self, lane: u16, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.put(lane, bytes)
+    }
+    fn finish(self: Box<Self>) -> Result<(), StoreError> {
+        let CutSnapshot { inner, mut cut } = *self;
+        cut.write(|_| inner.finish())?
     }
 }
 
@@ -199,7 +223,7 @@ fn send(node: &mut Node, address: &str, json: &str, number: Option<u64>) -> Resu
 fn go(node: &mut Node, world: &World, step: Step) -> Result<(), StoreError> {
     match step {
         Step::Install => {
-            if node.status().running.is_none() {
+            if cut(node.status())?.running.is_none() {
                 cut(node.install(&asked(), world.release("1.0.0"), b"1.0.0"))?;
             }
         }
@@ -217,16 +241,16 @@ fn go(node: &mut Node, world: &World, step: Step) -> Result<(), StoreError> {
             // A crash during the check leaves the new release, and the check is made at the start.
             if running(node) == "1.0.0" {
                 let plan = node.plan_upgrade(&world.release("2.0.0")).expect("a plan");
-                let trial = Trial::new(plan.clone(), node.carryable(&plan));
+                let trial = Trial::new(plan.clone(), cut(node.carryable(&plan))?);
                 cut(node.upgrade(&asked(), trial, b"2.0.0", &[]))?;
-                let checked = node.checks().run();
+                let checked = cut(node.checks())?.run();
                 cut(node.settle_check(&asked(), checked))?;
             }
         }
         Step::Rollback => {
             if running(node) == "2.0.0" {
                 let plan = node.plan_rollback().expect("a plan");
-                let trial = Trial::new(plan.clone(), node.carryable(&plan));
+                let trial = Trial::new(plan.clone(), cut(node.carryable(&plan))?);
                 cut(node.rollback(&asked(), trial, Holding::Refuse))?;
             }
         }
@@ -236,7 +260,7 @@ fn go(node: &mut Node, world: &World, step: Step) -> Result<(), StoreError> {
                 cut(result)?;
             }
         },
-        Step::Snapshot => node.save_snapshot()?,
+        Step::Snapshot => cut(node.save_snapshot())?,
         Step::Drain => {
             while node.has_work() {
                 node.run(0)?;
@@ -246,8 +270,8 @@ fn go(node: &mut Node, world: &World, step: Step) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn running(node: &Node) -> String {
-    node.status().running.map_or_else(String::new, |release| release.version)
+fn running(node: &mut Node) -> String {
+    node.status().expect("the node is here").running.map_or_else(String::new, |release| release.version)
 }
 
 fn open(world: &World, journal: impl Journal + 'static) -> Result<Node, StoreError> {
@@ -278,10 +302,10 @@ fn run(world: &World, fails_at: u64, durable: bool) -> bool {
             Step::Upgrade | Step::Rollback => ["1.0.0", "2.0.0"],
             _ => ["", ""],
         };
-        let before = running(&node);
+        let before = running(&mut node);
         drop(node);
         node = open(world, disk.clone()).expect("what was durable opens");
-        let now = running(&node);
+        let now = running(&mut node);
         if releases == ["", ""] {
             assert_eq!(now, before, "an input or a snapshot changes no release");
         } else {
@@ -293,7 +317,7 @@ fn run(world: &World, fails_at: u64, durable: bool) -> bool {
         }
     }
     for _ in 0..2 {
-        assert_eq!(running(&node), "2.0.0");
+        assert_eq!(running(&mut node), "2.0.0");
         let answered =
             |json: String| Reply::Answered { answer: Ok(json), repeated: false, speaks: "2.0.0".into() };
         let counts = answered(format!("{{\"Count\":{INCREMENTS}}}"));

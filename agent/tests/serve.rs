@@ -53,6 +53,9 @@ struct Agent {
 
 fn options(data: &Path) -> Options {
     Options {
+        shards: Some(2),
+        waiting: camshaft_agent::host::WAITING_MAX,
+        limits: Default::default(),
         data: data.to_owned(),
         listen: "127.0.0.1:0".parse().expect("an address"),
         labels: Default::default(),

@@ -161,7 +161,7 @@ fn instances_go_on_under_new_names_and_back() {
         drop(node);
         let mut node = world.open(journal.clone(), 0).expect("open");
         assert_eq!(get(&mut node, "stock/count/a"), "{\"Is\":13}");
-        assert_eq!(node.node.instances(None, 100).instances.len(), 2);
+        assert_eq!(node.instances(None, 100).instances.len(), 2);
     }
 }
 

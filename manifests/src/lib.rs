@@ -38,7 +38,7 @@ pub mod transition;
 pub mod version;
 mod writer;
 
-pub use address::{InstanceAddress, MachineAddress};
+pub use address::{InstanceAddress, Key, MachineAddress};
 pub use name::{AppName, ChannelName, MachineName, ReleaseName, SignerName};
 pub use path::RelativePath;
 pub use reader::{Step, locate};

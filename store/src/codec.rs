@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::old::{Instance1, Instance2};
+use crate::old::{Instance1, Instance2, Instance4, Record4};
+use crate::record::Record;
 use crate::snapshot::InstanceSnapshot;
 
 /// The format that this version writes. It reads all from 1 on.
@@ -14,7 +15,8 @@ use crate::snapshot::InstanceSnapshot;
 /// | 2 | an instance has what was kept aside of its state |
 /// | 3 | a kept answer says which machine gave it; the control record `ClientsDropped` |
 /// | 4 | inputs that a relup applies: `Source::Relup`, `MailOrigin::Relup` |
-pub const FORMAT: u8 = 4;
+/// | 5 | in segments instead of SQLite; an input record names no type and no digest of a state, and says channel and life of a message; ports; `Record::Aside` |
+pub const FORMAT: u8 = 5;
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,8 +37,21 @@ pub enum CodecError {
 
 /// Returns the bytes of a value.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![FORMAT])
-        .expect("a vector takes all bytes, and our shapes have known lengths")
+    encode_to(value, vec![])
+}
+
+/// Appends the bytes of a value to a buffer.
+pub(crate) fn encode_to<T: Serialize>(value: &T, mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.push(FORMAT);
+    postcard::to_extend(value, buffer).expect("a vector takes all bytes, and our shapes have known lengths")
+}
+
+/// Returns a record, whatever format it was written in.
+pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, CodecError> {
+    match format(bytes)? {
+        (1..=4, rest) => whole::<Record4>(rest).map(Record::from),
+        (_, rest) => whole(rest),
+    }
 }
 
 /// Returns the format of bytes that [`encode`] wrote, and the bytes of the value.
@@ -59,6 +74,7 @@ pub(crate) fn decode_instance(bytes: &[u8]) -> Result<InstanceSnapshot, CodecErr
     match format(bytes)? {
         (1, rest) => whole::<Instance1>(rest).map(InstanceSnapshot::from),
         (2, rest) => whole::<Instance2>(rest).map(InstanceSnapshot::from),
+        (3 | 4, rest) => whole::<Instance4>(rest).map(InstanceSnapshot::from),
         (_, rest) => whole(rest),
     }
 }

@@ -3,76 +3,79 @@
 use camshaft_cam::digest::Digest;
 
 use crate::codec::CodecError;
-use crate::record::{ClientSeen, Control, Record};
-use crate::snapshot::Snapshot;
+use crate::log::{AppendError, Chunk, Class, Entry};
 
-/// What a node remembers.
-///
-/// Records have positions from 1, without gaps. Control records are kept for ever; input records
-/// only back to the newest snapshot.
+/// Who is shown the entries of a journal.
+pub type Visit<'v> = dyn FnMut(Entry<'_>) -> Result<(), StoreError> + 'v;
+
+/// A snapshot that was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownSnapshot {
+    /// Its number.
+    pub number: u64,
+    /// A newer one that is damaged, whose number is not to be used again, and in what way.
+    pub damaged: Option<(u64, String)>,
+}
+
+/// Work for another thread.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// Who is shown the entries of a snapshot: the lane and the bytes of each.
+pub type VisitSaved<'v> = dyn FnMut(u16, &[u8]) -> Result<(), StoreError> + 'v;
+
+/// What a node remembers. Entries have positions from 1, without gaps.
 pub trait Journal: Send {
-    /// Appends a group of records as one durable whole, and returns the position of the last.
-    ///
-    /// When this fails nobody knows what is on the disk: the caller stops, opens the journal anew
-    /// and recovers from what is there. It never tries the same group again.
+    /// Appends chunks as one durable whole, and returns the position of the last entry.
     ///
     /// # Errors
     ///
     /// When the group is not durable.
-    fn append(&mut self, records: &[Record]) -> Result<u64, StoreError>;
+    fn append(&mut self, chunks: &[Chunk], class: Class) -> Result<u64, AppendError>;
 
-    /// Returns the position of the last record; 0 when there is none.
+    /// Returns the position of the last entry; 0 when there is none.
+    fn last(&self) -> u64;
+
+    /// Shows every entry from a position on, in order.
     ///
     /// # Errors
     ///
-    /// When the journal cannot be read.
-    fn last(&self) -> Result<u64, StoreError>;
+    /// When an entry is missing or is not what was written, and what `visit` refuses.
+    fn read(&self, from: u64, visit: &mut Visit<'_>) -> Result<(), StoreError>;
 
-    /// Shows every record after a position, in order.
+    /// Lets go of entries below a position. Some may stay.
     ///
     /// # Errors
     ///
-    /// When a record is missing or is not what was written, and what `visit` refuses.
-    fn read(
-        &self,
-        after: u64,
-        visit: &mut dyn FnMut(u64, Record) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError>;
+    /// When the disk refuses.
+    fn let_go(&mut self, below: u64) -> Result<(), StoreError>;
 
-    /// Returns all control records with their positions, in order.
+    /// Returns true while inputs can be appended.
+    fn has_room(&self) -> bool;
+
+    /// Looks for room; returns true when inputs can be appended.
     ///
     /// # Errors
     ///
-    /// When a record is not what was written.
-    fn controls(&self) -> Result<Vec<(u64, Control)>, StoreError>;
+    /// When the disk refuses for another reason than that it is full.
+    fn make_room(&mut self) -> Result<bool, StoreError>;
 
-    /// Saves a snapshot as one durable whole. Input records that it covers may be let go.
+    /// Returns work on files that is best done now by another thread, if there is some.
+    fn chore(&mut self) -> Option<Job>;
+
+    /// Begins a snapshot, beside which entries from position `from` on are needed. It is written beside the
+    /// journal, from another thread if need be.
     ///
     /// # Errors
     ///
-    /// When it is not durable.
-    fn save_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), StoreError>;
+    /// When the disk refuses.
+    fn begin_snapshot(&self, number: u64, from: u64) -> Result<Box<dyn SnapshotWriter>, StoreError>;
 
-    /// Returns the newest snapshot.
+    /// Shows the newest snapshot that is whole. Returns what it is, or nothing when there is none.
     ///
     /// # Errors
     ///
-    /// When it is not what was written.
-    fn snapshot(&self) -> Result<Option<Snapshot>, StoreError>;
-
-    /// Saves what was seen of clients, in place of what was saved before.
-    ///
-    /// # Errors
-    ///
-    /// When it is not durable.
-    fn save_clients(&mut self, clients: &[ClientSeen]) -> Result<(), StoreError>;
-
-    /// Returns what was saved of clients; nothing when that never happened.
-    ///
-    /// # Errors
-    ///
-    /// When it is not what was written.
-    fn clients(&self) -> Result<Vec<ClientSeen>, StoreError>;
+    /// When it is not what was written, and what `visit` refuses.
+    fn snapshot(&self, visit: &mut VisitSaved<'_>) -> Result<Option<ShownSnapshot>, StoreError>;
 
     /// Keeps bytes under their SHA-256, durably, and returns it.
     ///
@@ -87,6 +90,38 @@ pub trait Journal: Send {
     ///
     /// When the bytes are not those that were kept.
     fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Returns the notes on how recoveries went; nothing when there are none.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    fn notes(&self) -> Result<Vec<u8>, StoreError>;
+
+    /// Notes how a recovery goes, for the next one. What is noted survives the end of the process,
+    /// not that of the machine: it costs no sync.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    fn note(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+}
+
+/// Writes a snapshot. One that is not finished is not there.
+pub trait SnapshotWriter: Send {
+    /// Appends an entry of a lane.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    fn put(&mut self, lane: u16, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Makes the snapshot durable, in place of those before.
+    ///
+    /// # Errors
+    ///
+    /// When it is not durable.
+    fn finish(self: Box<Self>) -> Result<(), StoreError>;
 }
 
 /// What can go wrong with a journal.

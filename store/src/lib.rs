@@ -1,9 +1,8 @@
 //! What a node remembers: the journal, snapshots of its instances, and the bundles it has seen.
 //!
 //! [`Journal`] is the interface: one total order of [`Record`]s, appended in durable groups.
-//! [`SqliteJournal`] keeps it in one SQLite file; [`MemoryJournal`] in memory, for tests and
-//! simulations. Beside them, on a [`Disk`]: [`Log`], [`Snapshots`] and [`Blobs`], which know bytes, lanes and
-//! positions, and are what a journal in files of our own is made of. A journal knows records, blobs and snapshots; it does not know what a machine or
+//! [`FolderJournal`] keeps it in the data folder, made of [`Log`], [`Snapshots`] and [`Blobs`], which know bytes, lanes and
+//! positions; [`MemoryJournal`] in memory, for tests. A journal knows records, blobs and snapshots; it does not know what a machine or
 //! an upgrade is.
 //!
 //! What must stay true: a group is whole or absent after a crash; bytes that are not what was
@@ -15,6 +14,7 @@ mod codec;
 mod disk;
 #[cfg(test)]
 mod documented;
+mod folder;
 mod journal;
 mod lock;
 mod log;
@@ -23,21 +23,21 @@ mod old;
 mod record;
 mod snapshot;
 mod snapshots;
-mod sqlite;
 
 pub use blobs::Blobs;
 pub use codec::{CodecError, FORMAT};
 pub use disk::{Disk, DiskFile, FaultyDisk, RealDisk, SECTOR};
-pub use journal::{Journal, StoreError};
+pub use folder::FolderJournal;
+pub use journal::{Job, Journal, ShownSnapshot, SnapshotWriter, StoreError, Visit, VisitSaved};
 pub use log::{AppendError, Chore, Chunk, Class, Entry, Log, LogOptions, Opened, Torn};
 pub use memory::MemoryJournal;
 pub use record::{
-    ClientSays, ClientSeen, Control, Direction, Effect, InputRecord, Record, Refusal, ReleaseEntry, Source,
-    Stamp, Verdict,
+    Aside, ClientSays, ClientSeen, Control, Direction, Effect, InputRecord, InputRef, Record, RecordRef,
+    Redrive, Refusal, ReleaseEntry, Source, Stamp, Verdict,
 };
 pub use snapshot::{
-    AsideSnapshot, BeforeImage, InstanceSnapshot, KeptAnswer, KeptSender, MailOrigin, MailSnapshot, Parked,
-    ParkedItem, Snapshot, Status, TimerSnapshot,
+    AsideSnapshot, BeforeImage, CallSnapshot, InstanceSnapshot, KeptAnswer, KeptSender, MailOrigin,
+    MailSnapshot, OldSnapshot, Parked, ParkedItem, Saved, SavedLane, SavedMail, SavedNode, Status,
+    TimerSnapshot,
 };
-pub use snapshots::{Newest, Saved, SnapshotFile, SnapshotWriter, Snapshots};
-pub use sqlite::SqliteJournal;
+pub use snapshots::{Newest, SnapshotFile, Snapshots};

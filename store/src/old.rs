@@ -4,10 +4,127 @@ use camshaft_cam::digest::Digest;
 use serde::Deserialize;
 
 use crate::codec::digest_bytes;
+use crate::record::{Control, Effect, InputRecord, Record, Source, Verdict};
 use crate::snapshot::{
     AsideSnapshot, BeforeImage, InstanceSnapshot, KeptAnswer, KeptSender, MailSnapshot, Parked, Status,
     TimerSnapshot,
 };
+
+/// A record of formats 1 to 4.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) enum Record4 {
+    Input(Input4),
+    Control(Control),
+}
+
+/// An input of formats 1 to 4: it says in which type it is written, and the digest of the state that
+/// it led to. Channel and life of a message are found where it waits.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) struct Input4 {
+    switch: u64,
+    instance: String,
+    seq: u64,
+    source: Source4,
+    #[serde(with = "digest_bytes")]
+    _writer: Digest,
+    input: Vec<u8>,
+    now_ms: i64,
+    seed: i64,
+    config: u64,
+    trace: Option<String>,
+    verdict: Verdict4,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+enum Source4 {
+    Anonymous,
+    Client {
+        sender: String,
+        seq: u64,
+        #[serde(with = "digest_bytes")]
+        content: Digest,
+    },
+    Key {
+        key: String,
+        #[serde(with = "digest_bytes")]
+        content: Digest,
+    },
+    Message {
+        sender: String,
+        seq: u64,
+        effect: u32,
+    },
+    Answer {
+        receiver: String,
+        seq: u64,
+        effect: u32,
+    },
+    Timer {
+        name: String,
+        generation: u64,
+    },
+    Relup {
+        switch: u64,
+        index: u32,
+    },
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+enum Verdict4 {
+    Applied {
+        output: Option<Vec<u8>>,
+        effects: Vec<Effect>,
+        #[serde(with = "digest_bytes")]
+        _state: Digest,
+    },
+    Trapped {
+        kind: String,
+        reason: String,
+    },
+}
+
+impl From<Record4> for Record {
+    fn from(old: Record4) -> Record {
+        match old {
+            Record4::Control(control) => Record::Control(control),
+            Record4::Input(old) => Record::Input(InputRecord {
+                switch: old.switch,
+                instance: old.instance,
+                seq: old.seq,
+                source: old.source.into(),
+                input: old.input,
+                now_ms: old.now_ms,
+                seed: old.seed,
+                config: old.config,
+                trace: old.trace,
+                verdict: match old.verdict {
+                    Verdict4::Applied { output, effects, .. } => Verdict::Applied { output, effects },
+                    Verdict4::Trapped { kind, reason } => Verdict::Trapped { kind, reason },
+                },
+            }),
+        }
+    }
+}
+
+impl From<Source4> for Source {
+    fn from(old: Source4) -> Source {
+        match old {
+            Source4::Anonymous => Source::Anonymous,
+            Source4::Client { sender, seq, content } => Source::Client { sender, seq, content },
+            Source4::Key { key, content } => Source::Key { key, content },
+            Source4::Message { sender, seq, effect } => {
+                Source::Message { sender, seq, effect, channel: String::new(), life: 0 }
+            }
+            Source4::Answer { receiver, seq, effect } => Source::Answer { receiver, seq, effect },
+            Source4::Timer { name, generation } => Source::Timer { name, generation },
+            Source4::Relup { switch, index } => Source::Relup { switch, index },
+        }
+    }
+}
 
 /// An instance of format 1: nothing was kept aside of its state.
 #[derive(Deserialize)]
@@ -35,6 +152,47 @@ pub(crate) struct Instance1 {
 pub(crate) struct Instance2 {
     old: Instance1,
     aside: Option<AsideSnapshot>,
+}
+
+/// An instance of formats 3 and 4: it had no calls.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) struct Instance4 {
+    address: String,
+    status: Status,
+    #[serde(with = "digest_bytes")]
+    machine: Digest,
+    seq: u64,
+    life: u64,
+    state: Option<Vec<u8>>,
+    mailbox: Vec<MailSnapshot>,
+    timers: Vec<TimerSnapshot>,
+    timer_generation: u64,
+    kept: Vec<KeptSender>,
+    before: Option<BeforeImage>,
+    parked: Vec<Parked>,
+    aside: Option<AsideSnapshot>,
+}
+
+impl From<Instance4> for InstanceSnapshot {
+    fn from(old: Instance4) -> InstanceSnapshot {
+        InstanceSnapshot {
+            address: old.address,
+            status: old.status,
+            machine: old.machine,
+            seq: old.seq,
+            life: old.life,
+            state: old.state,
+            mailbox: old.mailbox,
+            timers: old.timers,
+            timer_generation: old.timer_generation,
+            kept: old.kept,
+            before: old.before,
+            parked: old.parked,
+            aside: old.aside,
+            calls: vec![],
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -72,6 +230,7 @@ impl From<Instance2> for InstanceSnapshot {
             before: old.before,
             parked: old.parked,
             aside,
+            calls: vec![],
         }
     }
 }
@@ -131,6 +290,42 @@ mod tests {
     }
 
     #[test]
+    fn records_of_earlier_formats_are_read() {
+        let input = Input4 {
+            switch: 1,
+            instance: "a/m/k".to_owned(),
+            seq: 2,
+            source: Source4::Message { sender: "a/n".to_owned(), seq: 1, effect: 0 },
+            _writer: Digest::of(b"type"),
+            input: vec![3],
+            now_ms: 4,
+            seed: 5,
+            config: 1,
+            trace: None,
+            verdict: Verdict4::Applied { output: None, effects: vec![], _state: Digest::of(b"state") },
+        };
+        let expected = Record::Input(InputRecord {
+            switch: 1,
+            instance: "a/m/k".to_owned(),
+            seq: 2,
+            source: Source::Message {
+                sender: "a/n".to_owned(),
+                seq: 1,
+                effect: 0,
+                channel: String::new(),
+                life: 0,
+            },
+            input: vec![3],
+            now_ms: 4,
+            seed: 5,
+            config: 1,
+            trace: None,
+            verdict: Verdict::Applied { output: None, effects: vec![] },
+        });
+        assert_eq!(Record::read(&written(4, &Record4::Input(input))), Ok(expected));
+    }
+
+    #[test]
     fn instances_of_all_formats_are_read_as_they_were() {
         let aside = AsideSnapshot { edge: Digest::of(b"edge"), kept: vec![4] };
         let mut expected = InstanceSnapshot {
@@ -158,12 +353,32 @@ mod tests {
             before: Some(BeforeImage { machine: Digest::of(b"old"), state: vec![9] }),
             parked: vec![],
             aside: None,
+            calls: vec![],
         };
         assert_eq!(decode_instance(&written(1, &old())), Ok(expected.clone()));
         expected.aside = Some(aside.clone());
         let second = Instance2 { old: old(), aside: Some(aside) };
         assert_eq!(decode_instance(&written(2, &second)), Ok(expected.clone()));
         expected.kept[0].answers[0].writer = Some(Digest::of(b"m"));
+        let kept = expected.kept.clone();
+        let fourth = Instance4 {
+            address: expected.address.clone(),
+            status: Status::Live,
+            machine: expected.machine,
+            seq: 7,
+            life: 1,
+            state: expected.state.clone(),
+            mailbox: vec![],
+            timers: vec![],
+            timer_generation: 3,
+            kept,
+            before: expected.before.clone(),
+            parked: vec![],
+            aside: expected.aside.clone(),
+        };
+        for format in [3, 4] {
+            assert_eq!(decode_instance(&written(format, &fourth)), Ok(expected.clone()));
+        }
         assert_eq!(decode_instance(&written(FORMAT, &expected)), Ok(expected.clone()));
         let later = decode_instance(&written(FORMAT + 1, &expected));
         assert_eq!(later, Err(CodecError::Format(FORMAT + 1)));

@@ -1,7 +1,8 @@
 //! The records of a journal.
 //!
-//! The shapes are serialised as they stand here, see [`crate::FORMAT`]: fields and cases are
-//! only ever added at the end, with a new format number.
+//! The shapes are serialised as they stand here, see [`crate::FORMAT`]. What a format before had
+//! in another place is read in `old`. Those who write many records use [`InputRef`], which has the
+//! same bytes as an [`InputRecord`] and borrows what it is made of.
 
 use camshaft_cam::digest::Digest;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,74 @@ pub enum Record {
     Input(InputRecord),
     /// Something that was done to the node.
     Control(Control),
+    /// Something that a shard did that is no input.
+    Aside(Aside),
+}
+
+/// Something that a shard did that is no input of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Aside {
+    /// An instance may not go on, by what is declared of its traps or because a sibling may not.
+    Held {
+        /// The instance.
+        instance: String,
+        /// The number of the switch in force.
+        switch: u64,
+        /// When, in milliseconds since the Unix epoch.
+        at_ms: i64,
+        /// The reason, for people.
+        reason: String,
+    },
+    /// An instance begins anew, as is declared of its traps; its state is archived.
+    Reset {
+        /// The instance.
+        instance: String,
+        /// The number of the switch in force.
+        switch: u64,
+        /// When, in milliseconds since the Unix epoch.
+        at_ms: i64,
+        /// The reason, for people.
+        reason: String,
+    },
+    /// What a shard has seen of clients since it said so last.
+    Clients(Vec<ClientSeen>),
+    /// A call on a port has ended: it is called no more.
+    Called {
+        /// The instance that called.
+        instance: String,
+        /// The number of the switch in force.
+        switch: u64,
+        /// The number of the input that called.
+        seq: u64,
+        /// The place among that step's effects.
+        effect: u32,
+        /// Why it was given up; none when it was delivered.
+        given_up: Option<String>,
+    },
+    /// An operator let an instance that was held go on, or what was parked be delivered.
+    Redriven {
+        /// The instance.
+        instance: String,
+        /// The number of the switch in force.
+        switch: u64,
+        /// Who and when.
+        stamp: Stamp,
+        /// What.
+        what: Redrive,
+    },
+}
+
+/// What an operator lets go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Redrive {
+    /// All that is parked of the instance is delivered anew.
+    Parked,
+    /// All that is parked of the instance is given up.
+    Dropped,
+    /// The instance is no longer held.
+    Released,
+    /// The instance begins anew; its state is archived.
+    Reset,
 }
 
 /// An input that was given to an instance, and what came of it.
@@ -28,10 +97,7 @@ pub struct InputRecord {
     pub seq: u64,
     /// Where the input comes from.
     pub source: Source,
-    /// The digest of the type that `input` is written in.
-    #[serde(with = "digest_bytes")]
-    pub writer: Digest,
-    /// The canonical bytes of the input.
+    /// The canonical bytes of the input, in the input type that the machine has at that switch.
     pub input: Vec<u8>,
     /// The time that the step saw, in milliseconds since the Unix epoch.
     pub now_ms: i64,
@@ -76,6 +142,10 @@ pub enum Source {
         seq: u64,
         /// The place of the send among that step's effects.
         effect: u32,
+        /// The sender's channel.
+        channel: String,
+        /// Which life of the sender sent it.
+        life: u64,
     },
     /// The answer to a message that this instance sent.
     Answer {
@@ -100,6 +170,13 @@ pub enum Source {
         /// The place among what the relup applies.
         index: u32,
     },
+    /// What came back from a call on a port.
+    Port {
+        /// The number of the input that called.
+        seq: u64,
+        /// The place among that step's effects.
+        effect: u32,
+    },
 }
 
 /// What came of an input.
@@ -111,9 +188,6 @@ pub enum Verdict {
         output: Option<Vec<u8>>,
         /// What the step asked of the world, in order.
         effects: Vec<Effect>,
-        /// The digest of the state after the step.
-        #[serde(with = "digest_bytes")]
-        state: Digest,
     },
     /// The step trapped: the state is what it was, and nothing was emitted.
     Trapped {
@@ -149,6 +223,15 @@ pub enum Effect {
         /// The receiver.
         to: String,
         /// The canonical bytes of the message, in the sender's type.
+        message: Vec<u8>,
+    },
+    /// Something outside of the node is called.
+    Call {
+        /// The port.
+        port: String,
+        /// The key that the call names.
+        key: Option<String>,
+        /// The canonical bytes of the message.
         message: Vec<u8>,
     },
 }
@@ -298,4 +381,103 @@ pub struct Refusal {
     pub code: String,
     /// The reason, for people.
     pub reason: String,
+}
+
+/// An [`InputRecord`] that borrows its parts, for those who write many. Its bytes are the same.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct InputRef<'a> {
+    /// The number of the switch whose code ran.
+    pub switch: u64,
+    /// The instance.
+    pub instance: &'a str,
+    /// The number of this input in the life of the instance, from 1.
+    pub seq: u64,
+    /// Where the input comes from.
+    pub source: &'a Source,
+    /// The canonical bytes of the input.
+    pub input: &'a [u8],
+    /// The time that the step saw.
+    pub now_ms: i64,
+    /// The seed that the step saw.
+    pub seed: i64,
+    /// The number of the switch that brought the configuration.
+    pub config: u64,
+    /// The trace that the input belongs to.
+    pub trace: Option<&'a str>,
+    /// What came of it.
+    pub verdict: &'a Verdict,
+}
+
+/// A [`Record`] that is written and not kept.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub enum RecordRef<'a> {
+    /// As [`Record::Input`].
+    Input(InputRef<'a>),
+    /// As [`Record::Control`].
+    Control(&'a Control),
+    /// As [`Record::Aside`].
+    Aside(&'a Aside),
+}
+
+impl RecordRef<'_> {
+    /// Appends the record's bytes to a buffer.
+    pub fn write(&self, buffer: Vec<u8>) -> Vec<u8> {
+        crate::codec::encode_to(self, buffer)
+    }
+}
+
+impl Record {
+    /// Returns the record of bytes that [`RecordRef::write`] wrote, or an earlier version.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no record.
+    pub fn read(bytes: &[u8]) -> Result<Record, crate::CodecError> {
+        crate::codec::decode_record(bytes)
+    }
+
+    /// Returns the bytes of the record.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        crate::codec::encode(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_borrows_its_parts_has_the_same_bytes() {
+        let source = Source::Client { sender: "c".to_owned(), seq: 4, content: Digest::of(b"c") };
+        let verdict = Verdict::Applied { output: Some(vec![1]), effects: vec![Effect::Stop] };
+        let record = InputRecord {
+            switch: 300,
+            instance: "a/m/k".to_owned(),
+            seq: 7,
+            source: source.clone(),
+            input: vec![1, 2, 3],
+            now_ms: -5,
+            seed: i64::MIN,
+            config: 2,
+            trace: Some("t".to_owned()),
+            verdict: verdict.clone(),
+        };
+        let borrowed = InputRef {
+            switch: 300,
+            instance: "a/m/k",
+            seq: 7,
+            source: &source,
+            input: &[1, 2, 3],
+            now_ms: -5,
+            seed: i64::MIN,
+            config: 2,
+            trace: Some("t"),
+            verdict: &verdict,
+        };
+        let owned = Record::Input(record).to_bytes();
+        assert_eq!(RecordRef::Input(borrowed).write(vec![]), owned);
+        let aside = Aside::Clients(vec![]);
+        assert_eq!(RecordRef::Aside(&aside).write(vec![]), Record::Aside(aside.clone()).to_bytes());
+        assert_eq!(Record::read(&owned).map(|record| record.to_bytes()), Ok(owned));
+    }
 }

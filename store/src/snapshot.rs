@@ -1,4 +1,4 @@
-//! Snapshots: the instances as they were after a certain record.
+//! Snapshots: the instances as they were when their shards were cut.
 //!
 //! A snapshot shortens recovery; it never says anything that the journal before it did not.
 //! States and inputs are canonical bytes beside the digest of the machine that wrote them.
@@ -7,10 +7,83 @@ use camshaft_cam::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{digest_bytes, optional_digest_bytes};
+use crate::record::{ClientSeen, Control};
 
-/// The instances of a node after a certain record.
+/// An entry of a snapshot. The first is [`Saved::Node`]; each lane has one [`Saved::Lane`] before its
+/// others, and [`Saved::End`] after them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Saved {
+    /// What is said of the whole node.
+    Node(SavedNode),
+    /// What is said of a lane.
+    Lane(SavedLane),
+    /// An instance.
+    Instance(InstanceSnapshot),
+    /// A message that was on its way to an instance when its shard had saved it.
+    Mail(SavedMail),
+    /// All of a lane has been said.
+    End {
+        /// How many instances and messages were said.
+        count: u64,
+    },
+}
+
+/// What a snapshot says of the whole node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedNode {
+    /// The number of the snapshot: chunks with a lower cut are covered by it.
+    pub number: u64,
+    /// The position before which every chunk is covered, whatever its cut.
+    pub position: u64,
+    /// All control records up to that position.
+    pub controls: Vec<(u64, Control)>,
+    /// How many lanes it has.
+    pub lanes: u16,
+}
+
+/// What a snapshot says of a lane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedLane {
+    /// The number of the switch that was in force.
+    pub switch: u64,
+    /// The number of the switch that brought the configuration in force.
+    pub config: u64,
+    /// The node's time.
+    pub now_ms: i64,
+    /// What was seen of clients.
+    pub clients: Vec<ClientSeen>,
+}
+
+/// A message on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedMail {
+    /// The receiver.
+    pub to: String,
+    /// The message.
+    pub mail: MailSnapshot,
+    /// Which life of the receiver an answer is for.
+    pub expects: Option<u64>,
+}
+
+impl Saved {
+    /// Returns the entry's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        crate::codec::encode(self)
+    }
+
+    /// Returns the entry of these bytes.
+    ///
+    /// # Errors
+    ///
+    /// When they are none.
+    pub fn read(bytes: &[u8]) -> Result<Saved, crate::CodecError> {
+        crate::codec::decode(bytes)
+    }
+}
+
+/// The instances of a node after a certain record, as formats 1 to 4 had them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct OldSnapshot {
     /// The position of the last record that the snapshot has seen.
     pub position: u64,
     /// The number of the switch that was in force.
@@ -54,6 +127,27 @@ pub struct InstanceSnapshot {
     pub parked: Vec<Parked>,
     /// What was kept aside of the state when it went up an edge, for the way down.
     pub aside: Option<AsideSnapshot>,
+    /// Calls on ports that have not ended, in order.
+    pub calls: Vec<CallSnapshot>,
+}
+
+/// A call on a port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallSnapshot {
+    /// The number of the input that called.
+    pub seq: u64,
+    /// The place among that step's effects.
+    pub effect: u32,
+    /// The port.
+    pub port: String,
+    /// The key that the call names.
+    pub key: Option<String>,
+    /// The message in its JSON form.
+    pub message: String,
+    /// Which life of the instance called.
+    pub life: u64,
+    /// The trace that it belongs to.
+    pub trace: Option<String>,
 }
 
 /// What was kept aside of a state.
@@ -84,6 +178,8 @@ pub enum Status {
         /// What its status was when it was held before.
         held: Option<(String, bool)>,
     },
+    /// It began anew while its machine went on; this is what it was before.
+    Reset,
 }
 
 /// A message in a mailbox.
@@ -131,6 +227,13 @@ pub enum MailOrigin {
         switch: u64,
         /// The place among what the relup applies.
         index: u32,
+    },
+    /// What came back from a call on a port.
+    Port {
+        /// The number of the input that called.
+        seq: u64,
+        /// The place among that step's effects.
+        effect: u32,
     },
 }
 
@@ -211,4 +314,6 @@ pub enum ParkedItem {
     Mail(MailSnapshot),
     /// A timer.
     Timer(TimerSnapshot),
+    /// A call on a port that was given up.
+    Call(CallSnapshot),
 }

@@ -1,235 +1,124 @@
-//! What a journal promises, on both kinds of journal, and what the one on disk does with damage.
+//! What every journal promises, held against each of them.
+
+use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
 use camshaft_store::{
-    AsideSnapshot, ClientSays, ClientSeen, Control, Direction, Effect, InputRecord, InstanceSnapshot,
-    Journal, KeptAnswer, KeptSender, MemoryJournal, Record, ReleaseEntry, Snapshot, Source, SqliteJournal,
-    Stamp, Status, StoreError, Verdict,
+    AppendError, Chunk, Class, FaultyDisk, FolderJournal, Journal, LogOptions, MemoryJournal,
 };
-use rusqlite::Connection;
 use tempfile::TempDir;
 
-fn input(seq: u64) -> Record {
-    Record::Input(InputRecord {
-        switch: 1,
-        instance: "shop/stock/nut".to_owned(),
-        seq,
-        source: Source::Client { sender: "c".to_owned(), seq, content: Digest::of(b"content") },
-        writer: Digest::of(b"type"),
-        input: vec![1, 2, 3],
-        now_ms: 1_000,
-        seed: -7,
-        config: 1,
-        trace: Some("00-aa-bb-01".to_owned()),
-        verdict: Verdict::Applied {
-            output: Some(vec![0]),
-            effects: vec![
-                Effect::Log("sold".to_owned()),
-                Effect::Send { channel: "b".to_owned(), to: "p/a".to_owned(), message: vec![9] },
-            ],
-            state: Digest::of(b"state"),
-        },
-    })
+fn chunk(lane: u16, cut: u64, entries: &[&[u8]]) -> Chunk {
+    let mut chunk = Chunk::new(lane, cut);
+    for entry in entries {
+        chunk.push(entry);
+    }
+    chunk
 }
 
-fn control() -> Record {
-    let entry = |version: &str| ReleaseEntry {
-        name: "shop".to_owned(),
-        version: version.to_owned(),
-        digest: Digest::of(version.as_bytes()),
-        archive: Digest::of(b"archive"),
-    };
-    Record::Control(Control::Switch {
-        stamp: Stamp { at_ms: 5, who: "operator".to_owned() },
-        number: 2,
-        from: entry("1.0.0"),
-        to: entry("2.0.0"),
-        direction: Direction::Up,
-        relup: Digest::of(b"relup"),
-    })
-}
-
-fn seen(requests: u64) -> ClientSeen {
-    let says = ClientSays::Version("1.0.0".to_owned());
-    ClientSeen { says, app: "shop".to_owned(), requests, last_ms: 7 }
-}
-
-fn snapshot(position: u64) -> Snapshot {
-    let instance = |address: &str| InstanceSnapshot {
-        aside: Some(AsideSnapshot { edge: Digest::of(b"edge"), kept: vec![1] }),
-        address: address.to_owned(),
-        status: Status::Live,
-        machine: Digest::of(b"machine"),
-        seq: 3,
-        life: 1,
-        state: Some(vec![4, 5]),
-        mailbox: vec![],
-        timers: vec![],
-        timer_generation: 0,
-        kept: vec![KeptSender {
-            sender: "c".to_owned(),
-            single: false,
-            floor: 0,
-            answers: vec![KeptAnswer {
-                seq: 1,
-                content: Digest::of(b""),
-                at_ms: 9,
-                answer: Err(("fail".to_owned(), "no".to_owned())),
-                writer: Some(Digest::of(b"machine")),
-            }],
-        }],
-        before: None,
-        parked: vec![],
-    };
-    let instances = vec![instance("a/b/1"), instance("a/b/2")];
-    Snapshot { position, switch: 1, config: 1, now_ms: 7, instances }
-}
-
-fn all(journal: &dyn Journal, after: u64) -> Vec<(u64, Record)> {
-    let mut records = vec![];
-    let visit = &mut |position, record| {
-        records.push((position, record));
+/// Returns all entries from a position on: position, lane, cut and bytes.
+fn read(journal: &dyn Journal, from: u64) -> Vec<(u64, u16, u64, Vec<u8>)> {
+    let mut entries = vec![];
+    let read = journal.read(from, &mut |entry| {
+        entries.push((entry.position, entry.lane, entry.cut, entry.bytes.to_vec()));
         Ok(())
-    };
-    journal.read(after, visit).expect("the journal reads");
-    records
+    });
+    read.expect("the journal reads");
+    entries
 }
 
 fn keeps_its_promises(mut journal: impl Journal) {
-    assert_eq!(journal.last().expect("last"), 0);
-    assert_eq!(journal.append(&[]).expect("append"), 0);
-    assert_eq!(journal.append(&[input(1), control()]).expect("append"), 2);
-    assert_eq!(journal.append(&[input(2)]).expect("append"), 3);
-    assert_eq!(all(&journal, 0), [(1, input(1)), (2, control()), (3, input(2))]);
-    assert_eq!(all(&journal, 2), [(3, input(2))]);
-    let Record::Control(switch) = control() else { unreachable!("it is one") };
-    assert_eq!(journal.controls().expect("controls"), [(2, switch.clone())]);
+    assert_eq!(journal.last(), 0);
+    let two = [chunk(0, 1, &[b"a", b"bb"]), chunk(7, 2, &[b"ccc"])];
+    assert_eq!(journal.append(&two, Class::Input).expect("append"), 3);
+    assert_eq!(journal.append(&[chunk(0, 3, &[&[9; 300]])], Class::Control).expect("append"), 4);
+    let all = vec![
+        (1, 0, 1, b"a".to_vec()),
+        (2, 0, 1, b"bb".to_vec()),
+        (3, 7, 2, b"ccc".to_vec()),
+        (4, 0, 3, vec![9; 300]),
+    ];
+    assert_eq!(read(&journal, 1), all);
+    assert_eq!(read(&journal, 3), all[2..]);
+    assert!(journal.has_room());
 
-    assert_eq!(journal.snapshot().expect("snapshot"), None);
-    journal.save_snapshot(&snapshot(2)).expect("save");
-    journal.save_snapshot(&snapshot(3)).expect("save");
-    assert_eq!(journal.snapshot().expect("snapshot"), Some(snapshot(3)));
-    assert_eq!(all(&journal, 3), []);
-    assert_eq!(journal.controls().expect("controls"), [(2, switch)]);
-    assert_eq!(journal.append(&[input(3)]).expect("append"), 4);
+    let mut shown = vec![];
+    assert_eq!(journal.snapshot(&mut |_, _| Ok(())).expect("none"), None);
+    let mut writer = journal.begin_snapshot(1, 3).expect("a snapshot");
+    writer.put(0, b"x").expect("put");
+    drop(writer);
+    assert_eq!(
+        journal.snapshot(&mut |_, _| Ok(())).expect("none"),
+        None,
+        "one that is not finished is not there"
+    );
+    let mut writer = journal.begin_snapshot(2, 3).expect("a snapshot");
+    writer.put(0, b"x").expect("put");
+    writer.put(7, b"yy").expect("put");
+    writer.finish().expect("finish");
+    let found = journal.snapshot(&mut |lane, bytes| {
+        shown.push((lane, bytes.to_vec()));
+        Ok(())
+    });
+    assert_eq!(found.expect("it reads").map(|found| (found.number, found.damaged)), Some((2, None)));
+    assert_eq!(shown, [(0, b"x".to_vec()), (7, b"yy".to_vec())]);
+    journal.let_go(3).expect("let go");
+    assert_eq!(read(&journal, 3), all[2..], "what is needed stays");
 
-    assert_eq!(journal.clients().expect("clients"), []);
-    journal.save_clients(&[seen(1), seen(2)]).expect("save");
-    journal.save_clients(&[seen(3)]).expect("save");
-    assert_eq!(journal.clients().expect("clients"), [seen(3)]);
+    assert_eq!(journal.blob(Digest::of(b"blob")).expect("none"), None);
+    assert_eq!(journal.put_blob(b"blob").expect("put"), Digest::of(b"blob"));
+    assert_eq!(journal.put_blob(b"blob").expect("again"), Digest::of(b"blob"));
+    assert_eq!(journal.blob(Digest::of(b"blob")).expect("it reads").as_deref(), Some(&b"blob"[..]));
 
-    let digest = journal.put_blob(b"bundle").expect("put");
-    assert_eq!(journal.put_blob(b"bundle").expect("put again"), digest);
-    assert_eq!(journal.blob(digest).expect("blob"), Some(b"bundle".to_vec()));
-    assert_eq!(journal.blob(Digest::of(b"other")).expect("blob"), None);
+    assert_eq!(journal.notes().expect("none"), b"");
+    journal.note(b"longer than").expect("note");
+    journal.note(b"this").expect("note");
+    assert_eq!(journal.notes().expect("it reads"), b"this");
 }
 
 #[test]
-fn a_journal_in_memory_keeps_its_promises() {
+fn the_one_in_memory_keeps_its_promises() {
     keeps_its_promises(MemoryJournal::default());
 }
 
 #[test]
-fn a_journal_on_disk_keeps_its_promises() {
+fn the_one_in_a_folder_keeps_its_promises() {
     let folder = TempDir::new().expect("a folder");
-    keeps_its_promises(SqliteJournal::open(&folder.path().join("made")).expect("open"));
+    keeps_its_promises(FolderJournal::open(folder.path()).expect("it opens").0);
 }
 
 #[test]
-fn what_was_appended_is_there_after_opening_anew() {
+fn the_one_in_a_folder_is_opened_again_as_it_was() {
     let folder = TempDir::new().expect("a folder");
-    let open = || SqliteJournal::open(folder.path()).expect("open");
-    open().append(&[input(1), input(2)]).expect("append");
-    assert_eq!(all(&open(), 0).len(), 2);
-    // The snapshot lets go of both; their positions are not given away again.
-    open().save_snapshot(&snapshot(2)).expect("save");
-    let mut journal = open();
-    assert_eq!(journal.last().expect("last"), 2);
-    assert_eq!(journal.append(&[input(3)]).expect("append"), 3);
-    assert_eq!(all(&journal, 2), [(3, input(3))]);
-}
-
-#[test]
-fn a_second_agent_on_the_same_folder_is_refused() {
-    let folder = TempDir::new().expect("a folder");
-    let first = SqliteJournal::open(folder.path()).expect("open");
-    let error = SqliteJournal::open(folder.path()).expect_err("it is taken");
-    assert_eq!(error.to_string(), format!("another agent runs on {}", folder.path().display()));
-    drop(first);
-    SqliteJournal::open(folder.path()).expect("it is free again");
-}
-
-/// Opens a journal with three records and a snapshot, lets `damage` loose on its file, and opens
-/// it anew.
-fn damaged(damage: &str) -> (TempDir, SqliteJournal) {
-    let folder = TempDir::new().expect("a folder");
-    let mut journal = SqliteJournal::open(folder.path()).expect("open");
-    journal.append(&[input(1), input(2), control(), input(3)]).expect("append");
-    journal.save_snapshot(&snapshot(1)).expect("save");
-    journal.put_blob(b"bundle").expect("put");
-    journal.save_clients(&[seen(1)]).expect("save");
+    let (mut journal, _) = FolderJournal::open(folder.path()).expect("it opens");
+    journal.append(&[chunk(1, 1, &[b"a"])], Class::Input).expect("append");
+    let taken = FolderJournal::open(folder.path()).expect_err("it is taken").to_string();
+    assert_eq!(taken, format!("another agent runs on {}", folder.path().display()));
     drop(journal);
-    let database = Connection::open(folder.path().join("journal.sqlite")).expect("the database");
-    database.execute_batch(damage).expect("it can be damaged");
-    drop(database);
-    let journal = SqliteJournal::open(folder.path()).expect("open");
-    (folder, journal)
+    let (journal, opened) = FolderJournal::open(folder.path()).expect("it opens");
+    assert_eq!((opened.last, opened.torn), (1, None));
+    assert_eq!(read(&journal, 1), [(1, 1, 1, b"a".to_vec())]);
 }
 
 #[test]
-fn damage_is_said_and_never_guessed_around() {
-    let ignore = &mut |_, _| Ok(());
-    let (_folder, journal) = damaged("UPDATE record SET bytes = x'0100' WHERE position = 2");
-    let error = journal.read(1, ignore).expect_err("damaged").to_string();
-    assert_eq!(error, "record 2 is damaged: its checksum is wrong");
-
-    let (_folder, journal) = damaged("DELETE FROM record WHERE position = 2");
-    let error = journal.read(1, ignore).expect_err("a gap").to_string();
-    assert_eq!(error, "the journal is damaged: record 3 comes after record 1");
-
-    let swap = "UPDATE record SET bytes = (SELECT bytes FROM record WHERE position = 4),
-                sum = (SELECT sum FROM record WHERE position = 4) WHERE position = 2";
-    let (_folder, journal) = damaged(swap);
-    let error = journal.read(1, ignore).expect_err("moved").to_string();
-    assert_eq!(error, "record 2 is damaged: its checksum is wrong");
-
-    let (_folder, journal) = damaged("UPDATE record SET control = 1 WHERE position = 2");
-    let error = journal.controls().expect_err("no control record").to_string();
-    assert_eq!(error, "record 2 is damaged: it is listed as a control record and is none");
-
-    let (_folder, journal) = damaged("UPDATE snapshot_instance SET bytes = x'01' WHERE number = 2");
-    let error = journal.snapshot().expect_err("damaged").to_string();
-    assert_eq!(error, "instance of snapshot (1, 2) is damaged: its checksum is wrong");
-
-    let (_folder, journal) = damaged("DELETE FROM snapshot_instance WHERE number = 2");
-    let error = journal.snapshot().expect_err("one is missing").to_string();
-    assert_eq!(error, "snapshot 1 is damaged: it has 1 instances and says 2");
-
-    let (_folder, journal) = damaged("UPDATE client SET bytes = x'00'");
-    let error = journal.clients().expect_err("damaged").to_string();
-    assert_eq!(error, "count of clients 1 is damaged: its checksum is wrong");
-
-    let (_folder, journal) = damaged("UPDATE blob SET bytes = x'00'");
-    let digest = Digest::of(b"bundle");
-    let error = journal.blob(digest).expect_err("damaged").to_string();
-    assert_eq!(error, format!("the blob {digest} is damaged: its content has another digest"));
-}
-
-#[test]
-fn a_folder_from_before_clients_were_counted_gets_their_table() {
-    let (_folder, mut journal) = damaged("DROP TABLE client");
-    assert_eq!(journal.clients().expect("clients"), []);
-    journal.save_clients(&[seen(1)]).expect("save");
-    assert_eq!(journal.clients().expect("clients"), [seen(1)]);
-}
-
-#[test]
-fn another_version_s_folder_is_refused() {
-    let folder = TempDir::new().expect("a folder");
-    drop(SqliteJournal::open(folder.path()).expect("open"));
-    let database = Connection::open(folder.path().join("journal.sqlite")).expect("the database");
-    database.pragma_update(None, "user_version", 9).expect("set");
-    drop(database);
-    let error = SqliteJournal::open(folder.path()).expect_err("another layout");
-    assert!(matches!(error, StoreError::Layout { found: 9, known: 1 }), "{error}");
+fn a_full_disk_takes_control_records_and_goes_on_when_there_is_room() {
+    let disk = FaultyDisk::new(1);
+    let options = LogOptions { segment_bytes: 64 << 10, reserve_bytes: 16 << 10, ..LogOptions::default() };
+    let (mut journal, _) = FolderJournal::on(Arc::new(disk.clone()), options).expect("it opens");
+    disk.set_quota(Some(disk.used()));
+    let input = chunk(0, 1, &[&[1; 4000]]);
+    let refused = loop {
+        match journal.append(std::slice::from_ref(&input), Class::Input) {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, AppendError::Full), "{refused:?}");
+    assert!(!journal.has_room());
+    let before = journal.last();
+    assert_eq!(journal.append(&[chunk(9, 9, &[b"back"])], Class::Control).expect("control"), before + 1);
+    assert!(!journal.make_room().expect("the disk says so"));
+    disk.set_quota(None);
+    assert!(journal.make_room().expect("there is room"));
+    assert_eq!(journal.append(&[input], Class::Input).expect("append"), before + 2);
 }

@@ -1,23 +1,20 @@
 //! Taking in requests from outside: what is refused here never reaches a mailbox.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
 use camshaft_cam::value::Value;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
+use camshaft_store::Verdict;
 
-use super::instance::{Instance, Mail, Origin, RequestId};
+use super::deliver::answered;
+use super::instance::{Origin, RequestId};
 use super::kept::Identity;
-use super::{Engine, Reply};
+use super::step::{Cause, Input, Task};
+use super::table::Slot;
+use super::{Reply, Shard};
 use crate::release::Release;
 use crate::speech::{NotTaken, Says, Tongue, Unspoken};
-
-/// How many requests may wait in one mailbox; the next one is told to come again.
-const MAILBOX_MAX: usize = 256;
-
-/// How many requests may wait in all mailboxes.
-const OUTSIDE_MAX: usize = 4096;
 
 /// A request from outside.
 #[derive(Debug, Clone)]
@@ -104,8 +101,11 @@ pub enum Refusal {
     #[error("an input with this identity was applied before, and its answer is no longer kept")]
     Expired,
     /// Too much waits.
-    #[error("too many inputs wait for {0}")]
+    #[error("too many messages wait for {0}")]
     Busy(InstanceAddress),
+    /// Nothing can be recorded.
+    #[error("the disk of this node is full; what changes nothing is still answered")]
+    DiskFull,
     /// The instance may not go on.
     #[error("{address} is held: {reason}")]
     Held {
@@ -116,120 +116,170 @@ pub enum Refusal {
     },
 }
 
-impl Engine {
-    /// Takes a request in. The answer comes out in a later batch, when it was repeated or refused
-    /// as well.
+/// A request that may be applied.
+struct Admitted {
+    address: InstanceAddress,
+    runner: usize,
+    slot: Option<Slot>,
+    input: Value,
+    identity: Option<(Identity, Digest)>,
+    tongue: Tongue,
+}
+
+impl Shard {
+    /// Applies a request. The answer comes out with the records that it hangs on.
     pub fn request(&mut self, request: Request) {
-        let id = request.id;
-        match self.admit(request) {
-            Ok(None) => {}
-            Ok(Some(reply)) => self.out.answers.push((id, reply)),
-            Err(refusal) => self.out.answers.push((id, Reply::Refused(refusal))),
+        let (id, trace) = (request.id, request.trace.as_deref().map(Into::into));
+        let reply = match self.admit(request) {
+            Err(refusal) => Reply::Refused(refusal),
+            Ok(Err(reply)) => reply,
+            Ok(Ok(admitted)) => self.apply_outside(admitted, trace),
+        };
+        self.out.answers.push((id, reply));
+    }
+
+    /// Gives an instance an input that is read already, as a client would that speaks what runs.
+    /// Returns the output, or kind and reason of a trap: nothing of it is durable before what came out
+    /// of the shard is.
+    ///
+    /// # Errors
+    ///
+    /// Why the input is not applied.
+    pub fn call(
+        &mut self,
+        address: &InstanceAddress,
+        input: Value,
+    ) -> Result<Result<Option<Value>, (String, String)>, Refusal> {
+        let runner = self.runner_of(address)?;
+        let slot = self.table.find(address);
+        self.check_taken(address, slot)?;
+        self.check_case(runner, &input)?;
+        let task = Task {
+            cause: Cause::Mail(Origin::Outside { identity: None }),
+            input: Input::Value(input),
+            trace: None,
+        };
+        let slot = slot.unwrap_or_else(|| self.slot(address));
+        self.apply(slot, &task, None).map(|computed| match computed.verdict {
+            Verdict::Applied { .. } => Ok(computed.output),
+            Verdict::Trapped { kind, reason } => Err((kind, reason)),
+        })
+    }
+
+    /// Returns who runs the machine of an instance.
+    fn runner_of(&self, address: &InstanceAddress) -> Result<usize, Refusal> {
+        if self.release.is_none() {
+            return Err(Refusal::NoRelease);
+        }
+        let machine = address.machine_address();
+        let Some(runner) = self.machines.get(&machine).copied() else {
+            return Err(Refusal::UnknownMachine(machine));
+        };
+        match (self.runners[runner].code.keyed(), &address.key) {
+            (true, None) => Err(Refusal::KeyMissing(machine)),
+            (false, Some(_)) => Err(Refusal::KeyUnwanted(machine)),
+            _ => Ok(runner),
+        }
+    }
+
+    /// Refuses what an instance may not take now.
+    fn check_taken(&self, address: &InstanceAddress, slot: Option<Slot>) -> Result<(), Refusal> {
+        let Some(slot) = slot else { return Ok(()) };
+        let instance = &self.table[slot].instance;
+        if let Some(held) = instance.held() {
+            let reason = held.reason.clone();
+            return Err(Refusal::Held { address: address.clone(), reason });
+        }
+        if instance.rest().mailbox.len() >= self.config_of.limits.mailbox {
+            return Err(Refusal::Busy(address.clone()));
+        }
+        Ok(())
+    }
+
+    /// Refuses an input that comes from timers and answers only.
+    fn check_case(&self, runner: usize, input: &Value) -> Result<(), Refusal> {
+        let code = &self.runners[runner].code;
+        match input {
+            Value::Sum(case, _) if code.verified.case_is_internal(*case as usize) => {
+                let variant = code.verified.input().as_variant();
+                let label = variant.and_then(|variant| variant.cases.get(*case as usize));
+                Err(Refusal::Internal(label.map_or_else(String::new, |case| case.label.to_string())))
+            }
+            _ => Ok(()),
         }
     }
 
     /// Returns the answer when it is known already.
-    fn admit(&mut self, mut request: Request) -> Result<Option<Reply>, Refusal> {
-        let release = self.release.as_ref().ok_or(Refusal::NoRelease)?;
+    fn admit(&mut self, mut request: Request) -> Result<Result<Admitted, Reply>, Refusal> {
+        let release = self.release.clone().ok_or(Refusal::NoRelease)?;
+        self.count(&request, &release);
         // A client uses the names of the version that it speaks.
-        if let Some(moved) = release.speech.moved(&request.says, &request.address.machine_address()) {
+        if let Some(moved) = release.speech.moved(&request.says, &request.address) {
             request.address = request.address.at(moved);
         }
-        let machine = request.address.machine_address();
-        let code = release.machine(&machine).ok_or_else(|| Refusal::UnknownMachine(machine.clone()))?.clone();
-        match (code.keyed(), &request.address.key) {
-            (true, None) => return Err(Refusal::KeyMissing(machine)),
-            (false, Some(_)) => return Err(Refusal::KeyUnwanted(machine)),
-            _ => {}
-        }
-        let tongue = tongue(release, &request.says, machine)?;
-        let content = content(&request.json)?;
-        let instance = self.instances.get(&request.address);
-        if let Some(instance) = instance {
+        let runner = self.runner_of(&request.address)?;
+        let code = self.runners[runner].code.clone();
+        let tongue = tongue(&release, &request.says, &code.address)?;
+        let slot = self.table.find(&request.address);
+        let identity = match request.identity {
+            None => None,
+            Some(identity) => Some((identity, content(&request.json)?)),
+        };
+        if let Some(slot) = slot {
+            let instance = &self.table[slot].instance;
             if let Some(held) = instance.held() {
                 let reason = held.reason.clone();
                 return Err(Refusal::Held { address: request.address, reason });
             }
             // Before the type: what was answered under an older release is answered again, also
             // when this release would not understand the input any more.
-            if let Some(identity) = &request.identity
-                && let Some(reply) = self.known(&request.address, instance, (identity, content), &tongue)
+            if let Some((identity, content)) = &identity
+                && let Some(reply) = self.known(&code.address, instance, (identity, *content), &tongue)
             {
-                return Ok(Some(reply));
-            }
-            if instance.mailbox.len() >= MAILBOX_MAX {
-                return Err(Refusal::Busy(request.address));
+                return Ok(Err(reply));
             }
         }
-        if self.outside >= OUTSIDE_MAX {
-            return Err(Refusal::Busy(request.address));
-        }
-        let ty = code.verified.input();
-        let input = tongue.read(&request.json, &code).map_err(|error| not_taken(error, &tongue))?;
-        if let Value::Sum(case, _) = &input
-            && code.verified.case_is_internal(*case as usize)
-        {
-            let label = ty.as_variant().and_then(|variant| variant.cases.get(*case as usize));
-            return Err(Refusal::Internal(label.map_or_else(String::new, |case| case.label.to_string())));
-        }
-        let mail = Mail {
-            origin: Origin::Outside {
-                request: request.id,
-                identity: request.identity.map(|identity| (identity, content)),
-                tongue: Some(tongue),
-            },
-            writer: code.digest(),
-            input: input.to_binary(ty).into(),
-            trace: request.trace.map(Into::into),
+        self.check_taken(&request.address, slot)?;
+        let input = match tongue.read(&request.json, &code) {
+            Ok(input) => input,
+            Err(error) => {
+                // What is no JSON at all is told as that.
+                content(&request.json)?;
+                return Err(not_taken(error, &tongue));
+            }
         };
-        self.outside += 1;
-        self.post(request.address, mail);
-        Ok(None)
+        self.check_case(runner, &input)?;
+        Ok(Ok(Admitted { address: request.address, runner, slot, input, identity, tongue }))
     }
 
-    /// Puts a message into a mailbox. An instance that is not there yet is born when it is
-    /// delivered.
-    pub(super) fn post(&mut self, address: InstanceAddress, mail: Mail) {
-        self.post_at(address, mail, VecDeque::push_back);
-    }
-
-    /// Puts a message before all others into a mailbox.
-    pub(super) fn post_first(&mut self, address: InstanceAddress, mail: Mail) {
-        self.post_at(address, mail, VecDeque::push_front);
-    }
-
-    fn post_at(&mut self, address: InstanceAddress, mail: Mail, put: fn(&mut VecDeque<Mail>, Mail)) {
-        let version = self.next_version();
-        if !self.instances.contains_key(&address) {
-            let Some(instance) = self.unborn(&address) else {
-                unreachable!("mail goes to machines of the running release only: {address}")
-            };
-            self.instances.insert(address.clone(), instance);
+    fn apply_outside(&mut self, admitted: Admitted, trace: Option<Arc<str>>) -> Reply {
+        let Admitted { address, runner, slot, input, identity, tongue } = admitted;
+        let slot = slot.unwrap_or_else(|| self.slot(&address));
+        let task =
+            Task { cause: Cause::Mail(Origin::Outside { identity }), input: Input::Value(input), trace };
+        let speaks = tongue.version.clone();
+        match self.apply(slot, &task, Some(&tongue)) {
+            Err(refusal) => Reply::Refused(refusal),
+            Ok(computed) => {
+                let code = &self.runners[runner].code;
+                let answer = match computed.lowered {
+                    Some(Ok(json)) => Ok(json),
+                    _ => answered(&computed.verdict, computed.output.as_ref(), code),
+                };
+                Reply::Answered { answer, repeated: false, speaks }
+            }
         }
-        let instance = self.instances.get_mut(&address).expect("it was put there when it was missing");
-        put(&mut instance.mailbox, mail);
-        instance.version = version;
-        self.make_ready(&address);
-    }
-
-    /// Returns an instance that is not yet born. When an archived one had its address, numbers
-    /// and kept answers go on from there: they must not be given away twice.
-    pub(super) fn unborn(&self, address: &InstanceAddress) -> Option<Instance> {
-        let code = self.release.as_ref()?.machine(&address.machine_address())?.clone();
-        let mut instance = Instance::unborn(code);
-        self.go_on_from_archive(address, &mut instance);
-        Some(instance)
     }
 }
 
 /// Returns how a client speaks to a machine that runs.
-fn tongue(release: &Release, says: &Says, machine: MachineAddress) -> Result<Tongue, Refusal> {
-    release.speech.tongue(says, &machine).map_err(|unspoken| match unspoken {
+fn tongue(release: &Release, says: &Says, machine: &MachineAddress) -> Result<Tongue, Refusal> {
+    release.speech.tongue(says, machine).map_err(|unspoken| match unspoken {
         Unspoken::Version => Refusal::UnknownVersion {
             version: release.speech.meant(says).clone(),
             spoken: release.speech.versions().cloned().collect(),
         },
-        Unspoken::Machine(version) => Refusal::MachineUnspoken { machine, version },
+        Unspoken::Machine(version) => Refusal::MachineUnspoken { machine: machine.clone(), version },
     })
 }
 

@@ -7,25 +7,25 @@
 use camshaft_cam::digest::Digest;
 use camshaft_cam::run::{EdgeArrow, Limits, edge_arrow};
 use camshaft_cam::value::Value;
-use camshaft_manifests::{InstanceAddress, MachineAddress};
+use camshaft_manifests::MachineAddress;
 
 use super::admit::Refusal;
 use super::instance::Instance;
 use super::kept::{Identity, Known};
-use super::{Engine, Reply};
+use super::{Reply, Shard};
 use crate::release::MachineCode;
 use crate::speech::{Tongue, edge, takes};
 
-impl Engine {
+impl Shard {
     /// Returns the reply to a request that is not new.
     pub(super) fn known(
         &self,
-        address: &InstanceAddress,
+        machine: &MachineAddress,
         instance: &Instance,
         (identity, content): (&Identity, Digest),
         tongue: &Tongue,
     ) -> Option<Reply> {
-        let (answer, writer) = match instance.kept.look_up(identity, content) {
+        let (answer, writer) = match instance.rest().kept.look_up(identity, content) {
             Known::New => return None,
             Known::Conflict => return Some(Reply::Refused(Refusal::Conflict)),
             Known::Expired => return Some(Reply::Refused(Refusal::Expired)),
@@ -35,7 +35,7 @@ impl Engine {
         // known to be of any.
         let told = match (answer, writer) {
             (Ok(json), Some(writer)) if writer != tongue.digest(&instance.code) => self
-                .running(&address.machine_address(), &instance.code, &json, writer)
+                .running(machine, &instance.code, &json, writer)
                 .and_then(|value| tongue.write(&value, &instance.code))
                 .map(Ok),
             (answer, _) => Ok(answer),

@@ -9,7 +9,7 @@ use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 use camshaft_store::Verdict;
 
-use super::Engine;
+use super::Shard;
 use super::instance::{Instance, Mail, Origin, State};
 use super::plan::{Applied, Plan, Way};
 use super::step::{birth, kind};
@@ -32,7 +32,7 @@ impl Unapplied {
     }
 }
 
-impl Engine {
+impl Shard {
     /// Gives the instances of a plan their inputs. Going back, what was never applied is not undone.
     pub(super) fn post_applies(&mut self, plan: &Plan, number: u64) {
         let before = std::mem::take(&mut self.unapplied);
@@ -43,7 +43,9 @@ impl Engine {
         // Each goes to the front of its mailbox, so the last one goes in first.
         let numbered: Vec<_> = (0u32..).zip(&plan.applies).collect();
         for (index, apply) in numbered.into_iter().rev() {
-            if apply.undoes.is_some_and(|undone| never.contains(&undone)) {
+            if self.shard_of(&apply.address) != self.config_of.index
+                || apply.undoes.is_some_and(|undone| never.contains(&undone))
+            {
                 continue;
             }
             let mail = Mail {
@@ -54,10 +56,28 @@ impl Engine {
             };
             self.post_first(apply.address.clone(), mail);
             if plan.way == Way::Up {
-                let held = self.instances.get(&apply.address).and_then(|instance| instance.held());
+                let held = self.table.get(&apply.address).and_then(|instance| instance.held());
                 let reason = held.map(|held| format!("it is held: {}", held.reason));
                 let waits = Unapplied { address: apply.address.clone(), reason };
                 self.unapplied.insert(index, waits);
+            }
+        }
+    }
+
+    /// Delivers what the relup of the last switch applies, before anything else reaches these instances.
+    pub fn settle_applies(&mut self) {
+        let Some(plan) = self.plan.clone() else { return };
+        for apply in &plan.applies {
+            let next = |shard: &Shard| {
+                let slot = shard.table.find(&apply.address)?;
+                let instance = &shard.table[slot].instance;
+                let first = instance.rest().mailbox.front().filter(|_| instance.held().is_none())?;
+                matches!(first.origin, Origin::Relup { .. }).then_some(slot)
+            };
+            while let Some(slot) = next(self) {
+                if !self.deliver_at(slot) {
+                    return;
+                }
             }
         }
     }
@@ -108,9 +128,9 @@ pub(super) fn try_applies(
     };
     let mut state = match instance.map(|instance| &instance.state) {
         Some(State::Held(held)) => return failed(first, "held", format!("it is held: {}", held.reason)),
-        Some(State::Live(live)) => live.value.clone(),
+        Some(State::Live(value)) => value.clone(),
         Some(State::None) | None => match birth(code) {
-            Ok(live) => live.value,
+            Ok(value) => value,
             Err((kind, reason)) => return failed(first, kind, reason),
         },
     };

@@ -14,9 +14,11 @@ use camshaft_cam::verify::VerifiedEdge;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
 use camshaft_store::{AsideSnapshot, MailOrigin, Parked, ParkedItem};
 
-use super::instance::{Before, Instance, Live, Mail, Origin, State, Timer};
+use super::Shard;
+use super::instance::{Before, Instance, Mail, Origin, State, Timer};
 use super::plan::{Change, Plan, Way};
 use super::step::kind;
+use super::table::Slot;
 use crate::api::{Capsule, TryFailure};
 use crate::release::MachineCode;
 
@@ -114,37 +116,40 @@ fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
             let state = held.state.as_deref().map(|bytes| Value::from_binary(bytes, to_type));
             match state.transpose() {
                 Ok(state) => {
-                    carried.instance.state =
-                        state.map_or(State::None, |value| State::Live(Live::new(value, to_type)));
+                    carried.instance.state = state.map_or(State::None, State::Live);
                 }
                 // Only damage could do this, and the journal has checksums: it stays held.
                 Err(error) => tracing::error!(instance = %along.address, %error, "a held state is damaged"),
             }
         }
         State::Held(_) => {}
-        State::Live(live) => {
-            carried.bytes.0 = live.size;
-            let before = instance.before.as_ref().filter(|before| before.machine == along.to.digest());
+        State::Live(value) => {
+            let size = |value: &Value, ty: &Ty| value.to_binary(ty).len() as u64;
+            carried.bytes.0 = size(value, along.from.verified.state());
+            let before = instance.rest().before.as_ref();
+            let before = before.filter(|before| before.machine == along.to.digest());
             if let (Way::Down, Some(before)) = (along.way, before) {
-                let live = Live::new(before.value.clone(), to_type);
-                carried.bytes.1 = live.size;
-                carried.instance.state = State::Live(live);
-                carried.instance.before = None;
-                carried.instance.aside = None;
+                carried.bytes.1 = size(&before.value, to_type);
+                carried.instance.state = State::Live(before.value.clone());
+                let rest = carried.instance.rest_mut();
+                rest.before = None;
+                rest.aside = None;
                 carried.passage = Passage::BeforeImage;
                 return;
             }
-            match moved_state(along, live, instance) {
+            match moved_state(along, value, instance) {
                 Ok((moved, aside)) => {
-                    carried.bytes.1 = moved.size;
+                    carried.bytes.1 = size(&moved, to_type);
                     carried.instance.state = State::Live(moved);
                     // Going back, the state from before is the newer machine's: of no use.
-                    carried.instance.before = (along.way == Way::Up).then(|| Before {
+                    let before = (along.way == Way::Up).then(|| Before {
                         machine: along.from.digest(),
                         ty: along.from.verified.state().clone(),
-                        value: live.value.clone(),
+                        value: value.clone(),
                     });
-                    carried.instance.aside = aside;
+                    let rest = carried.instance.rest_mut();
+                    rest.before = before;
+                    rest.aside = aside;
                     let as_it_is = along.leaves_states();
                     carried.passage = if as_it_is { Passage::AsItIs } else { Passage::Edge };
                 }
@@ -152,7 +157,7 @@ fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
                     let mut held = instance.clone();
                     held.hold(failure.reason.clone(), true);
                     carried.instance.state = held.state;
-                    carried.instance.before = None;
+                    carried.instance.rest_mut().before = None;
                     carried.passage = Passage::Held;
                     carried.failures.push(*failure);
                 }
@@ -164,29 +169,28 @@ fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
 /// Returns the state at the other end of the edge and, on the way up, what is kept aside of it.
 fn moved_state(
     along: &Along<'_>,
-    live: &Live,
+    value: &Value,
     instance: &Instance,
-) -> Result<(Live, Option<AsideSnapshot>), Box<TryFailure>> {
+) -> Result<(Value, Option<AsideSnapshot>), Box<TryFailure>> {
     let (ty, seq) = (along.from.verified.state(), instance.seq);
-    let from = Subject { along, value: &live.value, ty, digest: live.digest, seq };
+    let from = Subject { along, value, ty, digest: None, seq };
     let failed = |word: &str, trap: Trap| Box::new(from.failure(word, kind(&trap), trap.to_string()));
     let limits = Limits::MIGRATION;
     if along.leaves_states() {
-        check_invariants(&along.to.verified, &live.value, limits)
-            .map_err(|trap| failed("invariant", trap))?;
-        return Ok((live.clone(), None));
+        check_invariants(&along.to.verified, value, limits).map_err(|trap| failed("invariant", trap))?;
+        return Ok((value.clone(), None));
     }
     let (state, aside) = match along.way {
         Way::Up => {
-            let kept = edge_keep(along.edge, &live.value, limits).map_err(|trap| failed("keep", trap))?;
-            let up = edge_arrow(along.edge, EdgeArrow::Up, &live.value, limits)
+            let kept = edge_keep(along.edge, value, limits).map_err(|trap| failed("keep", trap))?;
+            let up = edge_arrow(along.edge, EdgeArrow::Up, value, limits)
                 .map_err(|trap| failed(along.way.state_word(), trap))?;
             (up, kept.zip(along.edge.kept()))
         }
         Way::Down => {
             let kept = kept_aside(along, instance)
                 .map_err(|reason| Box::new(from.failure("keep", "damaged", reason)))?;
-            let down = edge_down(along.edge, &live.value, kept.as_ref(), limits)
+            let down = edge_down(along.edge, value, kept.as_ref(), limits)
                 .map_err(|trap| failed(along.way.state_word(), trap))?;
             (down, None)
         }
@@ -194,7 +198,7 @@ fn moved_state(
     let aside = aside.map(|(kept, ty)| AsideSnapshot { edge: along.edge.digest(), kept: kept.to_binary(ty) });
     check_invariants(&along.to.verified, &state, Limits::MIGRATION)
         .map_err(|trap| Box::new(from.failure("invariant", kind(&trap), trap.to_string())))?;
-    Ok((Live::new(state, along.to.verified.state()), aside))
+    Ok((state, aside))
 }
 
 /// Returns what was kept aside when the instance went up this edge; nothing if it was born since.
@@ -203,7 +207,7 @@ fn moved_state(
 ///
 /// What is damaged, which only a fault of the disk could do. A default would hide the loss.
 fn kept_aside(along: &Along<'_>, instance: &Instance) -> Result<Option<Value>, String> {
-    let aside = instance.aside.as_ref().filter(|aside| aside.edge == along.edge.digest());
+    let aside = instance.rest().aside.as_ref().filter(|aside| aside.edge == along.edge.digest());
     let kept = aside.zip(along.edge.kept()).map(|(aside, ty)| Value::from_binary(&aside.kept, ty));
     kept.transpose().map_err(|error| format!("what was kept aside is damaged: {error}"))
 }
@@ -224,13 +228,13 @@ pub(super) fn check_way_back(
     };
     let along = Along { way: Way::Up, from, to, edge, address };
     let ty = from.verified.state();
-    let subject = Subject { along: &along, value: &old.value, ty, digest: old.digest, seq: before.seq };
+    let subject = Subject { along: &along, value: old, ty, digest: None, seq: before.seq };
     let kept = match kept_aside(&along, &carried.instance) {
         Ok(kept) => kept,
         Err(reason) => return Some(subject.failure("keep", "damaged", reason)),
     };
-    match edge_down(edge, &new.value, kept.as_ref(), Limits::MIGRATION) {
-        Ok(back) if back == old.value => None,
+    match edge_down(edge, new, kept.as_ref(), Limits::MIGRATION) {
+        Ok(back) if back == *old => None,
         Ok(back) => {
             let reason = format!("the way back gives {}", short(&back.to_json_redacted(ty)));
             Some(subject.failure("round-trip", "differs", reason))
@@ -244,7 +248,8 @@ struct Subject<'a> {
     along: &'a Along<'a>,
     value: &'a Value,
     ty: &'a Ty,
-    digest: Digest,
+    /// The digest of its canonical bytes, where that is known.
+    digest: Option<Digest>,
     seq: u64,
 }
 
@@ -264,7 +269,7 @@ impl Subject<'_> {
                 seq: self.seq,
                 cut: value.len() < json.len(),
                 value,
-                value_digest: self.digest,
+                value_digest: self.digest.unwrap_or_else(|| Digest::of(&self.value.to_binary(self.ty))),
             },
         }
     }
@@ -281,11 +286,13 @@ fn carry_mail(carried: &mut Carried, plan: &Plan, along: Option<&Along<'_>>, num
     let seq = carried.instance.seq;
     let park = |carried: &mut Carried, item: ParkedItem, failure: TryFailure| {
         let reason = format!("{}: {}", failure.step, failure.reason);
-        carried.instance.parked.push(Parked { item, reason, switch: number });
+        carried.instance.rest_mut().parked.push(Parked { item, reason, switch: number });
         carried.parked += 1;
         carried.failures.push(failure);
     };
-    for mail in std::mem::take(&mut carried.instance.mailbox) {
+    let Some(rest) = carried.instance.rest_if_any() else { return };
+    let timers = along.map(|_| std::mem::take(&mut rest.timers));
+    for mail in std::mem::take(&mut rest.mailbox) {
         let moved = owed(plan, &carried.instance, &mail).and_then(|()| match along {
             Some(along) => moved_input(along, mail.writer, &mail.input, seq),
             None => Ok(mail.input.clone()),
@@ -294,21 +301,21 @@ fn carry_mail(carried: &mut Carried, plan: &Plan, along: Option<&Along<'_>>, num
             Ok(input) => {
                 carried.moved += u64::from(along.is_some());
                 let writer = carried.instance.code.digest();
-                carried.instance.mailbox.push_back(Mail { writer, input, ..mail });
+                carried.instance.rest_mut().mailbox.push_back(Mail { writer, input, ..mail });
             }
             Err(failure) => {
-                let saved = mail.save().expect("no request from outside waits when a switch is made");
+                let saved = mail.save().expect("no request from outside waits");
                 park(carried, ParkedItem::Mail(saved), *failure);
             }
         }
     }
     let Some(along) = along else { return };
-    for (name, timer) in std::mem::take(&mut carried.instance.timers) {
+    for (name, timer) in timers.into_iter().flatten() {
         match moved_input(along, timer.writer, &timer.input, seq) {
             Ok(input) => {
                 carried.moved += 1;
                 let timer = Timer { writer: along.to.digest(), input, ..timer };
-                carried.instance.timers.insert(name, timer);
+                carried.instance.rest_mut().timers.insert(name, timer);
             }
             Err(failure) => park(carried, ParkedItem::Timer(timer.save(&name)), *failure),
         }
@@ -331,7 +338,7 @@ fn moved_input(
         Ok(value) if writer == along.from.digest() => value,
         _ => {
             let subject =
-                Subject { along, value: &Value::Unit, ty: &Ty::unit(), digest: Digest::of(input), seq };
+                Subject { along, value: &Value::Unit, ty: &Ty::unit(), digest: Some(Digest::of(input)), seq };
             let reason = format!("it was written by machine {}", writer.short());
             return Err(Box::new(subject.failure(along.way.input_word(), "writer", reason)));
         }
@@ -339,7 +346,7 @@ fn moved_input(
     match edge_arrow(along.edge, along.way.input(), &value, Limits::MIGRATION) {
         Ok(moved) => Ok(moved.to_binary(along.to.verified.input()).into()),
         Err(trap) => {
-            let subject = Subject { along, value: &value, ty, digest: Digest::of(input), seq };
+            let subject = Subject { along, value: &value, ty, digest: Some(Digest::of(input)), seq };
             Err(Box::new(subject.failure(along.way.input_word(), kind(&trap), trap.to_string())))
         }
     }
@@ -378,25 +385,24 @@ fn owed(plan: &Plan, receiver: &Instance, mail: &Mail) -> Result<(), Box<TryFail
     }))
 }
 
-/// Brings back what was parked in the types of the machine that now runs. It is older than all
-/// that came since, so it goes first.
 /// Calls those who wrote to an instance, and whom it wrote to, as they are called after the switch.
 /// Going back, what the way up applies is forgotten: it is not to be applied any more.
 fn rename_correspondents(instance: &mut Instance, plan: &Plan) {
+    let Some(rest) = instance.rest_if_any() else { return };
     if plan.way == Way::Down {
-        instance.mailbox.retain(|mail| !matches!(mail.origin, Origin::Relup { .. }));
+        rest.mailbox.retain(|mail| !matches!(mail.origin, Origin::Relup { .. }));
     }
     if plan.moved.is_empty() {
         return;
     }
-    for mail in &mut instance.mailbox {
+    for mail in &mut rest.mailbox {
         match &mut mail.origin {
             Origin::Message(sent) => sent.sender = plan.address_after(&sent.sender),
             Origin::Answer { receiver, .. } => *receiver = plan.address_after(receiver),
-            Origin::Outside { .. } | Origin::Relup { .. } => {}
+            Origin::Outside { .. } | Origin::Relup { .. } | Origin::Port { .. } => {}
         }
     }
-    for parked in &mut instance.parked {
+    for parked in &mut rest.parked {
         let ParkedItem::Mail(saved) = &mut parked.item else { continue };
         let (MailOrigin::Message { sender: address, .. } | MailOrigin::Answer { receiver: address, .. }) =
             &mut saved.origin
@@ -410,28 +416,67 @@ fn rename_correspondents(instance: &mut Instance, plan: &Plan) {
     }
 }
 
+/// Brings back what a switch parked in the types of the machine that now runs. It is older than all
+/// that came since, so it goes first. What could not be delivered stays: an operator lets it go on.
 fn unpark(instance: &mut Instance) {
     let digest = instance.code.digest();
     let mut mail = vec![];
-    let parked = std::mem::take(&mut instance.parked);
+    let Some(rest) = instance.rest_if_any() else { return };
+    let parked = std::mem::take(&mut rest.parked);
     for entry in parked {
         match entry.item {
-            ParkedItem::Mail(saved) if saved.writer == digest => match Mail::load(saved.clone()) {
-                Ok(loaded) => mail.push(loaded),
-                Err(error) => {
-                    tracing::error!(%error, "a parked message is damaged");
-                    instance.parked.push(Parked { item: ParkedItem::Mail(saved), ..entry });
+            ParkedItem::Mail(saved) if entry.switch > 0 && saved.writer == digest => {
+                match Mail::load(saved.clone()) {
+                    Ok(loaded) => mail.push(loaded),
+                    Err(error) => {
+                        tracing::error!(%error, "a parked message is damaged");
+                        rest.parked.push(Parked { item: ParkedItem::Mail(saved), ..entry });
+                    }
                 }
-            },
-            // A timer that was started anew under the same name replaces it, as it always does.
-            ParkedItem::Timer(saved) if saved.writer == digest => {
-                let (name, timer) = Timer::load(saved);
-                instance.timers.entry(name).or_insert(timer);
             }
-            item => instance.parked.push(Parked { item, ..entry }),
+            // A timer that was started anew under the same name replaces it, as it always does.
+            ParkedItem::Timer(saved) if entry.switch > 0 && saved.writer == digest => {
+                let (name, timer) = Timer::load(saved);
+                rest.timers.entry(name).or_insert(timer);
+            }
+            item => rest.parked.push(Parked { item, ..entry }),
         }
     }
     for loaded in mail.into_iter().rev() {
-        instance.mailbox.push_front(loaded);
+        rest.mailbox.push_front(loaded);
+    }
+}
+
+impl Shard {
+    /// Takes the last message of an instance, which was sent before a switch and came after it, along
+    /// the way of that switch. The instance has gone over already.
+    pub(super) fn carry_last_mail(&mut self, slot: Slot, plan: &Plan, change: &Change) {
+        let number = self.switch;
+        let resident = &mut self.table[slot];
+        let Some(late) = resident.instance.rest_mut().mailbox.pop_back() else { return };
+        // Alone, so that nothing else is taken along twice.
+        let mut alone = Instance::unborn(resident.instance.code.clone());
+        alone.seq = resident.instance.seq;
+        alone.rest_mut().mailbox.push_back(late);
+        rename_correspondents(&mut alone, plan);
+        let mut carried = Carried {
+            instance: alone,
+            passage: Passage::Untouched,
+            moved: 0,
+            parked: 0,
+            failures: vec![],
+            bytes: (0, 0),
+        };
+        let along = match change {
+            Change::Moves { from, to, edge } => {
+                Some(Along { way: plan.way, from, to, edge, address: &resident.address })
+            }
+            Change::Stays { .. } | Change::Restarts { .. } | Change::Removed { .. } => None,
+        };
+        carry_mail(&mut carried, plan, along.as_ref(), number);
+        let rest = carried.instance.rest_mut();
+        let into = resident.instance.rest_mut();
+        into.mailbox.append(&mut rest.mailbox);
+        into.parked.append(&mut rest.parked);
     }
 }

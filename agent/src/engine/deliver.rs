@@ -3,21 +3,26 @@
 
 use std::sync::Arc;
 
-use camshaft_cam::digest::Digest;
+use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::{Effect, InputRecord, Record, Source, Verdict};
+use camshaft_store::{Effect, InputRef, Parked, ParkedItem, RecordRef, Source, Verdict};
 
 use super::admit::Refusal;
-use super::applied::Unapplied;
-use super::instance::{Instance, Origin, State, Timer};
+use super::instance::{Instance, Mail, Origin, State, Timer};
 use super::kept::Answered;
-use super::step::{Cause, Computed, Surroundings, Task, compute};
-use super::{Engine, LogLine, Reply};
+use super::step::{Cause, Computed, Input, Place, Surroundings, Task, compute};
+use super::table::Slot;
+use super::{LogLine, Shard};
+use crate::release::MachineCode;
 use crate::speech::Tongue;
 
-impl Engine {
+/// How many messages that could not be delivered are kept of one instance. Those that come after are
+/// in the journal's record of the trap alone.
+pub const DEAD_LETTERS_MAX: usize = 1000;
+
+impl Shard {
     /// Fires timers and delivers mail until nothing is left to do, or `steps_max` steps were
-    /// done. What came of it is in the next batch.
+    /// done. What came of it comes out.
     pub fn run(&mut self, steps_max: usize) {
         for _ in 0..steps_max.div_ceil(2) {
             // Both in turn: a timer that starts itself anew without delay must not stop the mail.
@@ -28,222 +33,285 @@ impl Engine {
         }
     }
 
-    /// Delivers until all that the relup of the last switch applies was applied, or cannot be.
-    pub fn settle_applies(&mut self) {
-        while self.unapplied.values().any(Unapplied::waits) && self.deliver_one() {}
-    }
-
-    /// Delivers until no request from outside waits, so that a switch meets none.
-    pub fn settle_outside(&mut self) {
-        while self.outside > 0 && self.deliver_one() {}
-        debug_assert_eq!(self.outside, 0, "requests wait in mailboxes that are listed as ready only");
-    }
-
     fn fire_one(&mut self) -> bool {
         let due = |(due_ms, ..): &&(i64, InstanceAddress, Arc<str>)| *due_ms <= self.now_ms;
-        let Some((_, address, name)) = self.timers.first().filter(due).cloned() else { return false };
-        let timer = self.instances.get(&address).and_then(|instance| instance.timers.get(&name));
+        let found = if self.read_only { None } else { self.timers.first().filter(due).cloned() };
+        let Some((_, address, name)) = found else { return false };
+        let slot = self.table.find(&address).expect("a timer that is listed is of an instance");
+        let timer = self.table[slot].instance.rest().timers.get(&name);
         let timer = timer.expect("a timer that is listed is there").clone();
         let cause = Cause::Timer { name, generation: timer.generation };
-        self.apply(&address, Task { cause, input: timer.input, trace: timer.trace });
+        let task = Task { cause, input: Input::Bytes(timer.input), trace: timer.trace };
+        // Only requests from outside can be refused.
+        let _ = self.apply(slot, &task, None);
         true
     }
 
-    fn deliver_one(&mut self) -> bool {
-        let Some(address) = self.ready.pop_front() else { return false };
-        let version = self.next_version();
-        let instance = self.instances.get_mut(&address).expect("who is ready is there");
-        instance.queued = false;
-        // An instance that stops drops the answers that waited for it.
-        let Some(mail) = instance.mailbox.pop_front() else { return true };
-        instance.version = version;
-        if let Origin::Outside { request, identity, tongue } = &mail.origin {
-            self.outside -= 1;
-            // Its first sending may have been applied while the repetition waited.
-            if let (Some((identity, content)), Some(tongue)) = (identity, tongue)
-                && let Some(reply) =
-                    self.known(&address, &self.instances[&address], (identity, *content), tongue)
-            {
-                self.out.answers.push((*request, reply));
-                self.make_ready(&address);
-                return true;
-            }
+    /// Delivers the oldest message of the instance that waits longest.
+    pub(super) fn deliver_one(&mut self) -> bool {
+        if self.read_only {
+            return false;
         }
-        self.apply(&address, Task { cause: Cause::Mail(mail.origin), input: mail.input, trace: mail.trace });
-        self.make_ready(&address);
+        let Some(slot) = self.ready.pop_front() else { return false };
+        self.table[slot].instance.queued = false;
+        self.deliver_at(slot)
+    }
+
+    /// Delivers the oldest message of an instance.
+    pub(super) fn deliver_at(&mut self, slot: Slot) -> bool {
+        if self.read_only {
+            return false;
+        }
+        let instance = self.touch(slot);
+        // An instance that stops drops the answers that waited for it.
+        let Some(Mail { origin, input, trace, .. }) = instance.rest_mut().mailbox.pop_front() else {
+            return true;
+        };
+        let task = Task { cause: Cause::Mail(origin), input: Input::Bytes(input), trace };
+        let _ = self.apply(slot, &task, None);
+        self.make_ready(slot);
         true
     }
 
-    fn apply(&mut self, address: &InstanceAddress, task: Task) {
+    /// Applies an input to an instance, which is not held, and records it.
+    pub(super) fn apply(
+        &mut self,
+        slot: Slot,
+        task: &Task,
+        tongue: Option<&Tongue>,
+    ) -> Result<Computed, Refusal> {
         let release = self.release.clone().expect("an instance belongs to a release");
-        let instance = &self.instances[address];
+        self.touch(slot);
+        let resident = &mut self.table[slot];
+        let (address, instance) = (&resident.address, &mut resident.instance);
         let seq = instance.seq + 1;
-        let surroundings = Surroundings { now_ms: self.now_ms, seed: self.seed(address, seq) };
-        let computed = compute(&release, address, instance, &task, surroundings);
+        let surroundings =
+            Surroundings { now_ms: self.now_ms, seed: self.config_of.seed(address, seq, self.now_ms) };
+        let runner = &mut self.runners[instance.runner as usize];
+        let place = Place { release: &release, runner, address, tongue, keep: self.read_only };
+        let mut computed = compute(place, instance, task, surroundings);
         let source = task.cause.source();
-        let reply = match &task.cause {
-            Cause::Mail(Origin::Outside { request, tongue: Some(tongue), .. }) => {
-                Some((*request, reply(&computed, tongue)))
+        // What changes nothing is not remembered, unless it must be known again.
+        let forgotten = computed.idle && source == Source::Anonymous;
+        let refusal = match (&computed.lowered, tongue) {
+            // Known before anything is done: who could not be told the answer must not cause it.
+            (Some(Err(reason)), Some(tongue)) => {
+                Some(Refusal::NoAnswer { version: tongue.version.clone(), reason: reason.clone() })
             }
+            _ if self.read_only && !forgotten => Some(Refusal::DiskFull),
             _ => None,
         };
-        // Known before anything is done: who could not be told the answer must not cause it.
-        if let Some((request, Reply::Refused(refusal))) = reply {
-            if instance.is_blank() {
-                self.instances.remove(address);
+        if let Some(refusal) = refusal {
+            computed.undo(instance);
+            self.forget_blank(slot);
+            return Err(refusal);
+        }
+        if forgotten {
+            if computed.born {
+                instance.state = State::None;
             }
-            self.out.answers.push((request, Reply::Refused(refusal)));
+            // Whoever asks for keys that nobody uses must not fill the node with instances.
+            self.forget_blank(slot);
+            return Ok(computed);
+        }
+        self.write(slot, task, seq, &source, surroundings, &computed.verdict);
+        self.commit(slot, task, (seq, surroundings.now_ms), &mut computed);
+        Ok(computed)
+    }
+
+    /// Makes the record of an input.
+    fn write(
+        &mut self,
+        slot: Slot,
+        task: &Task,
+        seq: u64,
+        source: &Source,
+        surroundings: Surroundings,
+        verdict: &Verdict,
+    ) {
+        use std::fmt::Write as _;
+        let resident = &self.table[slot];
+        if let Verdict::Applied { effects, .. } = verdict {
+            for effect in effects {
+                if let Effect::Log(line) = effect {
+                    let instance = resident.address.clone();
+                    self.out.logs.push(LogLine { instance, seq, line: line.clone() });
+                }
+            }
+        }
+        if !self.config_of.journalled {
             return;
         }
-        // What changes nothing is not remembered, unless it must be known again.
-        if !(computed.idle && source == Source::Anonymous) {
-            let record = InputRecord {
-                switch: self.switch,
-                instance: address.to_string(),
-                seq,
-                source,
-                writer: instance.code.verified.input().digest(),
-                input: task.input.to_vec(),
-                now_ms: surroundings.now_ms,
-                seed: surroundings.seed,
-                config: self.config,
-                trace: task.trace.as_deref().map(str::to_owned),
-                verdict: computed.verdict.clone(),
-            };
-            if let Verdict::Applied { effects, .. } = &computed.verdict {
-                for effect in effects {
-                    if let Effect::Log(line) = effect {
-                        self.out.logs.push(LogLine { instance: address.clone(), seq, line: line.clone() });
-                    }
-                }
+        let written;
+        let input = match &task.input {
+            Input::Bytes(bytes) => &**bytes,
+            Input::Value(value) => {
+                written = value.to_binary(resident.instance.code.verified.input());
+                written.as_slice()
             }
-            self.commit(address, &task, &record, computed);
-            self.out.records.push(Record::Input(record));
-        } else if instance.is_blank() {
-            // Whoever asks for keys that nobody uses must not fill the node with instances.
-            self.instances.remove(address);
+        };
+        self.text.clear();
+        // A String takes all that is written.
+        let _ = write!(self.text, "{}", resident.address);
+        let text = std::mem::take(&mut self.text);
+        self.record(RecordRef::Input(InputRef {
+            switch: self.switch,
+            instance: &text,
+            seq,
+            source,
+            input,
+            now_ms: surroundings.now_ms,
+            seed: surroundings.seed,
+            config: self.config,
+            trace: task.trace.as_deref(),
+            verdict,
+        }));
+        self.text = text;
+    }
+
+    /// Lets go of an instance of which nothing would be lost.
+    pub(super) fn forget_blank(&mut self, slot: Slot) {
+        let instance = &mut self.table[slot].instance;
+        if matches!(instance.state, State::None) && !instance.queued && instance.is_blank() {
+            self.table.remove(slot);
         }
-        self.out.answers.extend(reply);
     }
 
-    fn seed(&self, address: &InstanceAddress, seq: u64) -> i64 {
-        let mut covered = address.to_string().into_bytes();
-        covered.extend(seq.to_le_bytes());
-        covered.extend(self.salt.to_le_bytes());
-        covered.extend(self.now_ms.to_le_bytes());
-        let digest = Digest::tagged("camshaft/seed", &covered);
-        i64::from_le_bytes(*digest.as_bytes().first_chunk().expect("a digest has 32 bytes"))
-    }
-
-    /// Makes what a step did the truth. `record` is what the journal has of it, or will have.
+    /// Makes what a step did the truth: all but the state, which is the new one already.
     pub(super) fn commit(
         &mut self,
-        address: &InstanceAddress,
+        slot: Slot,
         task: &Task,
-        record: &InputRecord,
-        computed: Computed,
+        (seq, now_ms): (u64, i64),
+        computed: &mut Computed,
     ) {
-        let version = self.next_version();
-        let instance = self.instances.get_mut(address).expect("who took a step is there");
-        instance.version = version;
-        instance.seq = record.seq;
-        keep(instance, task, record, &computed);
-        if let Cause::Timer { name, .. } = &task.cause
-            && let Some(timer) = instance.timers.remove(name)
-        {
-            self.timers.remove(&(timer.due_ms, address.clone(), name.clone()));
-        }
-        if let Verdict::Applied { effects, state, .. } = &record.verdict {
-            instance.life += u64::from(computed.born);
-            let written = !matches!(&instance.state, State::Live(live) if live.digest == *state);
-            if written {
-                instance.before = None;
-            }
-            for effect in effects {
-                let (name, due) = match effect {
-                    Effect::Cancel(name) => (name, None),
-                    Effect::Timer { name, due_ms, input } => (name, Some((*due_ms, input))),
-                    Effect::Stop | Effect::Log(_) | Effect::Send { .. } => continue,
-                };
-                let name: Arc<str> = name.as_str().into();
-                if let Some(timer) = instance.timers.remove(&name) {
-                    self.timers.remove(&(timer.due_ms, address.clone(), name.clone()));
+        let Shard { table, timers, .. } = self;
+        let super::table::Resident { address, instance } = &mut table[slot];
+        instance.seq = seq;
+        keep(instance, task, now_ms, computed);
+        match &task.cause {
+            Cause::Timer { name, .. } => {
+                if let Some(timer) = instance.rest_mut().timers.remove(name) {
+                    timers.remove(&(timer.due_ms, address.clone(), name.clone()));
                 }
-                if let Some((due_ms, input)) = due {
-                    instance.timer_generation += 1;
-                    let timer = Timer {
-                        generation: instance.timer_generation,
-                        due_ms,
-                        writer: instance.code.digest(),
-                        input: input.as_slice().into(),
-                        trace: task.trace.clone(),
+            }
+            Cause::Mail(Origin::Port { seq, effect }) => {
+                instance.rest_mut().calls.retain(|call| (call.seq, call.effect) != (*seq, *effect));
+            }
+            Cause::Mail(_) => {}
+        }
+        match &computed.verdict {
+            Verdict::Applied { effects, .. } => {
+                instance.life += u64::from(computed.born);
+                if computed.changed
+                    && let Some(rest) = instance.rest_if_any()
+                {
+                    rest.before = None;
+                }
+                for effect in effects {
+                    let (name, due) = match effect {
+                        Effect::Cancel(name) => (name, None),
+                        Effect::Timer { name, due_ms, input } => (name, Some((*due_ms, input))),
+                        Effect::Stop | Effect::Log(_) | Effect::Send { .. } | Effect::Call { .. } => continue,
                     };
-                    instance.timers.insert(name.clone(), timer);
-                    self.timers.insert((due_ms, address.clone(), name));
-                }
-            }
-            match computed.state {
-                Some(live) => instance.state = State::Live(live),
-                None => {
-                    instance.state = State::None;
-                    instance.before = None;
-                    // What is born next has nothing of it.
-                    instance.aside = None;
-                    for (name, timer) in std::mem::take(&mut instance.timers) {
-                        self.timers.remove(&(timer.due_ms, address.clone(), name));
+                    let name: Arc<str> = name.as_str().into();
+                    let writer = instance.code.digest();
+                    let rest = instance.rest_mut();
+                    if let Some(timer) = rest.timers.remove(&name) {
+                        timers.remove(&(timer.due_ms, address.clone(), name.clone()));
                     }
-                    // Nobody is left who asked.
-                    instance.mailbox.retain(|mail| !matches!(mail.origin, Origin::Answer { .. }));
+                    if let Some((due_ms, input)) = due {
+                        rest.timer_generation += 1;
+                        let timer = Timer {
+                            generation: rest.timer_generation,
+                            due_ms,
+                            writer,
+                            input: input.as_slice().into(),
+                            trace: task.trace.clone(),
+                        };
+                        rest.timers.insert(name.clone(), timer);
+                        timers.insert((due_ms, address.clone(), name));
+                    }
+                }
+                if computed.stops {
+                    instance.state = State::None;
+                    if let Some(rest) = instance.rest_if_any() {
+                        rest.before = None;
+                        // What is born next has nothing of it.
+                        rest.aside = None;
+                        for (name, timer) in std::mem::take(&mut rest.timers) {
+                            timers.remove(&(timer.due_ms, address.clone(), name));
+                        }
+                        // Nobody is left who asked.
+                        let answers =
+                            |mail: &Mail| matches!(mail.origin, Origin::Answer { .. } | Origin::Port { .. });
+                        rest.mailbox.retain(|mail| !answers(mail));
+                    }
                 }
             }
-        }
-        if let Source::Relup { switch, index } = record.source
-            && switch == self.switch
-        {
-            self.note_applied(index, &record.verdict);
-        }
-        for (to, mail) in computed.mail {
-            if let (Origin::Answer { .. }, Cause::Mail(Origin::Message(sent))) = (&mail.origin, &task.cause)
-                && !self.instances.get(&to).is_some_and(|asker| asker.awaits(sent.life))
-            {
-                continue;
+            Verdict::Trapped { kind, reason } => {
+                bury(instance, task, computed.mail.is_empty(), &format!("trap {kind}: {reason}"));
             }
-            self.post(to, mail);
+        }
+        if let Cause::Mail(Origin::Relup { switch, index }) = &task.cause
+            && *switch == self.switch
+        {
+            self.note_applied(*index, &computed.verdict);
+        }
+        if !computed.calls.is_empty() {
+            self.place_calls(slot, std::mem::take(&mut computed.calls));
+        }
+        for out in std::mem::take(&mut computed.mail) {
+            self.send(out);
         }
     }
 }
 
-impl Instance {
-    /// Returns true while the life that sent a message goes on.
-    fn awaits(&self, life: u64) -> bool {
-        self.life == life && !matches!(self.state, State::None)
+/// Keeps a message that was not applied and that nobody hears of: a dead letter.
+fn bury(instance: &mut Instance, task: &Task, unanswered: bool, reason: &str) {
+    let Cause::Mail(Origin::Message(sent)) = &task.cause else { return };
+    let Input::Bytes(input) = &task.input else { return };
+    if !unanswered || instance.rest().parked.len() >= DEAD_LETTERS_MAX {
+        return;
     }
-}
-
-/// Returns what a client is told of a step, in the version that it speaks.
-fn reply(computed: &Computed, tongue: &Tongue) -> Reply {
-    let version = tongue.version.clone();
-    let answer = match &computed.lowered {
-        None => answered(computed),
-        Some(Ok(json)) => Ok(json.clone()),
-        Some(Err(reason)) => {
-            return Reply::Refused(Refusal::NoAnswer { version, reason: reason.clone() });
-        }
+    let mail = Mail {
+        origin: Origin::Message(sent.clone()),
+        writer: instance.code.digest(),
+        input: input.clone(),
+        trace: task.trace.clone(),
     };
-    Reply::Answered { answer, repeated: false, speaks: version }
+    let item = ParkedItem::Mail(mail.save().expect("a message of a machine can be saved"));
+    instance.rest_mut().parked.push(Parked { item, reason: reason.to_owned(), switch: 0 });
 }
 
 /// Returns what is kept of a step, in the type of the machine.
-fn answered(computed: &Computed) -> Answered {
-    match &computed.verdict {
-        Verdict::Applied { .. } => Ok(computed.json.clone().unwrap_or_else(|| "null".to_owned())),
+pub(super) fn answered(verdict: &Verdict, output: Option<&Value>, code: &MachineCode) -> Answered {
+    match verdict {
+        Verdict::Applied { .. } => Ok(match output {
+            Some(output) => output.to_json(code.verified.output()),
+            None => "null".to_owned(),
+        }),
         Verdict::Trapped { kind, reason } => Err((kind.clone(), reason.clone())),
     }
 }
 
-fn keep(instance: &mut Instance, task: &Task, record: &InputRecord, computed: &Computed) {
-    if let Cause::Mail(Origin::Outside { identity: Some((identity, content)), .. }) = &task.cause {
-        let writer = instance.code.digest();
-        Arc::make_mut(&mut instance.kept).keep(identity, *content, record.now_ms, answered(computed), writer);
+fn keep(instance: &mut Instance, task: &Task, now_ms: i64, computed: &Computed) {
+    if let Cause::Mail(Origin::Outside { identity: Some((identity, content)) }) = &task.cause {
+        let code = instance.code.clone();
+        let answer = answered(&computed.verdict, computed.output.as_ref(), &code);
+        let kept = &mut instance.rest_mut().kept;
+        Arc::make_mut(kept).keep(identity, *content, now_ms, answer, code.digest());
+    }
+}
+
+impl super::ShardConfig {
+    /// Returns a number for pseudo-random choices of a step.
+    fn seed(&self, address: &InstanceAddress, seq: u64, now_ms: i64) -> i64 {
+        use std::hash::{Hash as _, Hasher as _};
+        // Whoever can guess it gains nothing; it is recorded with the input.
+        let mut hasher = std::hash::DefaultHasher::new();
+        address.hash(&mut hasher);
+        (seq, self.salt, now_ms).hash(&mut hasher);
+        hasher.finish().cast_signed()
     }
 }

@@ -1,23 +1,25 @@
 //! An instance: what a machine's code works on.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use camshaft_cam::digest::Digest;
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::{AsideSnapshot, MailOrigin, MailSnapshot, Parked, TimerSnapshot};
+use camshaft_store::{AsideSnapshot, CallSnapshot, MailOrigin, MailSnapshot, Parked, TimerSnapshot};
 
 use super::kept::{Identity, Kept};
 use crate::release::MachineCode;
-use crate::speech::Tongue;
 
 /// A request from outside, as the host numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
 /// An instance of a machine of the running release.
+///
+/// Most instances of a node do nothing most of the time, so what such a one needs stands here, and
+/// all else in [`Rest`], which is there only where it is needed.
 #[derive(Debug, Clone)]
 pub struct Instance {
     /// The code of the running release.
@@ -28,6 +30,20 @@ pub struct Instance {
     pub life: u64,
     /// The state.
     pub state: State,
+    /// Rises with every change: two copies with the same number are the same.
+    pub version: u64,
+    /// The number of the last state snapshot that has it, or that it is too new for.
+    pub cut: u64,
+    /// True while it stands in the shard's queue of instances with mail.
+    pub queued: bool,
+    /// The place of its code among what its shard runs.
+    pub runner: u32,
+    rest: Option<Box<Rest>>,
+}
+
+/// What most instances have nothing of.
+#[derive(Debug, Clone, Default)]
+pub struct Rest {
     /// The messages that wait.
     pub mailbox: VecDeque<Mail>,
     /// The timers, by name.
@@ -40,12 +56,26 @@ pub struct Instance {
     pub before: Option<Before>,
     /// What was kept aside of the state on its way up, for the way down.
     pub aside: Option<AsideSnapshot>,
-    /// What no arrow accepted.
+    /// What no arrow accepted, and what could not be delivered.
     pub parked: Vec<Parked>,
-    /// Rises with every change: two copies with the same number are the same.
-    pub version: u64,
-    /// True while it stands in the engine's queue of instances with mail.
-    pub queued: bool,
+    /// Calls on ports that have not ended.
+    pub calls: Vec<CallSnapshot>,
+}
+
+static NOTHING: LazyLock<Rest> = LazyLock::new(Rest::default);
+
+impl Rest {
+    /// Returns true when nothing would be lost if it were forgotten.
+    fn is_nothing(&self) -> bool {
+        self.mailbox.is_empty()
+            && self.timers.is_empty()
+            && self.timer_generation == 0
+            && self.kept.is_empty()
+            && self.before.is_none()
+            && self.aside.is_none()
+            && self.parked.is_empty()
+            && self.calls.is_empty()
+    }
 }
 
 /// The state of an instance.
@@ -53,21 +83,10 @@ pub struct Instance {
 pub enum State {
     /// Not born, or stopped: the next input makes it anew.
     None,
-    /// It lives.
-    Live(Live),
+    /// It lives; the state is in the types of its code.
+    Live(Value),
     /// It may not go on. The state may be of another machine than runs, so it is kept as bytes.
-    Held(Held),
-}
-
-/// The state of an instance that lives, in the types of its code.
-#[derive(Debug, Clone)]
-pub struct Live {
-    /// The state.
-    pub value: Value,
-    /// The digest of its canonical bytes.
-    pub digest: Digest,
-    /// Their number.
-    pub size: u64,
+    Held(Box<Held>),
 }
 
 /// The state of an instance that may not go on.
@@ -110,14 +129,10 @@ pub struct Mail {
 /// Where a message comes from.
 #[derive(Debug, Clone)]
 pub enum Origin {
-    /// From outside. It is not durable before it was applied, and not acknowledged either.
+    /// From outside. It is applied when it is admitted, and never waits.
     Outside {
-        /// Who waits for the answer.
-        request: RequestId,
         /// What makes it this request and no other, and the digest of its content.
         identity: Option<(Identity, Digest)>,
-        /// What the client speaks; none in a replay, where nobody waits.
-        tongue: Option<Tongue>,
     },
     /// From another instance, or from itself.
     Message(Sent),
@@ -128,6 +143,13 @@ pub enum Origin {
         /// The number of the input that sent the message.
         seq: u64,
         /// The place of the send among that step's effects.
+        effect: u32,
+    },
+    /// What came back from a call on a port.
+    Port {
+        /// The number of the input that called.
+        seq: u64,
+        /// The place among that step's effects.
         effect: u32,
     },
     /// The relup of a switch, which applies it.
@@ -169,14 +191,6 @@ pub struct Timer {
     pub trace: Option<Arc<str>>,
 }
 
-impl Live {
-    /// Returns a state with its digest.
-    pub fn new(value: Value, ty: &Ty) -> Live {
-        let bytes = value.to_binary(ty);
-        Live { value, digest: Digest::of(&bytes), size: bytes.len() as u64 }
-    }
-}
-
 impl Instance {
     /// Returns an instance that is not yet born.
     pub fn unborn(code: Arc<MachineCode>) -> Instance {
@@ -185,27 +199,47 @@ impl Instance {
             seq: 0,
             life: 0,
             state: State::None,
-            mailbox: VecDeque::new(),
-            timers: BTreeMap::new(),
-            timer_generation: 0,
-            kept: Arc::default(),
-            before: None,
-            aside: None,
-            parked: vec![],
             version: 0,
+            cut: 0,
             queued: false,
+            runner: 0,
+            rest: None,
+        }
+    }
+
+    /// Returns what most instances have nothing of.
+    pub fn rest(&self) -> &Rest {
+        self.rest.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// Returns the same, to be changed.
+    pub fn rest_mut(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
+    /// Returns the same, to be changed, if there is any of it.
+    pub fn rest_if_any(&mut self) -> Option<&mut Rest> {
+        self.rest.as_deref_mut()
+    }
+
+    /// Gives the room back that nothing is in.
+    pub fn shrink(&mut self) {
+        if self.rest.as_deref().is_some_and(Rest::is_nothing) {
+            self.rest = None;
         }
     }
 
     /// Returns true when nothing would be lost if it were forgotten.
     pub fn is_blank(&self) -> bool {
-        matches!(self.state, State::None)
-            && self.seq == 0
-            && self.life == 0
-            && self.mailbox.is_empty()
-            && self.timers.is_empty()
-            && self.kept.is_empty()
-            && self.parked.is_empty()
+        matches!(self.state, State::None) && self.seq == 0 && self.life == 0 && self.rest().is_nothing()
+    }
+
+    /// Returns the canonical bytes of the state of one that lives.
+    pub fn state_bytes(&self) -> Option<Vec<u8>> {
+        match &self.state {
+            State::Live(value) => Some(value.to_binary(self.code.verified.state())),
+            State::None | State::Held(_) => None,
+        }
     }
 
     /// Returns why it may not go on.
@@ -225,19 +259,19 @@ impl Instance {
     pub fn hold(&mut self, reason: String, left_behind: bool) {
         let (machine, state) = match std::mem::replace(&mut self.state, State::None) {
             State::None => (self.code.digest(), None),
-            State::Live(live) => (self.code.digest(), Some(live.value.to_binary(self.code.verified.state()))),
+            State::Live(value) => (self.code.digest(), Some(value.to_binary(self.code.verified.state()))),
             // The first reason stands.
             State::Held(held) => {
                 self.state = State::Held(held);
                 return;
             }
         };
-        self.state = State::Held(Held { reason, left_behind, machine, state });
+        self.state = State::Held(Box::new(Held { reason, left_behind, machine, state }));
     }
 }
 
 impl Mail {
-    /// Returns the form for a snapshot; nothing for a request from outside, which is not durable.
+    /// Returns the form for a snapshot; nothing for a request from outside, which never waits.
     pub fn save(&self) -> Option<MailSnapshot> {
         let origin = match &self.origin {
             Origin::Outside { .. } => return None,
@@ -251,6 +285,7 @@ impl Mail {
             Origin::Answer { receiver, seq, effect } => {
                 MailOrigin::Answer { receiver: receiver.to_string(), seq: *seq, effect: *effect }
             }
+            Origin::Port { seq, effect } => MailOrigin::Port { seq: *seq, effect: *effect },
             Origin::Relup { switch, index } => MailOrigin::Relup { switch: *switch, index: *index },
         };
         Some(MailSnapshot {
@@ -275,6 +310,7 @@ impl Mail {
             MailOrigin::Answer { receiver, seq, effect } => {
                 Origin::Answer { receiver: address(receiver)?, seq, effect }
             }
+            MailOrigin::Port { seq, effect } => Origin::Port { seq, effect },
             MailOrigin::Relup { switch, index } => Origin::Relup { switch, index },
         };
         Ok(Mail {

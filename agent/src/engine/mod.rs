@@ -1,58 +1,110 @@
-//! The engine: all instances of a node and what happens to them, without input or output.
+//! The engine: the instances of a node and what happens to them, without input or output.
 //!
-//! Requests and times go in; records, answers and log lines come out as a [`Batch`]. Who drives
-//! it makes the records durable and only then gives the answers away: acknowledged means
-//! durable. Messages between instances may run ahead within a batch, since a batch is durable as
-//! a whole or not at all.
+//! A node has one or more [`Shard`]s. Each owns its instances alone; which shard an instance belongs
+//! to follows from its application and key. Requests, messages of other shards and times go in;
+//! records, answers, messages for other shards and log lines come out as an [`Out`]. Who drives the
+//! shards hands the records to the journal before it hands the messages on, and gives the answers
+//! away when the records are durable: acknowledged means durable, and whatever is durable has its
+//! causes before it.
 //!
 //! What must stay true: what becomes of the instances follows from the records alone, so that
 //! [`recover`] and a live run come to the same states; code runs in `step` only; `now` never runs
-//! backwards.
+//! backwards; a shard that is told of a higher switch goes over before anything else.
 //!
 //! Where to look: `admit` takes requests in, `again` answers those that are not new, `step` computes, `deliver` runs and commits,
-//! `carry` takes one instance over a switch, `applied` gives what a relup applies, `trial` all of them for a try, `switch` goes over.
+//! `post` takes messages, `carry` takes one instance over a switch, `applied` gives what a relup applies, `trial` all of them for a
+//! try, `switch` goes over, `saving` makes state snapshots while the service goes on.
 
 mod admit;
 mod again;
 mod applied;
+mod calls;
 mod carry;
 mod deliver;
 pub mod instance;
 pub mod kept;
 mod plan;
+mod post;
 mod recover;
+mod redrive;
+mod saving;
+mod seen;
 mod snapshot;
 mod status;
 mod step;
 pub mod supervise;
 mod switch;
+mod table;
 mod trial;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
-use camshaft_manifests::InstanceAddress;
-use camshaft_store::{InstanceSnapshot, Record};
+use camshaft_manifests::{AppName, InstanceAddress, MachineAddress};
+use camshaft_store::{Chunk, InstanceSnapshot, RecordRef};
+use rustc_hash::FxHasher;
 
 pub use admit::{Refusal, Request};
+pub use calls::{Call, CallEnd, CallId};
 pub use instance::RequestId;
 pub use kept::Identity;
 pub use plan::{Plan, PlanError, Way};
+pub use post::Posted;
 pub use recover::{Divergence, ReplayError};
+pub use redrive::Redriven;
+pub use seen::Seen;
 pub use snapshot::LoadError;
+pub use status::merged;
 pub use switch::reason_not_startable;
-pub use switch::{Checks, Switched};
+pub use switch::{Checks, Epoch, Switched};
 pub(crate) use trial::micros;
-pub use trial::{Carryable, Trial};
+pub use trial::{Carryable, Trial, TriedInOrder, Versions};
 
 use crate::release::Release;
 use instance::Instance;
 use kept::Answered;
+use saving::Saving;
+use step::Runner;
+use table::{Slot, Table};
 
-/// All instances of a node.
+/// What bounds a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardLimits {
+    /// How many messages may wait at one instance before it takes no more inputs from outside.
+    pub mailbox: usize,
+}
+
+impl Default for ShardLimits {
+    fn default() -> ShardLimits {
+        ShardLimits { mailbox: 256 }
+    }
+}
+
+/// What makes a shard this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardConfig {
+    /// Its number.
+    pub index: u16,
+    /// How many shards the node has.
+    pub shards: u16,
+    /// Makes the seeds of this node differ from those of another.
+    pub salt: u64,
+    /// What bounds it.
+    pub limits: ShardLimits,
+    /// True when records are made; false only for measuring what they cost.
+    pub journalled: bool,
+}
+
+/// What was put away, by address and by the machine that wrote it. True where an instance began anew
+/// while its machine went on: that is for people to look at, and never goes on by itself.
+type Archive = BTreeMap<(InstanceAddress, Digest, bool), InstanceSnapshot>;
+
+/// Some of the instances of a node.
 #[derive(Debug)]
-pub struct Engine {
+pub struct Shard {
+    config_of: ShardConfig,
     /// The release that runs; none on an empty node.
     release: Option<Arc<Release>>,
     /// The release that was left by going back from it, while nothing else was switched to: its
@@ -60,38 +112,68 @@ pub struct Engine {
     left: Option<Arc<Release>>,
     /// The number of the last switch.
     switch: u64,
+    /// What came of a switch that the shard went over before it was told to.
+    switched: Switched,
+    /// The plan of the last switch, for messages that were sent before it.
+    plan: Option<Arc<Plan>>,
     /// The number of the switch that brought the configuration.
     config: u64,
+    /// The names that applications had when the first release of this process ran, by those that they
+    /// have now: an instance never changes its shard.
+    homes: Arc<BTreeMap<AppName, AppName>>,
     /// The node's time.
     now_ms: i64,
-    /// Makes the seeds of this node differ from those of another.
-    salt: u64,
-    instances: BTreeMap<InstanceAddress, Instance>,
-    /// Instances of machines that the running release does not have, by the machine that wrote
-    /// their states.
-    archive: BTreeMap<(InstanceAddress, Digest), InstanceSnapshot>,
+    machines: HashMap<MachineAddress, usize, BuildHasherDefault<FxHasher>>,
+    runners: Vec<Runner>,
+    table: Table,
+    /// Instances of machines that the running release does not have, and states that were given up.
+    archive: Archive,
     /// The timers of instances that live, in the order in which they fire.
     timers: BTreeSet<(i64, InstanceAddress, Arc<str>)>,
     /// Instances with mail, each once.
-    ready: VecDeque<InstanceAddress>,
-    /// Requests from outside that wait in mailboxes.
-    outside: usize,
+    ready: VecDeque<Slot>,
     /// What the relup of the last switch applies and was not applied yet, by its place there.
     unapplied: BTreeMap<u32, applied::Unapplied>,
     /// The last number that was given to a change.
     version: u64,
-    out: Batch,
+    /// How many state snapshots were begun.
+    cut: u64,
+    saving: Option<Saving>,
+    /// Entries of the state snapshot that is being made.
+    saved: Vec<Vec<u8>>,
+    /// True while nothing can be recorded: the disk is full.
+    read_only: bool,
+    seen: Seen,
+    /// Where addresses are written out.
+    text: String,
+    out: Out,
 }
 
-/// What came out of the engine since the last time it was asked.
+/// What came out of a shard since the last time it was asked.
 #[derive(Debug, Default)]
-pub struct Batch {
-    /// What must be durable before any of the rest leaves the node.
-    pub records: Vec<Record>,
+pub struct Out {
+    /// What must be durable before the answers and calls leave the node, and be handed to the journal
+    /// before the messages are handed to other shards.
+    pub chunk: Chunk,
     /// Who gets which answer.
     pub answers: Vec<(RequestId, Reply)>,
+    /// Messages for instances of other shards.
+    pub mail: Vec<Posted>,
+    /// Calls on ports.
+    pub calls: Vec<Call>,
     /// Lines that steps wrote to the log.
     pub logs: Vec<LogLine>,
+}
+
+impl Out {
+    /// Returns true when nothing came out.
+    pub fn is_empty(&self) -> bool {
+        self.chunk.count == 0
+            && self.answers.is_empty()
+            && self.mail.is_empty()
+            && self.calls.is_empty()
+            && self.logs.is_empty()
+    }
 }
 
 /// The answer to a request.
@@ -122,25 +204,34 @@ pub struct LogLine {
     pub line: String,
 }
 
-impl Engine {
-    /// Returns the engine of an empty node. Nodes with different salts give their steps
-    /// different seeds.
-    pub fn new(salt: u64) -> Engine {
-        Engine {
+impl Shard {
+    /// Returns a shard of an empty node.
+    pub fn new(config_of: ShardConfig) -> Shard {
+        Shard {
+            config_of,
             release: None,
             left: None,
             switch: 0,
+            switched: Switched::default(),
+            plan: None,
             config: 0,
+            homes: Arc::default(),
             now_ms: 0,
-            salt,
-            instances: BTreeMap::new(),
+            machines: HashMap::default(),
+            runners: vec![],
+            table: Table::default(),
             archive: BTreeMap::new(),
             timers: BTreeSet::new(),
             ready: VecDeque::new(),
-            outside: 0,
             unapplied: BTreeMap::new(),
             version: 0,
-            out: Batch::default(),
+            cut: 0,
+            saving: None,
+            saved: vec![],
+            read_only: false,
+            seen: Seen::default(),
+            text: String::new(),
+            out: Out { chunk: Chunk::new(config_of.index, 0), ..Out::default() },
         }
     }
 
@@ -149,9 +240,9 @@ impl Engine {
         self.release.as_ref()
     }
 
-    /// Tells the engine which release was left by going back from it.
-    pub fn set_left(&mut self, left: Option<Arc<Release>>) {
-        self.left = left;
+    /// Returns the number of the last switch.
+    pub fn switch_number(&self) -> u64 {
+        self.switch
     }
 
     /// Returns the node's time.
@@ -159,14 +250,31 @@ impl Engine {
         self.now_ms
     }
 
-    /// Tells the engine the time. A clock that was set back stands still.
+    /// Tells the shard the time. A clock that was set back stands still.
     pub fn advance(&mut self, now_ms: i64) {
         self.now_ms = self.now_ms.max(now_ms);
     }
 
+    /// Says whether anything can be recorded. While nothing can, what changes something is refused,
+    /// and no timer fires and no message is delivered.
+    pub fn set_read_only(&mut self, read_only: bool) {
+        self.read_only = read_only;
+    }
+
     /// Returns what came out since the last time.
-    pub fn take_batch(&mut self) -> Batch {
-        std::mem::take(&mut self.out)
+    pub fn take_out(&mut self) -> Out {
+        let chunk = Chunk::new(self.config_of.index, self.cut);
+        std::mem::replace(&mut self.out, Out { chunk, ..Out::default() })
+    }
+
+    /// Returns how many bytes of records came out since the last time.
+    pub fn chunk_bytes(&self) -> usize {
+        self.out.chunk.bytes.len()
+    }
+
+    /// Returns true when something came out since the last time.
+    pub fn has_out(&self) -> bool {
+        !self.out.is_empty()
     }
 
     /// Returns when the next timer is due.
@@ -176,7 +284,18 @@ impl Engine {
 
     /// Returns true when there is mail to deliver or a timer to fire.
     pub fn has_work(&self) -> bool {
-        !self.ready.is_empty() || self.next_due_ms().is_some_and(|due_ms| due_ms <= self.now_ms)
+        !self.read_only
+            && (!self.ready.is_empty() || self.next_due_ms().is_some_and(|due_ms| due_ms <= self.now_ms))
+    }
+
+    /// Returns how many instances there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Returns true when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.table.len() == 0
     }
 
     fn next_version(&mut self) -> u64 {
@@ -184,15 +303,60 @@ impl Engine {
         self.version
     }
 
-    /// Lists an instance among those with mail.
-    fn make_ready(&mut self, address: &InstanceAddress) {
-        if let Some(instance) = self.instances.get_mut(address)
-            && !instance.queued
-            && !instance.mailbox.is_empty()
-            && instance.held().is_none()
-        {
-            instance.queued = true;
-            self.ready.push_back(address.clone());
+    /// Returns which shard an instance belongs to.
+    pub fn shard_of(&self, address: &InstanceAddress) -> u16 {
+        shard_of(&self.homes, self.config_of.shards, address)
+    }
+
+    /// Makes a record.
+    fn record(&mut self, record: RecordRef<'_>) {
+        if self.config_of.journalled {
+            self.out.chunk.push_with(|bytes| *bytes = record.write(std::mem::take(bytes)));
         }
     }
+
+    /// Puts an instance to an address where none is.
+    fn insert(&mut self, address: InstanceAddress, mut instance: Instance) -> Slot {
+        let machine = &instance.code.address;
+        instance.runner =
+            self.machines.get(machine).and_then(|place| u32::try_from(*place).ok()).unwrap_or(0);
+        // The names are shared with the code: a node has many instances of a machine.
+        let address =
+            InstanceAddress { app: machine.app.clone(), machine: machine.machine.clone(), key: address.key };
+        self.table.insert(address, instance)
+    }
+
+    /// Lists an instance among those with mail.
+    fn make_ready(&mut self, slot: Slot) {
+        let instance = &mut self.table[slot].instance;
+        if !instance.queued && !instance.rest().mailbox.is_empty() && instance.held().is_none() {
+            instance.queued = true;
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// Returns an instance that is about to change.
+    fn touch(&mut self, slot: Slot) -> &mut Instance {
+        if self.saving.is_some() {
+            self.save_before_change(slot);
+        }
+        self.version += 1;
+        let instance = &mut self.table[slot].instance;
+        instance.version = self.version;
+        instance
+    }
+}
+
+/// Returns which of `shards` shards an instance belongs to.
+pub fn shard_of(homes: &BTreeMap<AppName, AppName>, shards: u16, address: &InstanceAddress) -> u16 {
+    use std::hash::{Hash as _, Hasher as _};
+    if shards <= 1 {
+        return 0;
+    }
+    let app = if homes.is_empty() { &address.app } else { homes.get(&address.app).unwrap_or(&address.app) };
+    let mut hasher = FxHasher::default();
+    app.hash(&mut hasher);
+    address.key.hash(&mut hasher);
+    // The lowest bits of this hash are the weakest.
+    u16::try_from((hasher.finish() >> 40) % u64::from(shards)).unwrap_or(0)
 }

@@ -5,12 +5,13 @@
 //! others is taken from the record then, for they may have been answered because of it.
 
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::{InputRecord, Source, Verdict};
+use camshaft_store::{Aside, InputRecord, Source, Verdict};
 
-use super::Engine;
-use super::instance::{Mail, Origin, RequestId};
+use super::Shard;
+use super::instance::Origin;
 use super::kept::Identity;
-use super::step::{Cause, Surroundings, Task, compute, recorded};
+use super::step::{Cause, Input, Place, Surroundings, Task, compute, recorded};
+use super::table::{Resident, Slot};
 use crate::release::Release;
 
 /// Why a journal cannot be replayed at all.
@@ -23,6 +24,14 @@ pub enum ReplayError {
         instance: String,
         /// The number of the input.
         seq: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A record that is no input, and does not follow from those before it.
+    #[error("what was done to {instance} does not follow from the journal before it: {reason}")]
+    Aside {
+        /// The instance.
+        instance: String,
         /// What is wrong.
         reason: String,
     },
@@ -39,7 +48,7 @@ pub struct Divergence {
     pub reason: String,
 }
 
-impl Engine {
+impl Shard {
     /// Applies an input that the journal has.
     ///
     /// # Errors
@@ -51,22 +60,14 @@ impl Engine {
             seq: record.seq,
             reason: reason.to_owned(),
         };
-        let address: InstanceAddress =
-            record.instance.parse().map_err(|_| wrong("its instance has no address"))?;
+        let slot = self.replayed(&record.instance, record.switch).map_err(|reason| wrong(&reason))?;
         let release = self.release.clone().ok_or_else(|| wrong("no release is installed"))?;
-        if record.switch != self.switch {
-            return Err(wrong(&format!("it belongs to switch {}, not {}", record.switch, self.switch)));
-        }
         self.advance(record.now_ms);
-        if !self.instances.contains_key(&address) {
-            let unborn = self.unborn(&address).ok_or_else(|| wrong("the release has no such machine"))?;
-            self.instances.insert(address.clone(), unborn);
-        }
-        let task = self.task(&address, record);
-        let instance = &self.instances[&address];
+        let task = self.task(slot, record);
+        let Resident { address, instance } = &mut self.table[slot];
         if instance.held().is_some() {
             // What it would have made of its input does not exist; nor may what its input is of.
-            self.trust(&release, &address, task.ok().as_ref(), record);
+            self.trust(&release, slot, task.ok().as_ref(), record);
             return Ok(None);
         }
         let task = task.map_err(|reason| wrong(&reason))?;
@@ -74,100 +75,163 @@ impl Engine {
             return Err(wrong(&format!("the input before it has number {}", instance.seq)));
         }
         let surroundings = Surroundings { now_ms: record.now_ms, seed: record.seed };
-        let computed = compute(&release, &address, instance, &task, surroundings);
+        let runner = &mut self.runners[instance.runner as usize];
+        let place = Place { release: &release, runner, address, tongue: None, keep: true };
+        let mut computed = compute(place, instance, &task, surroundings);
         if let Some(reason) = difference(&computed.verdict, &record.verdict) {
-            let seq = instance.seq;
-            self.hold(&address, reason.clone());
-            self.trust(&release, &address, Some(&task), record);
-            return Ok(Some(Divergence { instance: address, seq, reason }));
+            computed.undo(instance);
+            let (instance, seq) = (address.clone(), instance.seq);
+            self.hold(slot, reason.clone());
+            self.trust(&release, slot, Some(&task), record);
+            return Ok(Some(Divergence { instance, seq, reason }));
         }
-        self.commit(&address, &task, record, computed);
-        self.make_ready(&address);
+        self.version += 1;
+        self.table[slot].instance.version = self.version;
+        self.commit(slot, &task, (record.seq, record.now_ms), &mut computed);
+        self.make_ready(slot);
         Ok(None)
     }
 
-    /// Returns the input of a record, taken out of the mailbox or the timers that it came from.
-    fn task(&mut self, address: &InstanceAddress, record: &InputRecord) -> Result<Task, String> {
-        let outside = |identity| Origin::Outside { request: RequestId(0), identity, tongue: None };
-        let instance = self.instances.get_mut(address).ok_or("the instance is not there")?;
-        let take = |mailbox: &mut std::collections::VecDeque<Mail>, is: &dyn Fn(&Origin) -> bool| {
-            let place = mailbox.iter().position(|mail| is(&mail.origin));
-            let mail = place.and_then(|place| mailbox.remove(place));
-            mail.ok_or_else(|| "the message that it delivers was not sent".to_owned())
+    /// Does what the journal has that is no input.
+    ///
+    /// # Errors
+    ///
+    /// When the record does not follow from those before it.
+    pub fn replay_aside(&mut self, aside: &Aside) -> Result<(), ReplayError> {
+        let (instance, switch) = match aside {
+            Aside::Clients(_) => return Ok(()),
+            Aside::Held { instance, switch, at_ms, .. } | Aside::Reset { instance, switch, at_ms, .. } => {
+                self.advance(*at_ms);
+                (instance, *switch)
+            }
+            Aside::Called { instance, switch, .. } | Aside::Redriven { instance, switch, .. } => {
+                (instance, *switch)
+            }
         };
-        let mail = match &record.source {
+        let slot = self
+            .replayed(instance, switch)
+            .map_err(|reason| ReplayError::Aside { instance: instance.clone(), reason })?;
+        match aside {
+            Aside::Held { reason, .. } => self.hold(slot, reason.clone()),
+            Aside::Reset { .. } => self.reset(slot),
+            Aside::Called { seq, effect, given_up, .. } => {
+                self.closed_call(slot, (*seq, *effect), given_up.clone());
+            }
+            Aside::Redriven { what, .. } => drop(self.redriven(slot, *what)),
+            Aside::Clients(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Returns the slot of an instance that a record is of.
+    fn replayed(&mut self, instance: &str, switch: u64) -> Result<Slot, String> {
+        let address: InstanceAddress = instance.parse().map_err(|_| "its instance has no address")?;
+        if self.release.is_none() {
+            return Err("no release is installed".to_owned());
+        }
+        if switch != self.switch {
+            return Err(format!("it belongs to switch {switch}, not {}", self.switch));
+        }
+        if !self.machines.contains_key(&address.machine_address()) {
+            return Err("the release has no such machine".to_owned());
+        }
+        Ok(self.slot(&address))
+    }
+
+    /// Returns the input of a record, taken out of the mailbox or the timers that it came from.
+    fn task(&mut self, slot: Slot, record: &InputRecord) -> Result<Task, String> {
+        let from_record = |origin| Task {
+            cause: Cause::Mail(origin),
+            input: Input::Bytes(record.input.as_slice().into()),
+            trace: record.trace.as_deref().map(Into::into),
+        };
+        let instance = &mut self.table[slot].instance;
+        let mut take = |is: &dyn Fn(&Origin) -> bool| {
+            let mailbox = &mut instance.rest_if_any()?.mailbox;
+            let place = mailbox.iter().position(|mail| is(&mail.origin))?;
+            mailbox.remove(place)
+        };
+        let identity = match &record.source {
             Source::Anonymous => None,
-            Source::Client { .. } | Source::Key { .. } => None,
-            Source::Message { sender, seq, effect } => Some(take(&mut instance.mailbox, &|origin| {
-                matches!(origin, Origin::Message(sent)
-                    if sent.seq == *seq && sent.effect == *effect && sent.sender.to_string() == *sender)
-            })?),
-            Source::Answer { receiver, seq, effect } => Some(take(&mut instance.mailbox, &|origin| {
-                matches!(origin, Origin::Answer { receiver: from, seq: s, effect: e }
-                    if s == seq && e == effect && from.to_string() == *receiver)
-            })?),
-            Source::Relup { switch, index } => Some(take(
-                &mut instance.mailbox,
-                &|origin| matches!(origin, Origin::Relup { switch: s, index: i } if s == switch && i == index),
-            )?),
+            Source::Client { sender, seq, content } => {
+                Some((Identity::Client { sender: sender.as_str().into(), seq: *seq }, *content))
+            }
+            Source::Key { key, content } => Some((Identity::Key(key.as_str().into()), *content)),
+            Source::Port { seq, effect } => {
+                // What came back is durable with this record only; it may have been saved as waiting.
+                let is = |origin: &Origin| matches!(origin, Origin::Port { seq: s, effect: e } if s == seq && e == effect);
+                drop(take(&is));
+                return Ok(from_record(Origin::Port { seq: *seq, effect: *effect }));
+            }
             Source::Timer { name, generation } => {
-                let timer = instance.timers.get(name.as_str());
+                let timer = instance.rest().timers.get(name.as_str());
                 let timer = timer.filter(|timer| timer.generation == *generation);
                 let timer = timer.ok_or("the timer that it fires does not run")?;
                 if *timer.input != *record.input {
                     return Err("the timer fires another input".to_owned());
                 }
                 let cause = Cause::Timer { name: name.as_str().into(), generation: *generation };
-                return Ok(Task { cause, input: timer.input.clone(), trace: timer.trace.clone() });
+                let input = Input::Bytes(timer.input.clone());
+                return Ok(Task { cause, input, trace: timer.trace.clone() });
+            }
+            source => {
+                let mail = take(&|origin| is_of(origin, source));
+                let mail = mail.ok_or("the message that it delivers was not sent")?;
+                if *mail.input != *record.input {
+                    return Err("another message was sent".to_owned());
+                }
+                let input = Input::Bytes(mail.input);
+                return Ok(Task { cause: Cause::Mail(mail.origin), input, trace: mail.trace });
             }
         };
-        if let Some(mail) = mail {
-            if *mail.input != *record.input {
-                return Err("another message was sent".to_owned());
-            }
-            return Ok(Task { cause: Cause::Mail(mail.origin), input: mail.input, trace: mail.trace });
-        }
-        let identity = match &record.source {
-            Source::Client { sender, seq, content } => {
-                Some((Identity::Client { sender: sender.as_str().into(), seq: *seq }, *content))
-            }
-            Source::Key { key, content } => Some((Identity::Key(key.as_str().into()), *content)),
-            _ => None,
-        };
-        Ok(Task {
-            cause: Cause::Mail(outside(identity)),
-            input: record.input.as_slice().into(),
-            trace: record.trace.as_deref().map(Into::into),
-        })
+        Ok(from_record(Origin::Outside { identity }))
     }
 
     /// Holds an instance.
-    pub(super) fn hold(&mut self, address: &InstanceAddress, reason: String) {
-        let version = self.next_version();
-        let Some(instance) = self.instances.get_mut(address) else { return };
-        instance.hold(reason, false);
-        instance.version = version;
-        for (name, timer) in &instance.timers {
-            self.timers.remove(&(timer.due_ms, address.clone(), name.clone()));
+    pub(super) fn hold(&mut self, slot: Slot, reason: String) {
+        self.touch(slot).hold(reason, false);
+        let Shard { table, timers, ready, .. } = self;
+        let Resident { address, instance } = &mut table[slot];
+        for (name, timer) in &instance.rest().timers {
+            timers.remove(&(timer.due_ms, address.clone(), name.clone()));
         }
         if instance.queued {
             instance.queued = false;
-            self.ready.retain(|ready| ready != address);
+            ready.retain(|other| *other != slot);
         }
     }
 
-    /// Lets what a held instance did according to the journal reach the others.
-    fn trust(
-        &mut self,
-        release: &Release,
-        address: &InstanceAddress,
-        task: Option<&Task>,
-        record: &InputRecord,
-    ) {
-        let Some(instance) = self.instances.get(address) else { return };
-        for (to, mail) in recorded(release, address, instance, task, record) {
-            self.post(to, mail);
+    /// Holds an instance before the input of a record that brought the agent down three times.
+    pub fn hold_before(&mut self, address: &InstanceAddress, reason: &str) -> Option<Divergence> {
+        if !self.machines.contains_key(&address.machine_address()) {
+            return None;
         }
+        let slot = self.slot(address);
+        let seq = self.table[slot].instance.seq;
+        self.hold(slot, reason.to_owned());
+        Some(Divergence { instance: address.clone(), seq, reason: reason.to_owned() })
+    }
+
+    /// Lets what a held instance did according to the journal reach the others.
+    fn trust(&mut self, release: &Release, slot: Slot, task: Option<&Task>, record: &InputRecord) {
+        let Resident { address, instance } = &self.table[slot];
+        for out in recorded(release, address, instance, task, record) {
+            self.send(out);
+        }
+    }
+}
+
+/// Returns true for the message that a record delivers.
+fn is_of(origin: &Origin, source: &Source) -> bool {
+    match (origin, source) {
+        (Origin::Message(sent), Source::Message { sender, seq, effect, .. }) => {
+            sent.seq == *seq && sent.effect == *effect && sent.sender.to_string() == *sender
+        }
+        (Origin::Answer { receiver, seq, effect }, Source::Answer { receiver: from, seq: s, effect: e }) => {
+            s == seq && e == effect && receiver.to_string() == *from
+        }
+        (Origin::Relup { switch, index }, Source::Relup { switch: s, index: i }) => s == switch && i == index,
+        _ => false,
     }
 }
 
@@ -178,13 +242,12 @@ fn difference(computed: &Verdict, recorded: &Verdict) -> Option<String> {
     }
     let part = match (computed, recorded) {
         (
-            Verdict::Applied { output, effects, state },
-            Verdict::Applied { output: old_output, effects: old_effects, state: old_state },
+            Verdict::Applied { output, effects },
+            Verdict::Applied { output: old_output, effects: old_effects },
         ) => {
             let mut parts = vec![];
             parts.extend((output != old_output).then_some("output"));
             parts.extend((effects != old_effects).then_some("effects"));
-            parts.extend((state != old_state).then_some("state"));
             parts.join(" and ")
         }
         (Verdict::Trapped { kind, .. }, Verdict::Applied { .. }) => {

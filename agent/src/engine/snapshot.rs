@@ -6,10 +6,10 @@ use camshaft_cam::digest::Digest;
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::{BeforeImage, InstanceSnapshot, Snapshot, Status};
+use camshaft_store::{BeforeImage, InstanceSnapshot, SavedLane, SavedMail, Status};
 
-use super::Engine;
-use super::instance::{Before, Held, Instance, Live, Mail, State, Timer};
+use super::Shard;
+use super::instance::{Before, Held, Instance, Mail, State, Timer};
 use super::kept::Kept;
 use crate::release::{MachineCode, Release};
 
@@ -24,17 +24,18 @@ pub struct LoadError {
 }
 
 impl Instance {
-    /// Returns the form for a snapshot. Requests from outside are left out: they are not durable.
+    /// Returns the form for a snapshot.
     pub(super) fn save(&self, address: &InstanceAddress) -> InstanceSnapshot {
         let (status, state) = match &self.state {
             State::None => (Status::Live, None),
-            State::Live(live) => (Status::Live, Some(live.value.to_binary(self.code.verified.state()))),
+            State::Live(_) => (Status::Live, self.state_bytes()),
             State::Held(held) => {
                 let (reason, left_behind) = (held.reason.clone(), held.left_behind);
                 (Status::Held { reason, left_behind }, held.state.clone())
             }
         };
-        let before = self.before.as_ref();
+        let rest = self.rest();
+        let before = rest.before.as_ref();
         InstanceSnapshot {
             address: address.to_string(),
             status,
@@ -42,16 +43,17 @@ impl Instance {
             seq: self.seq,
             life: self.life,
             state,
-            mailbox: self.mailbox.iter().filter_map(Mail::save).collect(),
-            timers: self.timers.iter().map(|(name, timer)| timer.save(name)).collect(),
-            timer_generation: self.timer_generation,
-            kept: self.kept.save(),
+            mailbox: rest.mailbox.iter().filter_map(Mail::save).collect(),
+            timers: rest.timers.iter().map(|(name, timer)| timer.save(name)).collect(),
+            timer_generation: rest.timer_generation,
+            kept: rest.kept.save(),
             before: before.map(|before| BeforeImage {
                 machine: before.machine,
                 state: before.value.to_binary(&before.ty),
             }),
-            parked: self.parked.clone(),
-            aside: self.aside.clone(),
+            parked: rest.parked.clone(),
+            aside: rest.aside.clone(),
+            calls: rest.calls.clone(),
         }
     }
 
@@ -65,21 +67,24 @@ impl Instance {
         let damaged = |reason: String| LoadError { address: address.clone(), reason };
         let state = match saved.status {
             Status::Held { reason, left_behind } | Status::Archived { held: Some((reason, left_behind)) } => {
-                State::Held(Held { reason, left_behind, machine: saved.machine, state: saved.state })
+                let held = Held { reason, left_behind, machine: saved.machine, state: saved.state };
+                State::Held(Box::new(held))
             }
-            Status::Live | Status::Archived { held: None } if saved.machine != code.digest() => {
+            Status::Live | Status::Archived { held: None } | Status::Reset
+                if saved.machine != code.digest() =>
+            {
                 let writer = saved.machine.short();
                 return Err(damaged(format!(
                     "its state was written by machine {writer}, which does not run"
                 )));
             }
-            Status::Live | Status::Archived { held: None } => match saved.state {
+            Status::Live | Status::Archived { held: None } | Status::Reset => match saved.state {
                 None => State::None,
                 Some(bytes) => {
                     let ty = code.verified.state();
                     let value = Value::from_binary(&bytes, ty)
                         .map_err(|error| damaged(format!("its state is damaged: {error}")))?;
-                    State::Live(Live::new(value, ty))
+                    State::Live(value)
                 }
             },
         };
@@ -94,76 +99,80 @@ impl Instance {
             }
         };
         let mailbox: Result<_, String> = saved.mailbox.into_iter().map(Mail::load).collect();
-        Ok(Instance {
-            code: code.clone(),
-            seq: saved.seq,
-            life: saved.life,
-            state,
-            mailbox: mailbox.map_err(damaged)?,
-            timers: saved.timers.into_iter().map(Timer::load).collect(),
-            timer_generation: saved.timer_generation,
-            kept: Arc::new(Kept::load(saved.kept)),
-            before,
-            aside: saved.aside,
-            parked: saved.parked,
-            version: 0,
-            queued: false,
-        })
+        let mut instance = Instance::unborn(code.clone());
+        instance.seq = saved.seq;
+        instance.life = saved.life;
+        instance.state = state;
+        let rest = instance.rest_mut();
+        rest.mailbox = mailbox.map_err(damaged)?;
+        rest.timers = saved.timers.into_iter().map(Timer::load).collect();
+        rest.timer_generation = saved.timer_generation;
+        rest.kept = Arc::new(Kept::load(saved.kept));
+        rest.before = before;
+        rest.aside = saved.aside;
+        rest.parked = saved.parked;
+        rest.calls = saved.calls;
+        instance.shrink();
+        Ok(instance)
     }
 }
 
-impl Engine {
-    /// Returns all instances as they are after the record at `position`. All that came out of
-    /// the engine has to be durable.
-    pub fn save(&self, position: u64) -> Snapshot {
-        debug_assert!(self.out.records.is_empty(), "a snapshot covers durable records only");
-        let live = self.instances.iter().map(|(address, instance)| instance.save(address));
-        Snapshot {
-            position,
-            switch: self.switch,
-            config: self.config,
-            now_ms: self.now_ms,
-            instances: live.chain(self.archive.values().cloned()).collect(),
-        }
+impl Shard {
+    /// Takes over what a state snapshot says of a lane. Of several lanes the first are overwritten: they
+    /// were cut at one switch.
+    pub fn load_lane(&mut self, lane: &SavedLane) {
+        self.switch = lane.switch;
+        self.config = lane.config;
+        self.advance(lane.now_ms);
     }
 
-    /// Takes the instances of a snapshot over. `previous` is the release that ran before the
-    /// last switch, while its states are kept.
+    /// Takes an instance of a state snapshot over. `previous` is the release that ran before the last
+    /// switch, while its states are kept.
     ///
     /// # Errors
     ///
-    /// When an instance is not what it should be.
-    pub fn load(
-        &mut self,
-        snapshot: Snapshot,
-        release: Arc<Release>,
-        previous: Option<&Release>,
-    ) -> Result<(), LoadError> {
+    /// When the instance is not what it should be.
+    pub fn load(&mut self, saved: InstanceSnapshot, previous: Option<&Release>) -> Result<(), LoadError> {
         let state_type = |digest: Digest| {
             let code = previous?.machines().find(|code| code.digest() == digest)?;
             Some(code.verified.state().clone())
         };
-        self.switch = snapshot.switch;
-        self.config = snapshot.config;
-        self.now_ms = snapshot.now_ms;
-        for saved in snapshot.instances {
-            let address: InstanceAddress = saved.address.parse().map_err(|error| LoadError {
-                address: saved.address.clone(),
-                reason: format!("it has no address: {error}"),
-            })?;
-            let archived = matches!(saved.status, Status::Archived { .. });
-            match release.machine(&address.machine_address()) {
-                Some(code) if !archived => {
-                    let instance = Instance::load(saved, code, &state_type)?;
-                    self.instances.insert(address, instance);
+        let address: InstanceAddress = saved.address.parse().map_err(|error| LoadError {
+            address: saved.address.clone(),
+            reason: format!("it has no address: {error}"),
+        })?;
+        let archived = matches!(saved.status, Status::Archived { .. } | Status::Reset);
+        let release = self.release.clone();
+        let code = release.as_ref().and_then(|release| release.machine(&address.machine_address()));
+        match code {
+            Some(code) if !archived => {
+                let instance = Instance::load(saved, code, &state_type)?;
+                if self.table.find(&address).is_some() {
+                    let reason = "it is there twice".to_owned();
+                    return Err(LoadError { address: address.to_string(), reason });
                 }
-                _ => {
-                    self.archive.insert((address, saved.machine), saved);
-                }
+                self.insert(address, instance);
+            }
+            _ => {
+                let reset = saved.status == Status::Reset;
+                self.archive.insert((address, saved.machine, reset), saved);
             }
         }
-        self.release = Some(release);
-        self.list_anew();
         Ok(())
+    }
+
+    /// Takes a message over that was on its way.
+    ///
+    /// # Errors
+    ///
+    /// When it is not what it should be.
+    pub fn load_mail(&mut self, saved: SavedMail) -> Result<(), LoadError> {
+        let address = saved.to.clone();
+        self.accept_saved(saved).map_err(|reason| LoadError { address, reason })
+    }
+
+    /// Lists what waits, after everything was loaded.
+    pub fn loaded(&mut self) {
+        self.list_anew();
     }
 }

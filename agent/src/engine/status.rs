@@ -1,23 +1,24 @@
 //! Looking at the instances.
 
-use std::ops::Bound;
+use std::collections::BTreeMap;
 
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
 use camshaft_store::Status;
 
-use super::Engine;
+use super::Shard;
 use super::instance::{Instance, State};
-use crate::api::{Counts, InstanceState, InstanceStatus, Instances, MachineStatus, TimerStatus};
+use super::table::Resident;
+use crate::api::{Counts, InstanceState, InstanceStatus, Instances, TimerStatus};
 
 /// Marks the place of an archived instance in a listing; no address begins so.
 const ARCHIVED: char = '~';
 
-impl Engine {
+impl Shard {
     /// Returns the sums over all instances.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for instance in self.instances.values() {
+        for Resident { instance, .. } in self.table.iter() {
             count(&mut counts, instance);
         }
         for saved in self.archive.values() {
@@ -28,58 +29,60 @@ impl Engine {
         counts
     }
 
-    /// Returns the machines of the running release, in dependency order.
-    pub fn machines(&self) -> Vec<MachineStatus> {
-        let Some(release) = &self.release else { return vec![] };
-        let mut counts: std::collections::BTreeMap<MachineAddress, Counts> = Default::default();
-        for (address, instance) in &self.instances {
+    /// Returns the sums over the instances of each machine.
+    pub fn counts_by_machine(&self) -> BTreeMap<MachineAddress, Counts> {
+        let mut counts: BTreeMap<MachineAddress, Counts> = BTreeMap::new();
+        for Resident { address, instance } in self.table.iter() {
             count(counts.entry(address.machine_address()).or_default(), instance);
         }
-        let status = |code: &std::sync::Arc<crate::release::MachineCode>| MachineStatus {
-            machine: code.address.to_string(),
-            version: code.version.clone(),
-            digest: code.digest(),
-            keyed: code.keyed(),
-            counts: counts.get(&code.address).copied().unwrap_or_default(),
-        };
-        release.machines().map(status).collect()
+        counts
     }
 
-    /// Returns up to `limit` instances after an address, by address; archived ones come last.
-    pub fn list(&self, after: Option<&str>, limit: usize) -> Instances {
-        let place: Option<InstanceAddress> = after.and_then(|after| after.parse().ok());
-        let from = place.map_or(Bound::Unbounded, Bound::Excluded);
+    /// Returns up to `limit` instances after a place in the listing, each with its own place: by address;
+    /// archived ones come last.
+    pub fn list(&self, after: Option<&str>, limit: usize) -> Vec<(String, InstanceStatus)> {
         let in_archive = after.is_some_and(|after| after.starts_with(ARCHIVED));
-        let live = self.instances.range((from, Bound::Unbounded)).filter(|_| !in_archive);
-        let live = live.map(|(address, instance)| (address.to_string(), Ok((address, instance))));
+        let place: Option<InstanceAddress> =
+            after.filter(|_| !in_archive).and_then(|after| after.parse().ok());
+        let live = self.table.after(place.as_ref()).filter(|_| !in_archive);
+        let live = live.map(|resident| (resident.address.to_string(), Ok(resident)));
         // One address may stand in the archive several times.
-        let archived = self.archive.iter().map(|((address, writer), saved)| {
-            (format!("{ARCHIVED}{address}@{}", writer.short()), Err(saved))
-        });
-        let mut all = live.chain(archived);
-        if in_archive {
-            all.by_ref().find(|(cursor, _)| Some(cursor.as_str()) == after);
-        }
-        let mut instances = vec![];
-        let mut last = None;
-        for (cursor, entry) in all.by_ref().take(limit) {
-            last = Some(cursor);
-            instances.push(match entry {
-                Ok((address, instance)) => status(address, instance),
-                Err(saved) => archived_status(saved),
-            });
-        }
-        let more = all.next().is_some();
-        Instances { instances, next: last.filter(|_| more) }
+        let cursor = |(address, writer, reset): &(InstanceAddress, Digest, bool)| {
+            let mark = if *reset { "!" } else { "" };
+            format!("{ARCHIVED}{address}@{}{mark}", writer.short())
+        };
+        let archived = self.archive.iter().map(|(key, saved)| (cursor(key), Err(saved)));
+        let mut archived: Vec<_> = archived
+            .filter(|(cursor, _)| !in_archive || after.is_none_or(|after| cursor.as_str() > after))
+            .collect();
+        archived.sort_by(|(a, _), (b, _)| a.cmp(b));
+        live.chain(archived)
+            .take(limit)
+            .map(|(cursor, entry)| match entry {
+                Ok(Resident { address, instance }) => (cursor, status(address, instance)),
+                Err(saved) => (cursor, archived_status(saved)),
+            })
+            .collect()
     }
+}
+
+/// Puts the listings of several shards together. `next` is the place after which the listing goes on.
+pub fn merged(lists: Vec<Vec<(String, InstanceStatus)>>, limit: usize) -> Instances {
+    let mut all: Vec<(String, InstanceStatus)> = lists.into_iter().flatten().collect();
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let more = all.len() > limit;
+    all.truncate(limit);
+    let next = all.last().map(|(cursor, _)| cursor.clone()).filter(|_| more);
+    Instances { instances: all.into_iter().map(|(_, status)| status).collect(), next }
 }
 
 fn count(counts: &mut Counts, instance: &Instance) {
     counts.instances += 1;
     counts.held += u64::from(instance.held().is_some());
-    counts.queued += instance.mailbox.len() as u64;
-    counts.parked += instance.parked.len() as u64;
-    counts.timers += instance.timers.len() as u64;
+    let rest = instance.rest();
+    counts.queued += rest.mailbox.len() as u64;
+    counts.parked += rest.parked.len() as u64;
+    counts.timers += rest.timers.len() as u64;
     counts.applied += instance.seq;
 }
 
@@ -91,13 +94,17 @@ fn status(address: &InstanceAddress, instance: &Instance) -> InstanceStatus {
     };
     let (state_bytes, state_digest) = match &instance.state {
         State::None => (0, Digest::of(b"")),
-        State::Live(live) => (live.size, live.digest),
+        State::Live(_) => {
+            let bytes = instance.state_bytes().unwrap_or_default();
+            (bytes.len() as u64, Digest::of(&bytes))
+        }
         State::Held(held) => {
             let bytes = held.state.as_deref().unwrap_or_default();
             (bytes.len() as u64, Digest::of(bytes))
         }
     };
-    let timers = instance.timers.iter();
+    let rest = instance.rest();
+    let timers = rest.timers.iter();
     InstanceStatus {
         address: address.to_string(),
         state,
@@ -106,8 +113,8 @@ fn status(address: &InstanceAddress, instance: &Instance) -> InstanceStatus {
         seq: instance.seq,
         state_bytes,
         state_digest,
-        queued: instance.mailbox.len() as u64,
-        parked: instance.parked.len() as u64,
+        queued: rest.mailbox.len() as u64,
+        parked: rest.parked.len() as u64,
         timers: timers
             .map(|(name, timer)| TimerStatus { name: name.to_string(), due_ms: timer.due_ms })
             .collect(),

@@ -2,23 +2,34 @@
 //!
 //! Live runs and replays compute in the same way, so that they can be compared.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use camshaft_cam::run::t1::Registers;
 use camshaft_cam::run::{self, Ctx, Limits, Trap};
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::{Effect, InputRecord, Source, Verdict};
+use camshaft_store::{CallSnapshot, Effect, InputRecord, Source, Verdict};
 
-use super::instance::{Instance, Live, Mail, Origin, Sent, State};
+use super::instance::{Instance, Mail, Origin, Sent, State};
 use super::kept::Identity;
 use crate::release::{MachineCode, Release};
+use crate::speech::Tongue;
 
 /// An input that is about to be applied.
 #[derive(Debug, Clone)]
 pub(super) struct Task {
     pub(super) cause: Cause,
-    pub(super) input: Arc<[u8]>,
+    pub(super) input: Input,
     pub(super) trace: Option<Arc<str>>,
+}
+
+/// An input, in the types of the machine that takes it.
+#[derive(Debug, Clone)]
+pub(super) enum Input {
+    /// Read already: one from outside.
+    Value(Value),
+    /// As it waited.
+    Bytes(Arc<[u8]>),
 }
 
 /// Why an input is applied.
@@ -35,22 +46,51 @@ pub(super) struct Surroundings {
     pub(super) seed: i64,
 }
 
-/// What a step would do.
-#[derive(Debug, Clone)]
+/// The code of a machine and the registers of the one thread that runs it.
+#[derive(Debug)]
+pub(super) struct Runner {
+    pub(super) code: Arc<MachineCode>,
+    pub(super) registers: Registers,
+}
+
+/// What a step did. The state of the instance is the new one already.
+#[derive(Debug)]
 pub(super) struct Computed {
     pub(super) verdict: Verdict,
-    /// The state after the step; none when it stopped or trapped.
-    pub(super) state: Option<Live>,
+    /// The state before the step, where it may have to be taken back.
+    before: Option<State>,
     /// True when the step began with a birth.
     pub(super) born: bool,
+    /// True when the step ended the instance.
+    pub(super) stops: bool,
+    /// False when the state is known to be what it was.
+    pub(super) changed: bool,
     /// True when neither state nor world would change.
     pub(super) idle: bool,
     /// Messages to other instances, and the answer to the sender.
-    pub(super) mail: Vec<(InstanceAddress, Mail)>,
-    /// The output in its JSON form, for a request from outside.
-    pub(super) json: Option<String>,
-    /// The same in the version that the client speaks when that is another, or why there is none.
+    pub(super) mail: Vec<Outgoing>,
+    /// Calls on ports.
+    pub(super) calls: Vec<CallSnapshot>,
+    /// The answer.
+    pub(super) output: Option<Value>,
+    /// The same as a client of another version is told, or why there is none.
     pub(super) lowered: Option<Result<String, String>>,
+}
+
+/// A message that leaves an instance.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    pub(super) to: InstanceAddress,
+    pub(super) mail: Mail,
+    /// Which life of the receiver an answer is for.
+    pub(super) expects: Option<u64>,
+}
+
+impl Computed {
+    /// Takes the step back: the instance is as it was.
+    pub(super) fn undo(self, instance: &mut Instance) {
+        instance.state = self.before.expect("who may take a step back says so before");
+    }
 }
 
 /// Kind and reason of why a step was not done.
@@ -78,19 +118,24 @@ impl Cause {
     /// Returns the source as the journal has it.
     pub(super) fn source(&self) -> Source {
         match self {
-            Cause::Mail(Origin::Outside { identity: None, .. }) => Source::Anonymous,
-            Cause::Mail(Origin::Outside { identity: Some((identity, content)), .. }) => match identity {
+            Cause::Mail(Origin::Outside { identity: None }) => Source::Anonymous,
+            Cause::Mail(Origin::Outside { identity: Some((identity, content)) }) => match identity {
                 Identity::Client { sender, seq } => {
                     Source::Client { sender: sender.to_string(), seq: *seq, content: *content }
                 }
                 Identity::Key(key) => Source::Key { key: key.to_string(), content: *content },
             },
-            Cause::Mail(Origin::Message(sent)) => {
-                Source::Message { sender: sent.sender.to_string(), seq: sent.seq, effect: sent.effect }
-            }
+            Cause::Mail(Origin::Message(sent)) => Source::Message {
+                sender: sent.sender.to_string(),
+                seq: sent.seq,
+                effect: sent.effect,
+                channel: sent.channel.to_string(),
+                life: sent.life,
+            },
             Cause::Mail(Origin::Answer { receiver, seq, effect }) => {
                 Source::Answer { receiver: receiver.to_string(), seq: *seq, effect: *effect }
             }
+            Cause::Mail(Origin::Port { seq, effect }) => Source::Port { seq: *seq, effect: *effect },
             Cause::Mail(Origin::Relup { switch, index }) => Source::Relup { switch: *switch, index: *index },
             Cause::Timer { name, generation } => {
                 Source::Timer { name: name.to_string(), generation: *generation }
@@ -106,15 +151,26 @@ impl Cause {
     }
 }
 
-/// Computes what an input does to an instance. The instance is not held.
+/// Where a step is done, and for whom.
+pub(super) struct Place<'a> {
+    pub(super) release: &'a Release,
+    pub(super) runner: &'a mut Runner,
+    pub(super) address: &'a InstanceAddress,
+    /// How the client speaks that waits for the answer.
+    pub(super) tongue: Option<&'a Tongue>,
+    /// True when the step may be taken back afterwards.
+    pub(super) keep: bool,
+}
+
+/// Does what an input does to an instance, which is not held.
 pub(super) fn compute(
-    release: &Release,
-    address: &InstanceAddress,
-    instance: &Instance,
+    place: Place<'_>,
+    instance: &mut Instance,
     task: &Task,
     surroundings: Surroundings,
 ) -> Computed {
-    match applied(release, address, instance, task, surroundings) {
+    let (release, address) = (place.release, place.address);
+    match applied(place, instance, task, surroundings) {
         Ok(computed) => computed,
         Err((kind, reason)) => {
             // Whoever waits for an answer learns that there is none.
@@ -124,11 +180,14 @@ pub(super) fn compute(
                 .and_then(|sent| answer(release, address, sent, None, &task.trace).ok().flatten());
             Computed {
                 verdict: Verdict::Trapped { kind: kind.to_owned(), reason },
-                state: None,
+                before: Some(instance.state.clone()),
                 born: false,
+                stops: false,
+                changed: false,
                 idle: true,
                 mail: answer.into_iter().collect(),
-                json: None,
+                calls: vec![],
+                output: None,
                 lowered: None,
             }
         }
@@ -136,37 +195,115 @@ pub(super) fn compute(
 }
 
 fn applied(
-    release: &Release,
-    address: &InstanceAddress,
-    instance: &Instance,
+    place: Place<'_>,
+    instance: &mut Instance,
     task: &Task,
     surroundings: Surroundings,
 ) -> Result<Computed, Failed> {
-    let code = &*instance.code;
-    let (born, before) = match &instance.state {
-        State::Live(live) => (false, live.clone()),
-        State::None => (true, birth(code)?),
+    let Place { release, runner, address, tongue, keep } = place;
+    let code = &*runner.code;
+    let read;
+    let input = match &task.input {
+        Input::Value(value) => value,
+        Input::Bytes(bytes) => {
+            read = Value::from_binary(bytes, code.verified.input())
+                .map_err(|error| ("input", format!("the input is not of the machine's type: {error}")))?;
+            &read
+        }
+    };
+    let other = tongue.filter(|tongue| tongue.is_other());
+    // A part that is held twice is copied before it is changed, so it is held where it must be only.
+    let keep = keep || other.is_some() || !code.channels.is_empty() || task.cause.sent().is_some();
+    let (born, mut before) = match &instance.state {
+        State::Live(value) => (false, keep.then(|| State::Live(value.clone()))),
+        State::None => {
+            let value = birth(code)?;
+            instance.state = State::Live(value);
+            (true, Some(State::None))
+        }
         State::Held(_) => unreachable!("a held instance takes no inputs"),
     };
-    let input = Value::from_binary(&task.input, code.verified.input())
-        .map_err(|error| ("input", format!("the input is not of the machine's type: {error}")))?;
+    let State::Live(state) = &mut instance.state else { unreachable!("it lives by now") };
     let seq = instance.seq + 1;
     let ctx = Ctx {
         now_ms: surroundings.now_ms,
         seq: i64::try_from(seq).unwrap_or(i64::MAX),
-        self_key: address.key.as_ref().map_or_else(|| "".into(), |key| key.shared()),
+        self_key: address.key.as_ref().map_or_else(|| EMPTY.clone(), |key| key.shared()),
         seed: surroundings.seed,
     };
-    let mut state = before.value.clone();
-    let outcome = code.step(&input, &mut state, &ctx).map_err(|trap| trapped(&trap))?;
+    let done = match code.run(&mut runner.registers, input, state, &ctx) {
+        Ok(done) => done,
+        Err(trap) => {
+            if born {
+                instance.state = State::None;
+            }
+            return Err(trapped(&trap));
+        }
+    };
+    let changed = done.changed;
+    let output = done.output.take();
+    let effects = std::mem::take(&mut done.effects);
+    let life = instance.life + u64::from(born);
+    let mut did = Did::new(Sender { code, address, seq, life, effect: 0 });
+    let sent = did.all(effects, surroundings, &task.trace).and_then(|()| {
+        let Some(sent) = task.cause.sent() else { return Ok(()) };
+        did.mail.extend(answer(release, address, sent, output.as_ref(), &task.trace)?);
+        Ok(())
+    });
+    if let Err(failed) = sent {
+        instance.state = before.take().expect("who sends may take the step back");
+        return Err(failed);
+    }
+    let lowered = other.zip(output.as_ref()).map(|(tongue, value)| tongue.write(value, code));
+    let Did { effects, mail, calls, stops, .. } = did;
+    let verdict = Verdict::Applied {
+        output: output.as_ref().map(|value| value.to_binary(code.verified.output())),
+        effects,
+    };
+    let idle = !changed && matches!(&verdict, Verdict::Applied { effects, .. } if effects.is_empty());
+    Ok(Computed { verdict, before, born, stops, changed, idle, mail, calls, output, lowered })
+}
 
-    let mut effects = vec![];
-    let mut mail = vec![];
-    let mut stops = false;
-    for (index, effect) in (0u32..).zip(outcome.effects) {
-        effects.push(match effect {
+static EMPTY: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
+
+/// What the effects of a step come to.
+struct Did<'a> {
+    sender: Sender<'a>,
+    effects: Vec<Effect>,
+    mail: Vec<Outgoing>,
+    calls: Vec<CallSnapshot>,
+    stops: bool,
+}
+
+impl<'a> Did<'a> {
+    fn new(sender: Sender<'a>) -> Did<'a> {
+        Did { sender, effects: vec![], mail: vec![], calls: vec![], stops: false }
+    }
+
+    fn all(
+        &mut self,
+        effects: Vec<run::Effect>,
+        surroundings: Surroundings,
+        trace: &Option<Arc<str>>,
+    ) -> Result<(), Failed> {
+        for (index, effect) in (0u32..).zip(effects) {
+            self.sender.effect = index;
+            let effect = self.one(effect, surroundings, trace)?;
+            self.effects.push(effect);
+        }
+        Ok(())
+    }
+
+    fn one(
+        &mut self,
+        effect: run::Effect,
+        surroundings: Surroundings,
+        trace: &Option<Arc<str>>,
+    ) -> Result<Effect, Failed> {
+        let code = self.sender.code;
+        Ok(match effect {
             run::Effect::Stop => {
-                stops = true;
+                self.stops = true;
                 Effect::Stop
             }
             run::Effect::Log(line) => Effect::Log(line.to_string()),
@@ -177,55 +314,41 @@ fn applied(
                 input: input.to_binary(code.verified.input()),
             },
             run::Effect::Send { channel, key, message } => {
-                let life = instance.life + u64::from(born);
-                let sender = Sender { code, address, seq, life, effect: index };
-                let (to, sent, bytes) = send(&sender, channel as usize, key, &message, &task.trace)?;
-                let channel = match &sent.origin {
-                    Origin::Message(sent) => sent.channel.to_string(),
-                    _ => unreachable!("a send makes a message"),
-                };
+                let (to, mail, bytes) = send(&self.sender, channel as usize, key, &message, trace)?;
+                let channel = code.channels[channel as usize].name.to_string();
                 let recorded = Effect::Send { channel, to: to.to_string(), message: bytes };
-                mail.push((to, sent));
+                self.mail.push(Outgoing { to, mail, expects: None });
                 recorded
             }
-            run::Effect::Call { .. } => {
-                unreachable!("a machine with a port is in no release that is ready to run")
+            run::Effect::Call { port, key, message } => {
+                let declared = &code.verified.ports()[port as usize];
+                let ty = code.verified.module().ty(declared.message);
+                let key = key.map(|key| key.to_string());
+                self.calls.push(CallSnapshot {
+                    seq: self.sender.seq,
+                    effect: self.sender.effect,
+                    port: declared.name.to_string(),
+                    key: key.clone(),
+                    // Something outside was asked to use it, so it is told in plain.
+                    message: message.to_json(ty),
+                    life: self.sender.life,
+                    trace: trace.as_deref().map(str::to_owned),
+                });
+                Effect::Call { port: declared.name.to_string(), key, message: message.to_binary(ty) }
             }
-        });
+        })
     }
-    if let Some(sent) = task.cause.sent() {
-        mail.extend(answer(release, address, sent, outcome.output.as_ref(), &task.trace)?);
-    }
-    let after = Live::new(state, code.verified.state());
-    let idle = after.digest == before.digest && effects.is_empty();
-    let output = code.verified.output();
-    let json = match (&task.cause, &outcome.output) {
-        (Cause::Mail(Origin::Outside { .. }), Some(value)) => Some(value.to_json(output)),
-        _ => None,
-    };
-    let lowered = match (&task.cause, &outcome.output) {
-        (Cause::Mail(Origin::Outside { tongue: Some(tongue), .. }), Some(value)) if tongue.is_other() => {
-            Some(tongue.write(value, code))
-        }
-        _ => None,
-    };
-    let verdict = Verdict::Applied {
-        output: outcome.output.map(|value| value.to_binary(output)),
-        effects,
-        state: after.digest,
-    };
-    Ok(Computed { verdict, state: (!stops).then_some(after), born, idle, mail, json, lowered })
 }
 
-/// Returns the messages and the answer that a step sent according to the journal. What cannot be
-/// read is left out: the instance is held already, and there is nothing better to do.
+/// Returns what a step of a held instance sent and called according to the journal. What cannot be read
+/// is left out: the instance is held already, and there is nothing better to do.
 pub(super) fn recorded(
     release: &Release,
     address: &InstanceAddress,
     instance: &Instance,
     task: Option<&Task>,
     record: &InputRecord,
-) -> Vec<(InstanceAddress, Mail)> {
+) -> Vec<Outgoing> {
     let code = &*instance.code;
     let trace: Option<Arc<str>> = record.trace.as_deref().map(Into::into);
     let (output, effects): (_, &[Effect]) = match &record.verdict {
@@ -242,7 +365,8 @@ pub(super) fn recorded(
         let Ok(to) = to.parse::<InstanceAddress>() else { continue };
         let sender = Sender { code, address, seq: record.seq, life: instance.life, effect: index };
         let key = to.key.as_ref().map(|key| key.shared());
-        mail.extend(send(&sender, channel, key, &message, &trace).ok().map(|(to, mail, _)| (to, mail)));
+        let sent = send(&sender, channel, key, &message, &trace).ok();
+        mail.extend(sent.map(|(to, mail, _)| Outgoing { to, mail, expects: None }));
     }
     if let Some(sent) = task.and_then(|task| task.cause.sent()) {
         let output = output.and_then(|bytes| Value::from_binary(bytes, code.verified.output()).ok());
@@ -252,9 +376,8 @@ pub(super) fn recorded(
 }
 
 /// Returns the state that a new instance starts from.
-pub(super) fn birth(code: &MachineCode) -> Result<Live, Failed> {
-    let state = run::init(&code.verified, &code.config, Limits::STEP).map_err(|trap| trapped(&trap))?;
-    Ok(Live::new(state, code.verified.state()))
+pub(super) fn birth(code: &MachineCode) -> Result<Value, Failed> {
+    run::init(&code.verified, &code.config, Limits::STEP).map_err(|trap| trapped(&trap))
 }
 
 struct Sender<'a> {
@@ -309,7 +432,7 @@ fn answer(
     sent: &Sent,
     output: Option<&Value>,
     trace: &Option<Arc<str>>,
-) -> Result<Option<(InstanceAddress, Mail)>, Failed> {
+) -> Result<Option<Outgoing>, Failed> {
     let Some(code) = release.machine(&sent.sender.machine_address()) else { return Ok(None) };
     let Some(channel) = code.channel(&sent.channel) else { return Ok(None) };
     let Some(shape) = channel.answer else { return Ok(None) };
@@ -329,5 +452,5 @@ fn answer(
         input: shape.input(from, answer).to_binary(code.verified.input()).into(),
         trace: trace.clone(),
     };
-    Ok(Some((sent.sender.clone(), mail)))
+    Ok(Some(Outgoing { to: sent.sender.clone(), mail, expects: Some(sent.life) }))
 }

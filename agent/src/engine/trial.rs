@@ -8,21 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::time::Instant;
 
-use camshaft_manifests::{InstanceAddress, MachineAddress};
+use camshaft_manifests::{AppName, InstanceAddress, MachineAddress};
 
-use super::Engine;
 use super::applied::try_applies;
 use super::carry::{Carried, Passage, carry, check_way_back};
-use super::instance::{Instance, Origin};
+use super::instance::Instance;
 use super::plan::{Change, Plan, Way};
 use super::step::birth;
+use super::table::Resident;
+use super::{Shard, shard_of};
 use crate::api::{Capsule, TryFailure, TryMachine, TryReport};
 
 /// How many failures a report lists.
 const FAILURES_MAX: usize = 100;
 
 /// Copies of instances, to be tried elsewhere.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Carryable {
     instances: Vec<(InstanceAddress, Instance)>,
     number: u64,
@@ -45,7 +46,7 @@ pub struct Trial {
 
 /// What was tried, by rising address.
 #[derive(Debug)]
-pub(super) struct TriedInOrder {
+pub struct TriedInOrder {
     rest: Peekable<IntoIter<InstanceAddress, (u64, Tried)>>,
 }
 
@@ -81,16 +82,17 @@ pub(crate) fn micros(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
-impl Engine {
+impl Shard {
     /// Returns copies of all instances that a plan carries over.
     pub fn carryable(&self, plan: &Plan) -> Carryable {
         self.carryable_if(plan, |_, _| true)
     }
 
-    /// Returns copies of the instances that changed since they were tried.
-    pub fn carryable_since(&self, trial: &Trial) -> Carryable {
-        self.carryable_if(&trial.plan, |address, instance| {
-            trial.tried.get(address).is_none_or(|(version, _)| *version != instance.version)
+    /// Returns copies of the instances that changed since they were tried. `versions` are those that
+    /// were tried.
+    pub fn carryable_since(&self, plan: &Plan, versions: &Versions) -> Carryable {
+        self.carryable_if(plan, |address, instance| {
+            versions.0.get(address).is_none_or(|version| *version != instance.version)
         })
     }
 
@@ -101,19 +103,28 @@ impl Engine {
                 Some(Change::Stays { .. } | Change::Moves { .. })
             )
         };
-        let copy = |(address, instance): (&InstanceAddress, &Instance)| {
-            (stays(address) && wanted(address, instance)).then(|| {
-                let mut instance = instance.clone();
-                // They are answered before the switch is made.
-                instance.mailbox.retain(|mail| !matches!(mail.origin, Origin::Outside { .. }));
-                (address.clone(), instance)
-            })
+        let copy = |Resident { address, instance }: &Resident| {
+            (stays(address) && wanted(address, instance)).then(|| (address.clone(), instance.clone()))
         };
         Carryable {
-            instances: self.instances.iter().filter_map(copy).collect(),
+            instances: self.table.iter().filter_map(copy).collect(),
             number: self.switch + 1,
             now_ms: self.now_ms,
         }
+    }
+}
+
+/// Which versions of instances were tried.
+#[derive(Debug, Clone, Default)]
+pub struct Versions(BTreeMap<InstanceAddress, u64>);
+
+impl Carryable {
+    /// Returns these and those of another shard.
+    #[must_use]
+    pub fn with(mut self, other: Carryable) -> Carryable {
+        self.instances.extend(other.instances);
+        self.now_ms = self.now_ms.max(other.now_ms);
+        self
     }
 }
 
@@ -179,14 +190,24 @@ impl Trial {
         self.round_us = micros(round);
     }
 
+    /// Returns which versions of instances were tried.
+    pub fn versions(&self) -> Versions {
+        Versions(self.tried.iter().map(|(address, (version, _))| (address.clone(), *version)).collect())
+    }
+
     /// Returns the plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Gives everything that was tried away, to be taken in the order of the addresses.
-    pub(super) fn take_all(&mut self) -> TriedInOrder {
-        TriedInOrder { rest: std::mem::take(&mut self.tried).into_iter().peekable() }
+    /// Gives everything that was tried away, to each shard its own.
+    pub fn take_all(&mut self, shards: u16, homes: &BTreeMap<AppName, AppName>) -> Vec<TriedInOrder> {
+        let mut parts: Vec<BTreeMap<_, _>> = (0..shards).map(|_| BTreeMap::new()).collect();
+        for (address, tried) in std::mem::take(&mut self.tried) {
+            let shard = shard_of(homes, shards, &address);
+            parts[usize::from(shard)].insert(address, tried);
+        }
+        parts.into_iter().map(|part| TriedInOrder { rest: part.into_iter().peekable() }).collect()
     }
 
     /// Returns what is wrong with what the relup applies to instances that are not there yet.

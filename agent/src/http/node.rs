@@ -126,7 +126,7 @@ pub(super) async fn instances(State(shared): State<Shared>, query: Parameters) -
     };
     let after = parameters.get("after").cloned();
     let host = shared.host;
-    let list = move || host.call(move |node| Ok(node.instances(after.as_deref(), limit)));
+    let list = move || host.call(move |node| node.instances(after.as_deref(), limit));
     blocking(list).await.map(|instances| json(&instances))
 }
 

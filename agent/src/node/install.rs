@@ -6,6 +6,7 @@ use camshaft_store::Control;
 
 use super::{Asked, Node, NodeError};
 use crate::api::{HistoryKind, ReleaseState, Report};
+use crate::engine::Epoch;
 use crate::failpoint;
 use crate::problem;
 use crate::release::Release;
@@ -22,7 +23,7 @@ impl Node {
         release: Arc<Release>,
         bundle: &[u8],
     ) -> Result<Report, NodeError> {
-        self.engine.advance(asked.now_ms);
+        self.advance(asked.now_ms)?;
         failpoint::pass("install.staged");
         if let Some(running) = self.ledger.running() {
             let detail = format!("{} {} runs on this node", running.name, running.version);
@@ -37,12 +38,13 @@ impl Node {
             return Err(self.refuse(asked, Some(&release.entry), problem));
         }
         failpoint::pass("install.before-blob");
-        self.journal.put_blob(bundle)?;
+        self.crew.put_blob(bundle)?;
         failpoint::pass("install.before-record");
         let entry = release.entry.clone();
         self.append(&[Control::Installed { stamp: self.stamp(asked), release: entry }])?;
         failpoint::pass("install.after-record");
-        self.engine.install(release.clone());
+        self.enter(Epoch::install(release.clone()), None)?;
+        self.crew.flush()?;
         failpoint::pass("install.started");
         Ok(Report {
             what: HistoryKind::Installed,
@@ -54,7 +56,7 @@ impl Node {
             trial: None,
             rollback: None,
             undone: None,
-            counts: self.engine.counts(),
+            counts: self.counts()?,
         })
     }
 }

@@ -1,57 +1,70 @@
-//! A node: the engine and its journal, kept in step.
+//! A node: its shards and its journal, kept in step, and what operators do to them.
 //!
-//! Everything that must be durable is appended here before anything that follows from it leaves
-//! the node. Time is an argument; the clock, the sockets and the threads are the host's.
+//! Everything that must be durable is appended before anything that follows from it leaves the node.
+//! Time is an argument; the clock, the sockets and the threads are the host's. In one thread
+//! ([`Node::request`], [`Node::run`]) a node does nothing but what it is asked for; the host takes
+//! shards and journal to threads of their own ([`Node::depart`]), and what is said here of operators
+//! stays the same.
 //!
 //! What must stay true: after an append has failed, nothing more is done ([`NodeError::Journal`]
-//! ends the host's loop): what is on the disk is found out by opening anew.
+//! ends the host's threads): what is on the disk is found out by opening anew.
 
 mod clients;
+mod crew;
 mod install;
 mod ledger;
 mod open;
 mod permanent;
+mod redrive;
 mod rollback;
+mod snapshot;
 mod status;
 mod switch;
 mod upgrade;
 
 use std::sync::Arc;
 
-use camshaft_store::{Control, Journal, Record, Refusal, ReleaseEntry, Stamp, StoreError};
+use camshaft_store::{Control, Journal, Refusal, ReleaseEntry, Stamp, StoreError};
 
-use clients::Clients;
+pub(crate) use crew::full;
+use crew::{Crew, Here};
 pub use ledger::Ledger;
-pub use open::{OpenNodeError, Opener};
+pub use open::{OpenNodeError, Opener, Settings};
 pub use rollback::Holding;
 
 use crate::api::Problem;
-use crate::engine::{Engine, Reply, Request, RequestId};
-use crate::failpoint;
+use crate::engine::{Call, CallEnd, CallId, Epoch, Reply, Request, RequestId, Shard, shard_of};
+use crate::host::Away;
 use crate::release::Release;
-
-/// A snapshot is taken when the journal has grown by this many records.
-const SNAPSHOT_EVERY: u64 = 50_000;
+use snapshot::Saving;
 
 /// How many steps go into one group of records: enough to share the cost of a sync, few enough
 /// for the first of them not to wait long.
 const STEPS_MAX: usize = 1024;
 
-/// The engine of a node and its journal.
+/// The shards of a node and its journal.
 pub struct Node {
-    journal: Box<dyn Journal>,
+    crew: Crew,
     opener: Box<Opener>,
-    engine: Engine,
     ledger: Ledger,
+    /// The release that runs.
+    release: Option<Arc<Release>>,
+    /// The switch that brought it.
+    epoch: Option<Arc<Epoch>>,
     /// The release before the running one, when it was needed lately.
     previous: Option<Arc<Release>>,
-    /// The position of the last record.
-    position: u64,
-    /// The position that the newest snapshot covers.
+    /// All control records, with their positions.
+    controls: Vec<(u64, Control)>,
+    /// The node's time, as far as operators know it.
+    now_ms: i64,
+    /// The number of the last state snapshot that was begun.
+    cut: u64,
+    /// The position that the newest state snapshot covers.
     covered: u64,
-    answers: Vec<(RequestId, Reply)>,
+    saving: Option<Saving>,
+    /// How many entries the newest state snapshot has, as far as that is known.
+    saved: u64,
     last_pause_us: Option<u64>,
-    clients: Clients,
 }
 
 /// Why the node does not do what it is asked for.
@@ -85,90 +98,140 @@ pub struct Asked {
 }
 
 impl Node {
-    /// Takes a request in; its answer is among those of a later [`Node::take_answers`].
-    pub fn request(&mut self, now_ms: i64, request: Request) {
-        self.engine.advance(now_ms);
-        self.count(&request);
-        self.engine.request(request);
+    fn here(&mut self) -> &mut Here {
+        match &mut self.crew {
+            Crew::Here(here) => here,
+            Crew::Away(_) => unreachable!("its shards are in other threads"),
+        }
     }
 
-    /// Fires what is due, delivers what waits, up to a group's worth, and makes it durable.
+    /// Takes a request in; its answer is among those of a later [`Node::take_answers`].
+    pub fn request(&mut self, now_ms: i64, request: Request) {
+        let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
+        // A client uses the names of the version that it speaks; the shard is that of those that run.
+        let speech = self.release.as_ref().map(|release| &release.speech);
+        let moved = speech.and_then(|speech| speech.moved(&request.says, &request.address));
+        let address = moved.map(|moved| request.address.at(moved));
+        let shard = shard_of(&homes, self.crew.shards(), address.as_ref().unwrap_or(&request.address));
+        self.request_at(now_ms, shard, request);
+    }
+
+    fn request_at(&mut self, now_ms: i64, shard: u16, request: Request) {
+        let shard = &mut self.here().shards[usize::from(shard)];
+        shard.advance(now_ms);
+        shard.request(request);
+    }
+
+    /// Takes in how a call on a port ended.
+    pub fn end_call(&mut self, now_ms: i64, id: &CallId, end: CallEnd) {
+        let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
+        let shard = shard_of(&homes, self.crew.shards(), &id.instance);
+        let shard = &mut self.here().shards[usize::from(shard)];
+        shard.advance(now_ms);
+        shard.end_call(id, end);
+    }
+
+    /// Fires what is due, delivers what waits, up to a group's worth in each shard, and makes it durable.
     ///
     /// # Errors
     ///
     /// When the journal fails.
     pub fn run(&mut self, now_ms: i64) -> Result<(), StoreError> {
-        self.engine.advance(now_ms);
-        self.engine.run(STEPS_MAX);
-        self.flush()?;
-        if let Some(clients) = self.clients.take_due(self.engine.now_ms()) {
-            self.journal.save_clients(&clients)?;
+        for index in 0..self.here().shards.len() {
+            self.run_shard(index, now_ms);
         }
-        if self.position - self.covered >= SNAPSHOT_EVERY {
-            self.save_snapshot()?;
-        }
-        Ok(())
+        self.sync()?;
+        self.snapshot_if_due().map_err(store_error)
     }
 
-    /// Returns true when [`Node::run`] has something to do at once.
-    pub fn has_work(&self) -> bool {
-        self.engine.has_work()
+    /// Lets one shard fire what is due and deliver what waits, up to a group's worth. Its messages reach
+    /// the other shards; nothing of it is durable before [`Node::sync`].
+    pub fn run_shard(&mut self, index: usize, now_ms: i64) {
+        let here = self.here();
+        let shard = &mut here.shards[index];
+        shard.advance(now_ms);
+        shard.run(STEPS_MAX);
+        shard.record_seen(false);
+        here.collect(index);
     }
 
-    /// Returns when the next timer is due.
-    pub fn next_due_ms(&self) -> Option<i64> {
-        self.engine.next_due_ms()
-    }
-
-    /// Returns the answers that may leave the node.
-    pub fn take_answers(&mut self) -> Vec<(RequestId, Reply)> {
-        std::mem::take(&mut self.answers)
-    }
-
-    /// Saves a snapshot, so that the next opening is quick, and the counts of clients.
+    /// Makes durable what came out of the shards, and gives the answers free that hang on it.
     ///
     /// # Errors
     ///
     /// When the journal fails.
-    pub fn save_snapshot(&mut self) -> Result<(), StoreError> {
-        self.flush()?;
-        if let Some(clients) = self.clients.take_unsaved(self.engine.now_ms()) {
-            self.journal.save_clients(&clients)?;
-        }
-        // Until the check of a switch has passed, what its relup applied is known from the records.
-        if self.ledger.unchecked.is_some() {
-            return Ok(());
-        }
-        if self.position > self.covered && self.engine.release().is_some() {
-            failpoint::pass("snapshot.before");
-            self.journal.save_snapshot(&self.engine.save(self.position))?;
-            self.covered = self.position;
-            failpoint::pass("snapshot.after");
-        }
-        Ok(())
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        self.here().sync()
     }
 
-    /// Makes durable what came out of the engine; only then are its answers given away.
-    fn flush(&mut self) -> Result<(), StoreError> {
-        let batch = self.engine.take_batch();
-        if !batch.records.is_empty() {
-            failpoint::pass("append.before");
-            self.position = self.journal.append(&batch.records)?;
-            failpoint::pass("append.after");
+    /// Returns how many shards there are.
+    pub fn shards(&self) -> u16 {
+        self.crew.shards()
+    }
+
+    /// Returns the shards of a node that is in one thread, to be looked at.
+    pub fn look(&mut self) -> &[Shard] {
+        &self.here().shards
+    }
+
+    /// Returns true when [`Node::run`] has something to do at once.
+    pub fn has_work(&mut self) -> bool {
+        self.here().shards.iter().any(Shard::has_work)
+    }
+
+    /// Returns when the next timer is due.
+    pub fn next_due_ms(&mut self) -> Option<i64> {
+        self.here().shards.iter().filter_map(Shard::next_due_ms).min()
+    }
+
+    /// Returns the answers that may leave the node.
+    pub fn take_answers(&mut self) -> Vec<(RequestId, Reply)> {
+        std::mem::take(&mut self.here().answers)
+    }
+
+    /// Returns the calls on ports that may be made.
+    pub fn take_calls(&mut self) -> Vec<Call> {
+        std::mem::take(&mut self.here().calls)
+    }
+
+    /// Gives shards and journal away, to go on in other threads; what is left here does what operators
+    /// ask for.
+    ///
+    /// # Errors
+    ///
+    /// What `host` refuses.
+    pub(crate) fn depart<E>(
+        mut self,
+        host: impl FnOnce(Vec<Shard>, Box<dyn Journal>, Option<Arc<Epoch>>) -> Result<Away, E>,
+    ) -> Result<Node, E> {
+        let epoch = self.epoch.clone();
+        match self.crew {
+            Crew::Here(here) => {
+                self.crew = Crew::Away(host(here.shards, here.journal, epoch)?);
+                Ok(self)
+            }
+            Crew::Away(_) => Ok(self),
         }
-        for line in batch.logs {
-            tracing::info!(target: "machine", instance = %line.instance, seq = line.seq, "{}", line.line);
-        }
-        self.answers.extend(batch.answers);
+    }
+
+    fn advance(&mut self, now_ms: i64) -> Result<(), NodeError> {
+        self.now_ms = self.now_ms.max(now_ms);
+        let now_ms = self.now_ms;
+        let times = self.crew.each(move |shard| {
+            shard.advance(now_ms);
+            shard.now_ms()
+        })?;
+        self.now_ms = times.into_iter().fold(self.now_ms, i64::max);
         Ok(())
     }
 
     /// Appends control records and takes them into the ledger.
-    fn append(&mut self, controls: &[Control]) -> Result<(), StoreError> {
-        let records: Vec<Record> = controls.iter().cloned().map(Record::Control).collect();
-        self.position = self.journal.append(&records)?;
-        for control in controls {
+    fn append(&mut self, controls: &[Control]) -> Result<(), NodeError> {
+        let last = self.crew.append(controls)?;
+        let first = last + 1 - controls.len() as u64;
+        for (position, control) in (first..).zip(controls) {
             self.ledger.apply(control);
+            self.controls.push((position, control.clone()));
         }
         Ok(())
     }
@@ -183,7 +246,7 @@ impl Node {
         };
         match self.append(&[Control::Refused(refusal)]) {
             Ok(()) => problem.into(),
-            Err(error) => error.into(),
+            Err(error) => error,
         }
     }
 
@@ -194,11 +257,21 @@ impl Node {
     ///
     /// Always: the refusal, or that the journal failed.
     pub fn refused(&mut self, asked: &Asked, to: Option<&ReleaseEntry>, problem: Box<Problem>) -> NodeError {
-        self.engine.advance(asked.now_ms);
-        self.refuse(asked, to, problem)
+        match self.advance(asked.now_ms) {
+            Ok(()) => self.refuse(asked, to, problem),
+            Err(error) => error,
+        }
     }
 
     fn stamp(&self, asked: &Asked) -> Stamp {
-        Stamp { at_ms: self.engine.now_ms(), who: asked.who.clone() }
+        Stamp { at_ms: self.now_ms, who: asked.who.clone() }
+    }
+}
+
+/// Returns the failure of a journal; nothing else ends what only looks after it.
+fn store_error(error: NodeError) -> StoreError {
+    match error {
+        NodeError::Journal(error) => error,
+        NodeError::Refused(problem) => StoreError::Refused(problem.detail),
     }
 }

@@ -1,15 +1,41 @@
-//! Opening a node: the newest snapshot, and a replay of all that came after it.
+//! Opening a node: the newest state snapshot, and a replay of all that came after it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use camshaft_store::{Control, Direction, Journal, Record, ReleaseEntry, StoreError};
+use camshaft_manifests::InstanceAddress;
+use camshaft_store::{
+    Aside, ClientSeen, Control, Direction, Entry, Journal, Record, ReleaseEntry, Saved, StoreError,
+};
 
-use super::{Asked, Clients, Ledger, Node, NodeError};
-use crate::engine::{Divergence, Engine, LoadError, Plan, PlanError, ReplayError, Way};
+use super::crew::{Crew, Here};
+use super::{Asked, Ledger, Node, NodeError};
+use crate::engine::{
+    Divergence, Epoch, LoadError, Plan, PlanError, ReplayError, Seen, Shard, ShardConfig, ShardLimits, Way,
+    shard_of,
+};
 use crate::release::Release;
 
 /// Makes a release of the bytes of its bundle: everything in it is verified.
 pub type Opener = dyn Fn(&[u8], &ReleaseEntry) -> Result<Release, String> + Send;
+
+/// What a node is opened with.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How many shards it has.
+    pub shards: u16,
+    /// Makes the seeds of its steps differ from those of another node.
+    pub salt: u64,
+    /// What bounds a shard.
+    pub limits: ShardLimits,
+}
+
+impl Settings {
+    /// Returns those of a node in one shard.
+    pub fn one(salt: u64) -> Settings {
+        Settings { shards: 1, salt, limits: ShardLimits::default() }
+    }
+}
 
 /// Why a node cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +68,22 @@ pub enum OpenNodeError {
         #[source]
         source: PlanError,
     },
-    /// Control records that cannot be.
+    /// Records that cannot be.
     #[error("the journal contradicts itself: {0}")]
     Ledger(&'static str),
     /// The checks of an unfinished upgrade could not be ended.
     #[error("the last upgrade cannot be settled: {0}")]
     Unsettled(String),
+}
+
+/// What is known while a journal is read.
+struct Reading {
+    /// The switches by number, as far as they may be gone over.
+    epochs: BTreeMap<u64, Arc<Epoch>>,
+    clients: Seen,
+    /// The greatest cut of a chunk.
+    cut: u64,
+    divergences: Vec<Divergence>,
 }
 
 impl Node {
@@ -60,83 +96,226 @@ impl Node {
     pub fn open(
         journal: Box<dyn Journal>,
         opener: Box<Opener>,
-        salt: u64,
+        settings: Settings,
         now_ms: i64,
     ) -> Result<Node, OpenNodeError> {
-        let mut node = Node {
-            position: journal.last()?,
-            journal,
-            opener,
-            engine: Engine::new(salt),
-            ledger: Ledger::default(),
-            previous: None,
-            covered: 0,
-            answers: vec![],
-            last_pause_us: None,
-            clients: Clients::default(),
+        let shard = |index| {
+            Shard::new(ShardConfig {
+                index,
+                shards: settings.shards,
+                salt: settings.salt,
+                limits: settings.limits,
+                journalled: true,
+            })
         };
-        node.clients = Clients::load(node.journal.clients()?);
-        let snapshot = node.journal.snapshot()?;
-        let controls = node.journal.controls()?;
-        if let Some(snapshot) = snapshot {
-            node.covered = snapshot.position;
-            for (position, control) in &controls {
-                if *position <= snapshot.position {
-                    node.ledger.apply(control);
-                }
-            }
-            let running = node.ledger.running().cloned();
-            let running = running.ok_or(OpenNodeError::Ledger("a snapshot of an empty node"))?;
-            let release = node.load_release(&running)?;
-            if let (true, Some(previous)) = (node.ledger.provisional, node.ledger.previous().cloned()) {
-                node.previous = Some(node.load_release(&previous)?);
-            }
-            node.engine.load(snapshot, release, node.previous.as_deref())?;
-            if let Some(left) = node.ledger.left.clone() {
-                node.engine.set_left(Some(node.load_release(&left)?));
-            }
-        }
-        let divergences = node.replay()?;
-        node.engine.advance(now_ms);
-        node.engine.take_batch();
-        node.settle(divergences, now_ms)?;
+        let shards: Vec<Shard> = (0..settings.shards.max(1)).map(shard).collect();
+        let mut node = Node {
+            crew: Crew::Here(Box::new(Here::new(shards, journal))),
+            opener,
+            ledger: Ledger::default(),
+            release: None,
+            epoch: None,
+            previous: None,
+            controls: vec![],
+            now_ms: 0,
+            cut: 0,
+            covered: 0,
+            saving: None,
+            saved: 0,
+            last_pause_us: None,
+        };
+        let mut reading =
+            Reading { epochs: BTreeMap::new(), clients: Seen::default(), cut: 0, divergences: vec![] };
+        let number = node.load_snapshot(&mut reading)?;
+        node.replay_all(number, &mut reading)?;
+        node.finish(reading, now_ms)?;
         Ok(node)
     }
 
-    fn replay(&mut self) -> Result<Vec<Divergence>, OpenNodeError> {
-        let mut records = vec![];
-        // One group of the journal at a time would do as well; the records since a snapshot fit.
-        self.journal.read(self.covered, &mut |_, record| {
-            records.push(record);
+    /// Loads the newest snapshot; returns its number, 0 when there is none.
+    fn load_snapshot(&mut self, reading: &mut Reading) -> Result<u64, OpenNodeError> {
+        let mut entries: Vec<Saved> = vec![];
+        let shown = self.here().journal.snapshot(&mut |_, bytes| {
+            let saved = Saved::read(bytes).map_err(|source| StoreError::Codec {
+                what: "an entry of the snapshot".to_owned(),
+                source,
+            })?;
+            entries.push(saved);
             Ok(())
         })?;
-        let mut divergences = vec![];
-        for record in &records {
+        let Some(shown) = shown else { return Ok(0) };
+        let number = shown.number;
+        reading.cut = number;
+        if let Some((damaged, reason)) = shown.damaged {
+            tracing::error!(
+                damaged,
+                reason,
+                "the newest state snapshot is damaged; the one before it and all records since are used"
+            );
+            reading.cut = damaged;
+        }
+        for shard in &mut self.here().shards {
+            shard.set_cut(number);
+        }
+        let mut entries = entries.into_iter();
+        let Some(Saved::Node(head)) = entries.next() else {
+            return Err(OpenNodeError::Ledger("a snapshot that does not say of which node it is"));
+        };
+        self.covered = head.position;
+        for (_, control) in &head.controls {
+            self.ledger.apply(control);
+        }
+        self.controls = head.controls;
+        let running = self.ledger.running().cloned();
+        let running = running.ok_or(OpenNodeError::Ledger("a snapshot of an empty node"))?;
+        let release = self.load_release(&running)?;
+        self.release = Some(release.clone());
+        if let (true, Some(previous)) = (self.ledger.provisional, self.ledger.previous().cloned()) {
+            self.previous = Some(self.load_release(&previous)?);
+        }
+        let left = self.ledger.left.clone().map(|left| self.load_release(&left)).transpose()?;
+        let epoch =
+            Epoch { number: self.ledger.switch, release: release.clone(), plan: None, homes: Arc::default() };
+        self.epoch = Some(Arc::new(epoch));
+        for shard in &mut self.here().shards {
+            shard.resume(&release, left.clone());
+        }
+        self.load_entries(entries, reading)?;
+        Ok(number)
+    }
+
+    fn load_entries(
+        &mut self,
+        entries: impl Iterator<Item = Saved>,
+        reading: &mut Reading,
+    ) -> Result<(), OpenNodeError> {
+        let previous = self.previous.clone();
+        let shards = &mut self.here().shards;
+        let count = u16::try_from(shards.len()).expect("a node has few shards");
+        // The names are those that run: nobody has moved yet in this life.
+        let of = |address: &str| {
+            let address: Option<InstanceAddress> = address.parse().ok();
+            usize::from(address.map_or(0, |address| shard_of(&BTreeMap::new(), count, &address)))
+        };
+        let mut on_their_way = vec![];
+        for saved in entries {
+            match saved {
+                Saved::Lane(lane) => {
+                    for shard in shards.iter_mut() {
+                        shard.load_lane(&lane);
+                    }
+                    reading.clients.add(&lane.clients);
+                }
+                Saved::Instance(saved) => {
+                    shards[of(&saved.address)].load(saved, previous.as_deref())?;
+                }
+                Saved::Mail(mail) => on_their_way.push(mail),
+                Saved::End { .. } => {}
+                Saved::Node(_) => return Err(OpenNodeError::Ledger("a snapshot of two nodes")),
+            }
+        }
+        for shard in shards.iter_mut() {
+            shard.loaded();
+        }
+        for mail in on_their_way {
+            shards[of(&mail.to)].load_mail(mail)?;
+        }
+        Ok(())
+    }
+
+    /// Replays what the snapshot does not cover.
+    fn replay_all(&mut self, number: u64, reading: &mut Reading) -> Result<(), OpenNodeError> {
+        let known = self.controls.last().map_or(0, |(position, _)| *position);
+        let from = self.covered + 1;
+        let mut records: Vec<(u64, Record)> = vec![];
+        self.here().journal.read(from, &mut |entry: Entry<'_>| {
+            // Control records carry the greatest cut: they are covered by position.
+            let is_control = entry.cut == u64::MAX;
+            if (!is_control && entry.cut < number) || (is_control && entry.position <= known) {
+                return Ok(());
+            }
+            if !is_control {
+                reading.cut = reading.cut.max(entry.cut);
+            }
+            let record = Record::read(entry.bytes)
+                .map_err(|source| StoreError::Codec { what: format!("record {}", entry.position), source })?;
+            records.push((entry.position, record));
+            Ok(())
+        })?;
+        for (position, record) in &records {
             match record {
                 Record::Input(input) => {
-                    let divergence = self.engine.replay(input)?;
-                    if let Some(divergence) = &divergence {
+                    let shard = self.shard_in(&input.instance, input.switch, reading)?;
+                    let divergence = self.here().shards[shard].replay(input)?;
+                    if let Some(divergence) = divergence {
                         tracing::error!(
                             instance = %divergence.instance, seq = divergence.seq, "held: {}", divergence.reason
                         );
+                        reading.divergences.push(divergence);
                     }
-                    divergences.extend(divergence);
+                    self.pass_on(shard, reading);
                 }
-                Record::Control(control) => self.replay_control(control)?,
+                Record::Aside(Aside::Clients(seen)) => reading.clients.add(seen),
+                Record::Aside(aside) => {
+                    let (instance, switch) = of_aside(aside);
+                    let shard = self.shard_in(instance, switch, reading)?;
+                    self.here().shards[shard].replay_aside(aside)?;
+                    self.pass_on(shard, reading);
+                }
+                Record::Control(control) => {
+                    self.replay_control(control, reading)?;
+                    self.ledger.apply(control);
+                    self.controls.push((*position, control.clone()));
+                }
             }
         }
-        Ok(divergences)
+        Ok(())
     }
 
-    fn replay_control(&mut self, control: &Control) -> Result<(), OpenNodeError> {
+    /// Returns the shard of an instance, which has gone over the switch of its record.
+    fn shard_in(&mut self, instance: &str, switch: u64, reading: &Reading) -> Result<usize, OpenNodeError> {
+        let address: Result<InstanceAddress, _> = instance.parse();
+        let address =
+            address.map_err(|_| OpenNodeError::Ledger("a record of an instance without address"))?;
+        let homes = match reading.epochs.get(&switch) {
+            Some(epoch) => epoch.homes.clone(),
+            None => Arc::default(),
+        };
+        let shard = usize::from(shard_of(&homes, self.crew.shards(), &address));
+        self.enter_up_to(shard, switch, reading);
+        Ok(shard)
+    }
+
+    fn enter_up_to(&mut self, shard: usize, switch: u64, reading: &Reading) {
+        let shard = &mut self.here().shards[shard];
+        let from = shard.switch_number() + 1;
+        for (_, epoch) in reading.epochs.range(from..).take_while(|(number, _)| **number <= switch) {
+            shard.enter(epoch, Default::default());
+        }
+    }
+
+    /// Gives the messages that came out of a shard to those that they are for.
+    fn pass_on(&mut self, shard: usize, reading: &Reading) {
+        // The records and calls are known already.
+        for posted in self.here().shards[shard].take_out().mail {
+            let to = usize::from(posted.shard);
+            self.enter_up_to(to, posted.switch, reading);
+            self.here().shards[to].receive(posted);
+        }
+    }
+
+    fn replay_control(&mut self, control: &Control, reading: &mut Reading) -> Result<(), OpenNodeError> {
         match control {
             Control::Installed { stamp, release } => {
-                self.engine.advance(stamp.at_ms);
+                self.now_ms = self.now_ms.max(stamp.at_ms);
+                for shard in &mut self.here().shards {
+                    shard.advance(stamp.at_ms);
+                }
                 let release = self.load_release(release)?;
-                self.engine.install(release);
+                self.known_epoch(Epoch::install(release), reading);
             }
             Control::Switch { number, to, direction, relup, .. } => {
-                let from = self.engine.release().cloned();
+                let from = self.release.clone();
                 let from = from.ok_or(OpenNodeError::Ledger("a switch on an empty node"))?;
                 let to = self.load_release(to)?;
                 let way = match direction {
@@ -155,23 +334,62 @@ impl Node {
                     found.ok_or(OpenNodeError::Ledger("a switch by a relup that no bundle has"))?;
                 let plan = Plan::new(&from, &to, way, (digest, found))
                     .map_err(|source| OpenNodeError::Switch { number: *number, source })?;
-                self.engine.switch(&plan, *number, None);
+                let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
                 self.previous = (way == Way::Up).then_some(from);
+                self.known_epoch(Epoch::of(Arc::new(plan), *number, &homes), reading);
             }
-            Control::Permanent { .. } => self.engine.make_permanent(),
+            Control::Permanent { .. } => {
+                self.enter_all(reading);
+                for shard in &mut self.here().shards {
+                    shard.make_permanent();
+                }
+            }
             Control::CheckPassed { .. }
             | Control::CheckFailed { .. }
             | Control::InstanceHeld { .. }
             | Control::ClientsDropped { .. }
             | Control::Refused(_) => {}
         }
-        self.ledger.apply(control);
         Ok(())
     }
 
+    fn known_epoch(&mut self, epoch: Epoch, reading: &mut Reading) {
+        let epoch = Arc::new(epoch);
+        self.release = Some(epoch.release.clone());
+        self.epoch = Some(epoch.clone());
+        reading.epochs.insert(epoch.number, epoch);
+    }
+
+    /// Lets every shard go over all switches that are known.
+    fn enter_all(&mut self, reading: &Reading) {
+        for shard in 0..self.here().shards.len() {
+            self.enter_up_to(shard, u64::MAX, reading);
+        }
+        for shard in 0..self.here().shards.len() {
+            self.pass_on(shard, reading);
+        }
+    }
+
     /// Ends what the last life of the agent left open.
-    fn settle(&mut self, divergences: Vec<Divergence>, now_ms: i64) -> Result<(), OpenNodeError> {
-        let asked = Asked { who: "agent".to_owned(), now_ms };
+    fn finish(&mut self, reading: Reading, now_ms: i64) -> Result<(), OpenNodeError> {
+        self.enter_all(&reading);
+        // A cut that was begun and not finished is not begun again under the same number.
+        self.cut = reading.cut;
+        for (index, shard) in self.here().shards.iter_mut().enumerate() {
+            shard.set_cut(reading.cut);
+            shard.set_seen(if index == 0 { reading.clients.clone() } else { Seen::default() });
+        }
+        let stopped = |error| match error {
+            NodeError::Journal(error) => OpenNodeError::Journal(error),
+            NodeError::Refused(problem) => OpenNodeError::Unsettled(problem.detail),
+        };
+        self.advance(now_ms).map_err(stopped)?;
+        self.here().calls = self.here().shards.iter().flat_map(Shard::outstanding_calls).collect();
+        self.settle(reading.divergences).map_err(stopped)
+    }
+
+    fn settle(&mut self, divergences: Vec<Divergence>) -> Result<(), NodeError> {
+        let asked = Asked { who: "agent".to_owned(), now_ms: self.now_ms };
         let held: Vec<Control> = divergences
             .into_iter()
             .filter(|divergence| !self.ledger.held.contains(&divergence.instance.to_string()))
@@ -185,25 +403,25 @@ impl Node {
         if !held.is_empty() {
             self.append(&held)?;
         }
-        if self.ledger.unchecked.is_some() {
-            self.engine.settle_applies();
-            self.flush()?;
-            let checked = self.engine.checks().run();
-            match self.settle_check(&asked, checked) {
-                Ok(_) => {}
-                Err(NodeError::Journal(error)) => return Err(error.into()),
-                Err(NodeError::Refused(problem)) if problem.code == crate::problem::UNDONE.code => {
-                    tracing::error!("{}", problem.detail);
-                }
-                Err(NodeError::Refused(problem)) => return Err(OpenNodeError::Unsettled(problem.detail)),
-            }
+        if self.ledger.unchecked.is_none() {
+            return Ok(());
         }
-        Ok(())
+        self.crew.each(Shard::settle_applies)?;
+        self.crew.flush()?;
+        let checked = self.checks()?.run();
+        match self.settle_check(&asked, checked) {
+            Ok(_) => Ok(()),
+            Err(NodeError::Refused(problem)) if problem.code == crate::problem::UNDONE.code => {
+                tracing::error!("{}", problem.detail);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns a release that the journal names, from memory or from its bundle.
-    pub(super) fn load_release(&self, entry: &ReleaseEntry) -> Result<Arc<Release>, OpenNodeError> {
-        let loaded = [self.engine.release(), self.previous.as_ref()];
+    pub(super) fn load_release(&mut self, entry: &ReleaseEntry) -> Result<Arc<Release>, OpenNodeError> {
+        let loaded = [self.release.as_ref(), self.previous.as_ref()];
         if let Some(release) = loaded.into_iter().flatten().find(|release| release.entry == *entry) {
             return Ok(release.clone());
         }
@@ -212,8 +430,31 @@ impl Node {
             version: entry.version.clone(),
             reason,
         };
-        let bytes = self.journal.blob(entry.archive)?;
+        let bytes = self
+            .crew
+            .blob(entry.archive)
+            .map_err(|error| OpenNodeError::Journal(super::store_error(error)))?;
         let bytes = bytes.ok_or_else(|| failed("it is not kept".to_owned()))?;
         (self.opener)(&bytes, entry).map(Arc::new).map_err(failed)
+    }
+
+    /// Returns what was seen of clients in all shards.
+    pub(super) fn seen(&mut self) -> Result<Vec<ClientSeen>, NodeError> {
+        let mut all = Seen::default();
+        for seen in self.crew.each(|shard| shard.seen().list())? {
+            all.add(&seen);
+        }
+        Ok(all.list())
+    }
+}
+
+/// Returns the instance that a record which is no input is of, and the switch in force.
+fn of_aside(aside: &Aside) -> (&str, u64) {
+    match aside {
+        Aside::Held { instance, switch, .. }
+        | Aside::Reset { instance, switch, .. }
+        | Aside::Called { instance, switch, .. }
+        | Aside::Redriven { instance, switch, .. } => (instance, *switch),
+        Aside::Clients(_) => ("", 0),
     }
 }

@@ -14,7 +14,7 @@ impl Node {
     ///
     /// When there is none, or it is permanent already.
     pub fn make_permanent(&mut self, asked: &Asked) -> Result<Report, NodeError> {
-        self.engine.advance(asked.now_ms);
+        self.advance(asked.now_ms)?;
         let Some(running) = self.ledger.running() else {
             return Err(problem::EMPTY.problem("no release is installed on this node").into());
         };
@@ -22,12 +22,13 @@ impl Node {
             let detail = format!("{} {} is permanent", running.name, running.version);
             return Err(problem::NOT_PROVISIONAL.problem(detail).into());
         }
-        self.flush()?;
+        self.drop_snapshot()?;
+        self.crew.flush()?;
         failpoint::pass("permanent.before-record");
         let stamp = self.stamp(asked);
         self.append(&[Control::Permanent { stamp, switch: self.ledger.switch }])?;
         failpoint::pass("permanent.after-record");
-        self.engine.make_permanent();
-        Ok(Report { switch: None, ..self.report(HistoryKind::MadePermanent) })
+        self.crew.each(crate::engine::Shard::make_permanent)?;
+        Ok(Report { switch: None, ..self.report(HistoryKind::MadePermanent)? })
     }
 }

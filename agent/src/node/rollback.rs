@@ -48,7 +48,7 @@ impl Node {
             trial: Some(done.trial),
             rollback: Some(done.counts),
             pause_us: Some(done.pause_us),
-            ..self.report(HistoryKind::RolledBack)
+            ..self.report(HistoryKind::RolledBack)?
         })
     }
 }

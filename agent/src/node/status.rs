@@ -1,16 +1,41 @@
 //! Looking at a node.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use camshaft_cam::digest::Digest;
+use camshaft_manifests::MachineAddress;
 
 use super::{Node, NodeError};
-use crate::api::{History, Instances, NodeStatus};
-use crate::release::reference;
+use crate::api::{Counts, History, Instances, MachineStatus, NodeStatus};
+use crate::engine::merged;
+use crate::release::{MachineCode, reference};
 
 impl Node {
     /// Returns how the node is.
-    pub fn status(&self) -> NodeStatus {
-        let release = self.engine.release();
-        NodeStatus {
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn status(&mut self) -> Result<NodeStatus, NodeError> {
+        let counts = self.counts()?;
+        let mut by_machine: BTreeMap<MachineAddress, Counts> = BTreeMap::new();
+        for of_shard in self.crew.each(|shard| shard.counts_by_machine())? {
+            for (machine, counts) in of_shard {
+                by_machine.entry(machine).or_default().add(&counts);
+            }
+        }
+        let clients = super::clients::status(self.seen()?);
+        let now_ms = self.crew.each(|shard| shard.now_ms())?.into_iter().fold(self.now_ms, i64::max);
+        let release = self.release.as_ref();
+        let machine = |code: &Arc<MachineCode>| MachineStatus {
+            machine: code.address.to_string(),
+            version: code.version.clone(),
+            digest: code.digest(),
+            keyed: code.keyed(),
+            counts: by_machine.get(&code.address).copied().unwrap_or_default(),
+        };
+        Ok(NodeStatus {
             agent: env!("CARGO_PKG_VERSION").to_owned(),
             running: self.ledger.running().map(reference),
             state: self.ledger.state(),
@@ -19,19 +44,28 @@ impl Node {
             switch: self.ledger.switch,
             switched_ms: self.ledger.switched_ms,
             last_pause_us: self.last_pause_us,
-            machines: self.engine.machines(),
-            counts: self.engine.counts(),
+            machines: release.map(|release| release.machines().map(machine).collect()).unwrap_or_default(),
+            counts,
             speaks: release
                 .map(|release| release.speech.versions().map(|version| version.to_string()).collect())
                 .unwrap_or_default(),
             api_default: release.map(|release| release.speech.default().to_string()),
-            clients: self.clients.status(),
+            clients,
             // The node's shell knows them.
             labels: Default::default(),
             // The gate is outside the node.
             trust: None,
-            now_ms: self.engine.now_ms(),
+            now_ms,
+        })
+    }
+
+    /// Returns the sums over all instances.
+    pub(super) fn counts(&mut self) -> Result<Counts, NodeError> {
+        let mut counts = Counts::default();
+        for of_shard in self.crew.each(|shard| shard.counts())? {
+            counts.add(&of_shard);
         }
+        Ok(counts)
     }
 
     /// Returns the archives of the bundles that are kept, by their digests, the newest first.
@@ -44,8 +78,8 @@ impl Node {
     /// # Errors
     ///
     /// When the journal cannot be read.
-    pub fn archive(&self, digest: Digest) -> Result<Option<Vec<u8>>, NodeError> {
-        Ok(self.journal.blob(digest)?)
+    pub fn archive(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, NodeError> {
+        self.crew.blob(digest)
     }
 
     /// Returns true for a bundle that ever ran here.
@@ -59,7 +93,13 @@ impl Node {
     }
 
     /// Returns up to `limit` instances after an address.
-    pub fn instances(&self, after: Option<&str>, limit: usize) -> Instances {
-        self.engine.list(after, limit)
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn instances(&mut self, after: Option<&str>, limit: usize) -> Result<Instances, NodeError> {
+        let after = after.map(str::to_owned);
+        let lists = self.crew.each(move |shard| shard.list(after.as_deref(), limit + 1))?;
+        Ok(merged(lists, limit))
     }
 }

@@ -1,12 +1,13 @@
 //! The switch itself, for both ways: the last trial, one durable record, one pointer.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use camshaft_store::{ClientSeen, Control, Direction};
 
 use super::{Asked, Node, NodeError};
 use crate::api::{HistoryKind, Problem, ReleaseRef, Report, RollbackCounts, TryReport, Undone};
-use crate::engine::{Plan, Trial, Way};
+use crate::engine::{Carryable, Checks, Epoch, Plan, Switched, Trial, TriedInOrder, Way};
 use crate::failpoint;
 use crate::problem;
 
@@ -22,7 +23,7 @@ impl Node {
     /// Returns why a trial can no longer be followed: another switch came in between.
     pub(super) fn reason_stale(&self, trial: &Trial) -> Result<(), Box<Problem>> {
         let plan = trial.plan();
-        if self.engine.release().is_some_and(|running| running.entry == plan.from.entry) {
+        if self.release.as_ref().is_some_and(|running| running.entry == plan.from.entry) {
             return Ok(());
         }
         Err(problem::OPERATION_RUNS.problem("another release was switched to while this one was tried"))
@@ -39,12 +40,13 @@ impl Node {
         left: Vec<ClientSeen>,
         passes: impl Fn(&TryReport) -> bool,
     ) -> Result<Done, NodeError> {
-        self.engine.advance(asked.now_ms);
-        // What is acknowledged belongs to the old release; the switch comes after it.
-        self.engine.settle_outside();
-        self.flush()?;
-        trial.again(self.engine.carryable_since(trial));
-        let report = self.report_trial(trial);
+        self.advance(asked.now_ms)?;
+        self.drop_snapshot()?;
+        self.crew.flush()?;
+        let (plan, versions) = (trial.plan().clone(), trial.versions());
+        let changed = self.crew.each(move |shard| shard.carryable_since(&plan, &versions))?;
+        trial.again(changed.into_iter().reduce(Carryable::with).unwrap_or_default());
+        let report = self.report_trial(trial)?;
         let plan: Plan = trial.plan().clone();
         if !passes(&report) {
             let problem = failed(direction, report);
@@ -64,13 +66,40 @@ impl Node {
         records.push(self.record(asked, &plan, number, direction));
         self.append(&records)?;
         failpoint::pass(after);
-        let switched = self.engine.switch(&plan, number, Some(trial));
-        self.previous = (direction == Direction::Up).then(|| plan.from.clone());
-        self.engine.settle_applies();
-        self.flush()?;
+        let from = plan.from.clone();
+        let reference = from.reference();
+        let switched = self.enter(self.epoch_of(plan, number), Some(trial))?;
+        self.previous = (direction == Direction::Up).then_some(from);
+        self.crew.flush()?;
         let pause_us = crate::engine::micros(start);
         self.last_pause_us = Some(pause_us);
-        Ok(Done { from: plan.from.reference(), trial: report, counts: switched.counts, pause_us })
+        Ok(Done { from: reference, trial: report, counts: switched.counts, pause_us })
+    }
+
+    fn epoch_of(&self, plan: Plan, number: u64) -> Epoch {
+        let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
+        Epoch::of(Arc::new(plan), number, &homes)
+    }
+
+    /// Lets every shard go over a switch, whose record is durable.
+    pub(super) fn enter(&mut self, epoch: Epoch, trial: Option<&mut Trial>) -> Result<Switched, NodeError> {
+        let epoch = Arc::new(epoch);
+        let shards = self.crew.shards();
+        let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
+        let tried = match trial {
+            Some(trial) => trial.take_all(shards, &homes),
+            None => (0..shards).map(|_| TriedInOrder::default()).collect(),
+        };
+        self.release = Some(epoch.release.clone());
+        self.epoch = Some(epoch.clone());
+        self.crew.announce(&epoch);
+        let mut all = Switched::default();
+        for switched in self.crew.each_with(tried, move |shard, tried| shard.enter_once(&epoch, tried))? {
+            all.add(switched);
+        }
+        // A round for what was sent before the switch and is on its way.
+        self.crew.each(|_| ())?;
+        Ok(all)
     }
 
     fn record(&self, asked: &Asked, plan: &Plan, number: u64, direction: Direction) -> Control {
@@ -85,8 +114,16 @@ impl Node {
     }
 
     /// Returns copies of all states with the code to check them, after a switch.
-    pub fn checks(&self) -> crate::engine::Checks {
-        self.engine.checks()
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn checks(&mut self) -> Result<Checks, NodeError> {
+        let mut all = Checks::default();
+        for checks in self.crew.each(|shard| shard.checks())? {
+            all.add(checks);
+        }
+        Ok(all)
     }
 
     /// Ends an upgrade by what its checks found: it stays, or it is undone.
@@ -100,8 +137,9 @@ impl Node {
         checked: Result<(), (camshaft_manifests::InstanceAddress, String)>,
     ) -> Result<Option<Report>, NodeError> {
         let Some(switch) = self.ledger.unchecked else { return Ok(None) };
-        self.engine.advance(asked.now_ms);
-        let checked = match self.engine.check_applied().and(checked) {
+        self.advance(asked.now_ms)?;
+        let applied: Result<(), _> = self.crew.each(|shard| shard.check_applied())?.into_iter().collect();
+        let checked = match applied.and(checked) {
             Ok(()) if failpoint::fault("check") => {
                 Err((None, "the environment asks for this failure".to_owned()))
             }
@@ -129,8 +167,8 @@ impl Node {
         reason: String,
     ) -> Result<Option<Report>, NodeError> {
         let plan = self.plan_rollback()?;
-        self.engine.settle_outside();
-        self.flush()?;
+        self.drop_snapshot()?;
+        self.crew.flush()?;
         let number = switch + 1;
         let failed = Control::CheckFailed {
             stamp: self.stamp(asked),
@@ -141,26 +179,29 @@ impl Node {
         failpoint::pass("undo.before-record");
         self.append(&[failed, self.record(asked, &plan, number, Direction::Undo)])?;
         failpoint::pass("undo.after-record");
-        let switched = self.engine.switch(&plan, number, None);
+        let from = plan.from.clone();
+        let switched = self.enter(self.epoch_of(plan, number), None)?;
+        self.crew.flush()?;
         self.previous = None;
         failpoint::pass("undo.switched");
         let subject = instance.as_ref().map_or_else(String::new, |instance| format!("{instance}: "));
-        let detail = format!("{} is undone: {subject}{reason}", plan.from.entry.version);
+        let detail = format!("{} is undone: {subject}{reason}", from.entry.version);
         let mut problem = problem::UNDONE.problem(detail);
         problem.changed = crate::api::Changed::Undone;
         problem.report = Some(Report {
-            from: Some(plan.from.reference()),
+            from: Some(from.reference()),
             rollback: Some(switched.counts),
             undone: Some(Undone { instance, reason, switch: number }),
-            ..self.report(HistoryKind::Undone)
+            ..self.report(HistoryKind::Undone)?
         });
         Err(problem.into())
     }
 
     /// Returns a report on how the node is now.
-    pub(super) fn report(&self, what: HistoryKind) -> Report {
-        let running = self.engine.release().expect("there is a release after something was done");
-        Report {
+    pub(super) fn report(&mut self, what: HistoryKind) -> Result<Report, NodeError> {
+        let counts = self.counts()?;
+        let running = self.release.as_ref().expect("there is a release after something was done");
+        Ok(Report {
             what,
             from: None,
             running: running.reference(),
@@ -170,8 +211,8 @@ impl Node {
             trial: None,
             rollback: None,
             undone: None,
-            counts: self.engine.counts(),
-        }
+            counts,
+        })
     }
 }
 
@@ -201,7 +242,7 @@ impl Node {
     ///
     /// Why there is none.
     pub fn plan_rollback(&mut self) -> Result<Plan, Box<Problem>> {
-        let Some(from) = self.engine.release().cloned() else {
+        let Some(from) = self.release.clone() else {
             return Err(problem::EMPTY.problem("no release is installed on this node"));
         };
         let Some(previous) = self.ledger.previous().cloned() else {

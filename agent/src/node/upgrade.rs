@@ -23,7 +23,7 @@ impl Node {
     ///
     /// Why there is none.
     pub fn plan_upgrade(&self, to: &Arc<Release>) -> Result<Plan, Box<Problem>> {
-        let Some(from) = self.engine.release() else {
+        let Some(from) = &self.release else {
             return Err(problem::EMPTY.problem("no release is installed on this node"));
         };
         let running = &from.entry;
@@ -45,13 +45,25 @@ impl Node {
     }
 
     /// Returns copies of all instances for a first trial.
-    pub fn carryable(&self, plan: &Plan) -> Carryable {
-        self.engine.carryable(plan)
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn carryable(&mut self, plan: &Plan) -> Result<Carryable, NodeError> {
+        let plan = plan.clone();
+        let copies = self.crew.each(move |shard| shard.carryable(&plan))?;
+        Ok(copies.into_iter().reduce(Carryable::with).unwrap_or_default())
     }
 
     /// Returns what a trial came to, with what only the node knows.
-    pub fn report_trial(&self, trial: &Trial) -> crate::api::TryReport {
-        trial.report(self.engine.archives(trial.plan()))
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn report_trial(&mut self, trial: &Trial) -> Result<crate::api::TryReport, NodeError> {
+        let plan = trial.plan().clone();
+        let archives = self.crew.each(move |shard| shard.archives(&plan))?;
+        Ok(trial.report(archives.into_iter().sum()))
     }
 
     /// Makes the switch of an upgrade that was tried, if it passes on what changed since. Clients
@@ -76,10 +88,11 @@ impl Node {
         // Asked for once more: a client may have come while the upgrade was tried.
         let left = match self.leave_behind(&trial.plan().to, dropped, asked.now_ms) {
             Ok(left) => left,
-            Err(problem) => return Err(self.refuse(asked, Some(&to), problem)),
+            Err(NodeError::Refused(problem)) => return Err(self.refuse(asked, Some(&to), problem)),
+            Err(error) => return Err(error),
         };
         failpoint::pass("upgrade.before-blob");
-        self.journal.put_blob(bundle)?;
+        self.crew.put_blob(bundle)?;
         let switched = self.switch(asked, start, &mut trial, Direction::Up, left, |report| report.passed)?;
         failpoint::pass("upgrade.switched");
         Ok(Report {
@@ -87,7 +100,7 @@ impl Node {
             trial: Some(switched.trial),
             pause_us: Some(switched.pause_us),
             from: Some(switched.from),
-            ..self.report(HistoryKind::Upgraded)
+            ..self.report(HistoryKind::Upgraded)?
         })
     }
 }

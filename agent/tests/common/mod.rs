@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use camshaft_agent::api::{Problem, Report, TryReport};
+use camshaft_agent::api::{Instances, NodeStatus, Problem, Report, TryReport};
 use camshaft_agent::engine::{Identity, Reply, Request, RequestId, Trial};
-use camshaft_agent::node::{Asked, Holding, Node, NodeError, OpenNodeError};
+use camshaft_agent::node::{Asked, Holding, Node, NodeError, OpenNodeError, Settings};
 use camshaft_agent::release::{Release, ReleaseError};
 use camshaft_agent::speech::Says;
 use camshaft_cam::code::{Module, encode};
@@ -227,7 +227,10 @@ impl World {
             let version = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
             Ok(world.0.get(version).ok_or("no such release")?.release())
         };
-        let node = Node::open(Box::new(journal), Box::new(opener), 7, now_ms)?;
+        // What is promised holds for any number of them: CAMSHAFT_SHARDS says another one.
+        let shards = std::env::var("CAMSHAFT_SHARDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+        let settings = Settings { shards, ..Settings::one(7) };
+        let node = Node::open(Box::new(journal), Box::new(opener), settings, now_ms)?;
         Ok(TestNode { node, world: self.clone(), now_ms, requests: 0 })
     }
 }
@@ -329,9 +332,13 @@ impl TestNode {
     pub fn try_out(&mut self, version: &str) -> Result<TryReport, Box<Problem>> {
         let release = self.world.release(version);
         let plan = self.node.plan_upgrade(&release)?;
-        self.node.leave_behind(&release, &[], self.now_ms)?;
-        let copies = self.node.carryable(&plan);
-        Ok(self.node.report_trial(&Trial::new(plan, copies)))
+        let refused = |error| match error {
+            NodeError::Refused(problem) => problem,
+            NodeError::Journal(error) => panic!("the journal works: {error}"),
+        };
+        self.node.leave_behind(&release, &[], self.now_ms).map_err(refused)?;
+        let copies = self.node.carryable(&plan).map_err(refused)?;
+        self.node.report_trial(&Trial::new(plan, copies)).map_err(refused)
     }
 
     pub fn upgrade(&mut self, version: &str) -> Result<Report, NodeError> {
@@ -357,18 +364,21 @@ impl TestNode {
         let asked = self.asked();
         let dropped: Vec<Version> = dropped.iter().map(|text| text.parse().expect("a version")).collect();
         let release = self.world.release(version);
-        let plan = self.node.plan_upgrade(&release);
+        let plan = self.node.plan_upgrade(&release).map_err(NodeError::from);
         let plan =
             plan.and_then(|plan| self.node.leave_behind(&release, &dropped, self.now_ms).map(|_| plan));
         let plan = match plan {
             Ok(plan) => plan,
-            Err(problem) => return Err(self.node.refused(&asked, Some(&release.entry), problem)),
+            Err(NodeError::Refused(problem)) => {
+                return Err(self.node.refused(&asked, Some(&release.entry), problem));
+            }
+            Err(error) => return Err(error),
         };
-        let copies = self.node.carryable(&plan);
+        let copies = self.node.carryable(&plan)?;
         let trial = Trial::new(plan, copies);
         meanwhile(self);
         let report = self.node.upgrade(&asked, trial, version.as_bytes(), &dropped)?;
-        let checked = self.node.checks().run();
+        let checked = self.node.checks()?.run();
         self.node.settle_check(&asked, checked)?;
         Ok(report)
     }
@@ -376,12 +386,22 @@ impl TestNode {
     pub fn rollback(&mut self, holding: Holding) -> Result<Report, NodeError> {
         let asked = self.asked();
         let plan = self.node.plan_rollback()?;
-        let copies = self.node.carryable(&plan);
+        let copies = self.node.carryable(&plan)?;
         self.node.rollback(&asked, Trial::new(plan, copies), holding)
     }
 
-    pub fn running(&self) -> String {
-        self.node.status().running.map_or("nothing".to_owned(), |release| release.version)
+    /// Returns how the node is.
+    pub fn status(&mut self) -> NodeStatus {
+        self.node.status().expect("the node is here")
+    }
+
+    /// Returns up to so many instances after one.
+    pub fn instances(&mut self, after: Option<&str>, limit: usize) -> Instances {
+        self.node.instances(after, limit).expect("the node is here")
+    }
+
+    pub fn running(&mut self) -> String {
+        self.status().running.map_or("nothing".to_owned(), |release| release.version)
     }
 }
 

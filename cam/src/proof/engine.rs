@@ -124,7 +124,11 @@ impl Engine for T1 {
             Did { output: done.output.take(), effects: std::mem::take(&mut done.effects), fuel: done.fuel }
         });
         if !changed {
-            assert_eq!(self.state.to_binary(&ty), before, "a trap, or a step without a change, leaves it what it was");
+            assert_eq!(
+                self.state.to_binary(&ty),
+                before,
+                "a trap, or a step without a change, leaves it what it was"
+            );
         }
         if let Holding::Shared(held) = &self.holding {
             for (state, bytes) in held {

@@ -58,6 +58,12 @@ impl Chunk {
         written
     }
 
+    /// Returns the entries.
+    pub fn entries(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.bytes.as_slice();
+        std::iter::from_fn(move || take(&mut rest))
+    }
+
     /// Returns whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.count == 0

@@ -68,7 +68,8 @@ pub(super) fn may_differ(old: &Value, new: &Value) -> bool {
         (Value::Bytes(old), Value::Bytes(new)) => old != new,
         (Value::Product(old), Value::Product(new)) => {
             !Node::ptr_eq(old, new)
-                && (old.len() != new.len() || old.iter().zip(new.iter()).any(|(old, new)| may_differ(old, new)))
+                && (old.len() != new.len()
+                    || old.iter().zip(new.iter()).any(|(old, new)| may_differ(old, new)))
         }
         (Value::Sum(old, before), Value::Sum(new, after)) => old != new || may_differ(before, after),
         (Value::Map(old), Value::Map(new)) => !old.ptr_eq(new),

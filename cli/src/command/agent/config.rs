@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use camshaft_agent::engine::ShardLimits;
+use camshaft_agent::host::WAITING_MAX;
 use camshaft_agent::ports::Bindings;
 use camshaft_agent::{Options, Trust};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
@@ -51,6 +53,11 @@ pub(super) fn options(args: &Args) -> Result<Options, Failure> {
         labels: config.labels,
         registry,
         ports,
+        shards: None,
+        waiting: config.limits.waiting.map_or(WAITING_MAX, |waiting| waiting as usize),
+        limits: ShardLimits {
+            mailbox: config.limits.mailbox.map_or(ShardLimits::default().mailbox, |mailbox| mailbox as usize),
+        },
     })
 }
 
@@ -132,7 +139,7 @@ fn not_yet(config: &AgentManifest) -> impl Iterator<Item = (Vec<&'static str>, &
         ports,
         routes,
     } = config;
-    let Limits { max_pause, mailbox, waiting, memory } = limits;
+    let Limits { max_pause, mailbox: _, waiting: _, memory } = limits;
     [
         (controller.is_some(), vec!["controller"], "there is no controller to connect to"),
         (
@@ -140,8 +147,6 @@ fn not_yet(config: &AgentManifest) -> impl Iterator<Item = (Vec<&'static str>, &
             vec!["limits", "max_pause"],
             "it does not refuse an upgrade by the length of its pause",
         ),
-        (mailbox.is_some(), vec!["limits", "mailbox"], "the limit of 256 inputs at one instance is fixed"),
-        (waiting.is_some(), vec!["limits", "waiting"], "the limit of 4096 inputs on the node is fixed"),
         (
             memory.is_some(),
             vec!["limits", "memory"],

@@ -1,0 +1,195 @@
+//! What operators let go on: dead letters, and instances that are held.
+
+use std::collections::VecDeque;
+
+use camshaft_cam::run::{EdgeArrow, Limits, edge_arrow};
+use camshaft_cam::value::Value;
+use camshaft_manifests::InstanceAddress;
+use camshaft_store::{Aside, MailSnapshot, ParkedItem, RecordRef, Redrive, Stamp, Status};
+
+use super::Shard;
+use super::instance::{Mail, State, Timer};
+use super::table::Slot;
+use crate::speech::{edge, takes};
+
+/// What came of letting something go on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Redriven {
+    /// How many of what was parked go on.
+    pub driven: u64,
+    /// How many stay parked: they are of types that no edge leads here from.
+    pub left: u64,
+}
+
+impl Shard {
+    /// Lets something of an instance go on, and records it.
+    ///
+    /// # Errors
+    ///
+    /// Why there is nothing to do; nothing is changed then.
+    pub fn redrive(
+        &mut self,
+        address: &InstanceAddress,
+        stamp: Stamp,
+        what: Redrive,
+    ) -> Result<Redriven, String> {
+        let slot = self.table.find(address).ok_or_else(|| format!("there is no instance {address}"))?;
+        let instance = &self.table[slot].instance;
+        let held = instance.held();
+        match what {
+            Redrive::Parked | Redrive::Dropped if instance.rest().parked.is_empty() => {
+                return Err(format!("nothing is parked of {address}"));
+            }
+            Redrive::Parked if held.is_some() => {
+                return Err(format!("{address} is held: let it go on first"));
+            }
+            Redrive::Released => match held {
+                None => return Err(format!("{address} is not held")),
+                Some(held) if held.machine != instance.code.digest() => {
+                    let writer = held.machine.short();
+                    return Err(format!("the state of {address} is of machine {writer}, which does not run"));
+                }
+                Some(_) => {}
+            },
+            _ => {}
+        }
+        let instance = address.to_string();
+        let aside = Aside::Redriven { instance, switch: self.switch, stamp, what };
+        self.record(RecordRef::Aside(&aside));
+        Ok(self.redriven(slot, what))
+    }
+
+    /// Does what the record of a redrive says.
+    pub(super) fn redriven(&mut self, slot: Slot, what: Redrive) -> Redriven {
+        match what {
+            Redrive::Parked => self.drive_parked(slot),
+            Redrive::Dropped => {
+                let parked = std::mem::take(&mut self.touch(slot).rest_mut().parked);
+                Redriven { driven: parked.len() as u64, left: 0 }
+            }
+            Redrive::Released => {
+                self.release_held(slot);
+                Redriven { driven: 1, left: 0 }
+            }
+            Redrive::Reset => {
+                self.reset(slot);
+                Redriven { driven: 1, left: 0 }
+            }
+        }
+    }
+
+    fn drive_parked(&mut self, slot: Slot) -> Redriven {
+        let parked = std::mem::take(&mut self.touch(slot).rest_mut().parked);
+        let mut redriven = Redriven::default();
+        let (mut mail, mut left) = (VecDeque::new(), vec![]);
+        for entry in parked {
+            match &entry.item {
+                ParkedItem::Mail(saved) => match self.as_it_runs(slot, saved) {
+                    Some(loaded) => mail.push_back(loaded),
+                    None => left.push(entry),
+                },
+                ParkedItem::Call(call) => {
+                    self.call_again(slot, call.clone());
+                    redriven.driven += 1;
+                }
+                ParkedItem::Timer(saved) if saved.writer == self.table[slot].instance.code.digest() => {
+                    let (name, timer) = Timer::load(saved.clone());
+                    self.start_timer(slot, name, timer);
+                    redriven.driven += 1;
+                }
+                ParkedItem::Timer(_) => left.push(entry),
+            }
+        }
+        redriven.driven += mail.len() as u64;
+        redriven.left = left.len() as u64;
+        let rest = self.table[slot].instance.rest_mut();
+        rest.mailbox.append(&mut mail);
+        rest.parked = left;
+        self.make_ready(slot);
+        redriven
+    }
+
+    fn start_timer(&mut self, slot: Slot, name: std::sync::Arc<str>, timer: Timer) {
+        let address = self.table[slot].address.clone();
+        let timers = &mut self.table[slot].instance.rest_mut().timers;
+        // One that was started anew under the same name replaces it, as it always does.
+        if let std::collections::btree_map::Entry::Vacant(place) = timers.entry(name.clone()) {
+            self.timers.insert((timer.due_ms, address, name));
+            place.insert(timer);
+        }
+    }
+
+    /// Returns a parked message in the types that run, if it is of them or an edge leads there.
+    fn as_it_runs(&self, slot: Slot, saved: &MailSnapshot) -> Option<Mail> {
+        let resident = &self.table[slot];
+        let code = &resident.instance.code;
+        let mut mail = Mail::load(saved.clone()).ok()?;
+        if mail.writer != code.digest() {
+            let release = self.release.as_ref()?;
+            let machine = resident.address.machine_address();
+            let edge = edge(&release.resolved, &release.edges, &machine, mail.writer)?;
+            let value = Value::from_binary(&mail.input, takes(&edge, edge.edge().lift)).ok()?;
+            let lifted = edge_arrow(&edge, EdgeArrow::Lift, &value, Limits::STEP).ok()?;
+            mail.input = lifted.to_binary(code.verified.input()).into();
+            mail.writer = code.digest();
+        }
+        Some(mail)
+    }
+
+    fn release_held(&mut self, slot: Slot) {
+        let instance = self.touch(slot);
+        let State::Held(held) = &instance.state else { return };
+        let ty = instance.code.verified.state();
+        let state = held.state.as_deref().map(|bytes| Value::from_binary(bytes, ty));
+        match state.transpose() {
+            Ok(state) => instance.state = state.map_or(State::None, State::Live),
+            // Only damage could do this, and the journal has checksums: it stays held.
+            Err(error) => {
+                tracing::error!(%error, "a held state is damaged");
+                return;
+            }
+        }
+        let Shard { table, timers, .. } = self;
+        let resident = &table[slot];
+        for (name, timer) in &resident.instance.rest().timers {
+            timers.insert((timer.due_ms, resident.address.clone(), name.clone()));
+        }
+        self.make_ready(slot);
+    }
+
+    /// Lets an instance begin anew: its state goes to the archive, its messages wait on.
+    pub(super) fn reset(&mut self, slot: Slot) {
+        self.touch(slot);
+        let resident = &self.table[slot];
+        let address = resident.address.clone();
+        let mut saved = resident.instance.save(&address);
+        // What waits, waits for the one that begins anew.
+        saved.mailbox.clear();
+        saved.timers.clear();
+        saved.before = None;
+        saved.kept.clear();
+        saved.calls.clear();
+        saved.parked.clear();
+        saved.status = Status::Reset;
+        let writer = resident.instance.writer();
+        self.archive.insert((address.clone(), writer, true), saved);
+        let Shard { table, timers, .. } = self;
+        let instance = &mut table[slot].instance;
+        instance.state = State::None;
+        let rest = instance.rest_mut();
+        rest.before = None;
+        rest.aside = None;
+        for (name, timer) in std::mem::take(&mut rest.timers) {
+            timers.remove(&(timer.due_ms, address.clone(), name));
+        }
+        if !self.table[slot].instance.code.keyed() {
+            // A machine without keys has its one instance while its application runs.
+            if let Ok(state) = super::step::birth(&self.table[slot].instance.code) {
+                let instance = &mut self.table[slot].instance;
+                instance.state = State::Live(state);
+                instance.life += 1;
+            }
+        }
+        self.make_ready(slot);
+    }
+}

@@ -1,0 +1,135 @@
+//! State snapshots, made while the service goes on.
+//!
+//! When snapshot n begins, the shard is *cut*: from here on its chunks carry n. Its instances are saved
+//! in batches between steps; one that is about to change before its turn is saved first. So what is
+//! saved is the shard at the cut, exactly, and recovery replays the chunks that carry n or more.
+//! Messages carry the cut of their sender too: one from before it that arrives after it belongs to the
+//! snapshot, and is saved as being on its way.
+
+use camshaft_store::{Saved, SavedLane};
+
+use super::table::{Resident, Slot, Table};
+use super::{Posted, Shard};
+
+/// A snapshot that is being made.
+#[derive(Debug)]
+pub(super) struct Saving {
+    /// The number of the next slot.
+    next: usize,
+    /// The number of slots at the cut: what came later is too new.
+    end: usize,
+    /// How many entries were saved.
+    count: u64,
+    /// True when all instances are saved, and messages may still come that were on their way.
+    walked: bool,
+}
+
+impl Shard {
+    /// Returns how many state snapshots were begun.
+    pub fn cut(&self) -> u64 {
+        self.cut
+    }
+
+    /// Says how many state snapshots were begun before.
+    pub fn set_cut(&mut self, cut: u64) {
+        self.cut = cut;
+        self.out.chunk.cut = cut;
+    }
+
+    /// Begins state snapshot `number`. What came out before has been taken.
+    /// Does nothing when it was begun already, because of a message from a shard that had.
+    pub fn begin_saving(&mut self, number: u64) {
+        if self.cut >= number {
+            return;
+        }
+        debug_assert_eq!(self.out.chunk.count, 0, "a chunk is of one cut");
+        self.set_cut(number);
+        let head = Saved::Lane(SavedLane {
+            switch: self.switch,
+            config: self.config,
+            now_ms: self.now_ms,
+            clients: self.seen.list(),
+        });
+        self.saved.push(head.to_bytes());
+        let mut saving = Saving { next: 0, end: self.table.slots(), count: 0, walked: false };
+        // They change at a switch only, and none is made meanwhile.
+        for archived in self.archive.values() {
+            self.saved.push(Saved::Instance(archived.clone()).to_bytes());
+            saving.count += 1;
+        }
+        self.saving = Some(saving);
+    }
+
+    /// Saves up to `max` instances. Returns true when all of them are saved.
+    pub fn save_some(&mut self, max: usize) -> bool {
+        let Some(saving) = &self.saving else { return true };
+        let (next, end) = (saving.next, saving.end);
+        let until = end.min(next.saturating_add(max));
+        for number in next..until {
+            if let Some((slot, resident)) = self.table.at(number)
+                && resident.instance.cut < self.cut
+            {
+                self.save_one(slot);
+            }
+        }
+        let saving = self.saving.as_mut().expect("it is being made");
+        saving.next = until;
+        saving.walked = until == end;
+        saving.walked
+    }
+
+    /// Saves an instance before it changes, if its turn has not come.
+    pub(super) fn save_before_change(&mut self, slot: Slot) {
+        let Some(saving) = &self.saving else { return };
+        let Resident { instance, .. } = &self.table[slot];
+        if instance.cut < self.cut && Table::number(slot) >= saving.next {
+            self.save_one(slot);
+        }
+    }
+
+    fn save_one(&mut self, slot: Slot) {
+        let cut = self.cut;
+        let Resident { address, instance } = &mut self.table[slot];
+        instance.cut = cut;
+        let saved = Saved::Instance(instance.save(address)).to_bytes();
+        self.saved.push(saved);
+        if let Some(saving) = &mut self.saving {
+            saving.count += 1;
+        }
+    }
+
+    /// Saves a message that was sent before the cut and came after it.
+    pub(super) fn save_on_its_way(&mut self, posted: &Posted) {
+        // A snapshot that was broken off needs it no more.
+        let Some(saving) = &mut self.saving else { return };
+        if let Some(mail) = posted.save() {
+            saving.count += 1;
+            self.saved.push(Saved::Mail(mail).to_bytes());
+        }
+    }
+
+    /// Returns what was saved since the last time.
+    pub fn take_saved(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.saved)
+    }
+
+    /// Ends the shard's part of the snapshot. All instances are saved, and every message that was on its
+    /// way at the cut has come.
+    pub fn end_saving(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            debug_assert!(saving.walked, "all instances are saved");
+            self.saved.push(Saved::End { count: saving.count }.to_bytes());
+        }
+    }
+
+    /// Breaks a snapshot off; it is as if it had never begun.
+    pub fn drop_saving(&mut self) {
+        self.saving = None;
+        self.saved.clear();
+    }
+
+    /// Returns true while a snapshot is being made.
+    pub fn is_saving(&self) -> bool {
+        self.saving.is_some()
+    }
+}

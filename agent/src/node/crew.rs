@@ -1,0 +1,273 @@
+//! The shards of a node and its journal, in one thread or in several.
+//!
+//! In one thread everything happens when it is asked for: so tests and simulations play every order of
+//! events. In several, each shard has a thread, and the journal another ([`crate::host`]).
+
+use camshaft_cam::digest::Digest;
+use camshaft_store::{AppendError, Chunk, Class, Control, Journal, Record, SnapshotWriter, StoreError};
+
+use super::NodeError;
+use crate::engine::{Call, Posted, Reply, RequestId, Shard};
+use crate::host::Away;
+
+/// The lane of control records, which no snapshot covers by its cut.
+pub(super) const CONTROL_LANE: u16 = u16::MAX;
+
+/// The shards of a node and its journal.
+pub(super) enum Crew {
+    /// In this thread.
+    Here(Box<Here>),
+    /// In others.
+    Away(Away),
+}
+
+/// Shards and journal in this thread.
+pub(super) struct Here {
+    pub(super) shards: Vec<Shard>,
+    pub(super) journal: Box<dyn Journal>,
+    /// What came out of the shards and is not durable.
+    waiting: Vec<Chunk>,
+    /// What hangs on it.
+    pending: Vec<(RequestId, Reply)>,
+    calls_pending: Vec<Call>,
+    pub(super) answers: Vec<(RequestId, Reply)>,
+    pub(super) calls: Vec<Call>,
+    full: bool,
+}
+
+impl Here {
+    pub(super) fn new(shards: Vec<Shard>, journal: Box<dyn Journal>) -> Here {
+        Here {
+            shards,
+            journal,
+            waiting: vec![],
+            pending: vec![],
+            calls_pending: vec![],
+            answers: vec![],
+            calls: vec![],
+            full: false,
+        }
+    }
+
+    /// Takes what came out of a shard. Its messages go on at once: the records that they hang on are
+    /// before all that may come of them.
+    pub(super) fn collect(&mut self, index: usize) {
+        let out = self.shards[index].take_out();
+        if out.chunk.count > 0 {
+            self.waiting.push(out.chunk);
+        }
+        self.pending.extend(out.answers);
+        self.calls_pending.extend(out.calls);
+        for line in out.logs {
+            tracing::info!(target: "machine", instance = %line.instance, seq = line.seq, "{}", line.line);
+        }
+        for posted in out.mail {
+            self.deliver(posted);
+        }
+    }
+
+    fn deliver(&mut self, posted: Posted) {
+        let index = usize::from(posted.shard);
+        if self.shards[index].cut() < posted.cut {
+            self.collect(index);
+            self.shards[index].begin_saving(posted.cut);
+        }
+        self.shards[index].receive(posted);
+    }
+
+    /// Makes durable what came out of the shards; only then are the answers given away. On a full disk
+    /// it waits.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        if self.full {
+            let room = self.journal.make_room()?;
+            self.set_full(!room);
+        }
+        if !self.waiting.is_empty() {
+            match self.journal.append(&self.waiting, Class::Input) {
+                Ok(_) => self.waiting.clear(),
+                Err(AppendError::Full) => {
+                    self.set_full(true);
+                    return Ok(());
+                }
+                Err(AppendError::Failed(error)) => return Err(error),
+            }
+            // There is no other thread for it.
+            while let Some(chore) = self.journal.chore() {
+                chore();
+            }
+        }
+        if !self.full && !self.journal.has_room() {
+            self.set_full(true);
+        }
+        self.answers.append(&mut self.pending);
+        self.calls.append(&mut self.calls_pending);
+        Ok(())
+    }
+
+    fn set_full(&mut self, full: bool) {
+        if full != self.full {
+            tracing::warn!(
+                "{}",
+                if full { "the disk is full: inputs are refused" } else { "there is room again" }
+            );
+        }
+        self.full = full;
+        for shard in &mut self.shards {
+            shard.set_read_only(full);
+        }
+    }
+
+    /// Takes what came out of all shards, and makes it durable.
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+        while let Some(index) = self.shards.iter().position(Shard::has_out) {
+            self.collect(index);
+        }
+        self.sync()
+    }
+}
+
+impl Crew {
+    /// Returns how many shards there are.
+    pub(super) fn shards(&self) -> u16 {
+        match self {
+            Crew::Here(here) => u16::try_from(here.shards.len()).expect("a node has few shards"),
+            Crew::Away(away) => away.shards(),
+        }
+    }
+
+    /// Does something with each shard, and returns what came of it, in the order of the shards.
+    pub(super) fn each<T: Send + 'static>(
+        &mut self,
+        job: impl Fn(&mut Shard) -> T + Send + Sync + 'static,
+    ) -> Result<Vec<T>, NodeError> {
+        match self {
+            Crew::Here(here) => {
+                let mut results = vec![];
+                for index in 0..here.shards.len() {
+                    here.collect(index);
+                    results.push(job(&mut here.shards[index]));
+                    here.collect(index);
+                }
+                Ok(results)
+            }
+            Crew::Away(away) => away.each(job),
+        }
+    }
+
+    /// The same with something for each shard.
+    pub(super) fn each_with<A: Send + 'static, T: Send + 'static>(
+        &mut self,
+        each: Vec<A>,
+        job: impl Fn(&mut Shard, A) -> T + Send + Sync + 'static,
+    ) -> Result<Vec<T>, NodeError> {
+        match self {
+            Crew::Here(here) => {
+                let mut results = vec![];
+                for (index, argument) in each.into_iter().enumerate() {
+                    here.collect(index);
+                    results.push(job(&mut here.shards[index], argument));
+                    here.collect(index);
+                }
+                Ok(results)
+            }
+            Crew::Away(away) => away.each_with(each, job),
+        }
+    }
+
+    /// Lets the shards know of a switch whose record is durable, before any of them goes over.
+    pub(super) fn announce(&self, epoch: &std::sync::Arc<crate::engine::Epoch>) {
+        if let Crew::Away(away) = self {
+            away.announce(epoch);
+        }
+    }
+
+    /// Makes durable what came out of the shards so far.
+    pub(super) fn flush(&mut self) -> Result<(), NodeError> {
+        match self {
+            Crew::Here(here) => Ok(here.flush()?),
+            Crew::Away(away) => away.flush(),
+        }
+    }
+
+    /// Appends control records, durably, after all that came out of the shards before; returns the
+    /// position of the last.
+    pub(super) fn append(&mut self, controls: &[Control]) -> Result<u64, NodeError> {
+        let mut chunk = Chunk::new(CONTROL_LANE, u64::MAX);
+        for control in controls {
+            chunk.push(&Record::Control(control.clone()).to_bytes());
+        }
+        match self {
+            Crew::Here(here) => {
+                here.flush()?;
+                here.journal.append(&[chunk], Class::Control).map_err(full)
+            }
+            Crew::Away(away) => away.append(chunk),
+        }
+    }
+
+    /// Returns the position of the last record that is durable.
+    pub(super) fn position(&mut self) -> Result<u64, NodeError> {
+        match self {
+            Crew::Here(here) => Ok(here.journal.last()),
+            Crew::Away(away) => away.journal(|journal| Ok(journal.last())),
+        }
+    }
+
+    /// Begins a snapshot.
+    pub(super) fn begin_snapshot(
+        &mut self,
+        number: u64,
+        from: u64,
+    ) -> Result<Box<dyn SnapshotWriter>, NodeError> {
+        match self {
+            Crew::Here(here) => Ok(here.journal.begin_snapshot(number, from)?),
+            Crew::Away(away) => away.journal(move |journal| journal.begin_snapshot(number, from)),
+        }
+    }
+
+    /// Lets go of what is below a position.
+    pub(super) fn let_go(&mut self, below: u64) -> Result<(), NodeError> {
+        match self {
+            Crew::Here(here) => Ok(here.journal.let_go(below)?),
+            Crew::Away(away) => away.journal(move |journal| journal.let_go(below)),
+        }
+    }
+
+    /// Keeps bytes.
+    pub(super) fn put_blob(&mut self, bytes: &[u8]) -> Result<Digest, NodeError> {
+        match self {
+            Crew::Here(here) => Ok(here.journal.put_blob(bytes)?),
+            Crew::Away(away) => {
+                let bytes = bytes.to_vec();
+                away.journal(move |journal| journal.put_blob(&bytes))
+            }
+        }
+    }
+
+    /// Returns bytes that were kept.
+    pub(super) fn blob(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, NodeError> {
+        match self {
+            Crew::Here(here) => Ok(here.journal.blob(digest)?),
+            Crew::Away(away) => away.journal(move |journal| journal.blob(digest)),
+        }
+    }
+
+    /// Returns true while nothing can be recorded.
+    pub(super) fn is_full(&self) -> bool {
+        match self {
+            Crew::Here(here) => here.full,
+            Crew::Away(away) => away.is_full(),
+        }
+    }
+}
+
+/// Returns what a failed append of control records means. There is room set aside for them, so a full
+/// disk is as bad as any other failure once that is used up.
+pub(crate) fn full(error: AppendError) -> NodeError {
+    match error {
+        AppendError::Failed(error) => NodeError::Journal(error),
+        AppendError::Full => NodeError::Refused(
+            crate::problem::DISK_FULL.problem("no room is left for what would be done; nothing was changed"),
+        ),
+    }
+}

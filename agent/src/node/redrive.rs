@@ -1,0 +1,41 @@
+//! What operators let go on: dead letters, and instances that are held.
+
+use camshaft_manifests::InstanceAddress;
+use camshaft_store::Redrive;
+
+use super::{Asked, Node, NodeError};
+use crate::engine::{Redriven, shard_of};
+use crate::problem;
+
+impl Node {
+    /// Lets something of an instance go on.
+    ///
+    /// # Errors
+    ///
+    /// Why there is nothing to do.
+    pub fn redrive(
+        &mut self,
+        asked: &Asked,
+        address: &InstanceAddress,
+        what: Redrive,
+    ) -> Result<Redriven, NodeError> {
+        self.advance(asked.now_ms)?;
+        if self.crew.is_full() {
+            return Err(problem::DISK_FULL.problem("nothing can be recorded on this node").into());
+        }
+        let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
+        let shards = self.crew.shards();
+        let mine = usize::from(shard_of(&homes, shards, address));
+        let (address, stamp) = (address.clone(), self.stamp(asked));
+        let places: Vec<bool> = (0..usize::from(shards)).map(|index| index == mine).collect();
+        let redriven = self.crew.each_with(places, move |shard, here| {
+            here.then(|| shard.redrive(&address, stamp.clone(), what))
+        })?;
+        self.crew.flush()?;
+        match redriven.into_iter().flatten().next() {
+            Some(Ok(redriven)) => Ok(redriven),
+            Some(Err(reason)) => Err(problem::NOTHING_TO_REDRIVE.problem(reason).into()),
+            None => Err(problem::FAULT.problem("no shard has the instance").into()),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! State snapshots: begun when the journal has grown, made in batches while the service goes on.
+
+use camshaft_store::{Saved, SavedNode, SnapshotWriter};
+
+use super::crew::CONTROL_LANE;
+use super::{Node, NodeError};
+use crate::failpoint;
+
+/// A snapshot is begun when the journal has grown by this many records at least, and by twice as many as the
+/// snapshot before had entries: so that what is written for snapshots stays below what is written anyway.
+const SNAPSHOT_EVERY: u64 = 50_000;
+
+/// How many instances of a shard are saved at a time.
+const BATCH: usize = 512;
+
+/// A snapshot that is being made.
+pub(super) struct Saving {
+    number: u64,
+    /// Every chunk up to here is from before the cut.
+    position: u64,
+    writer: Box<dyn SnapshotWriter>,
+    /// How many entries were written.
+    entries: u64,
+}
+
+impl Node {
+    /// Saves a snapshot, so that the next opening is quick, and the counts of clients.
+    ///
+    /// # Errors
+    ///
+    /// When the journal fails.
+    pub fn save_snapshot(&mut self) -> Result<(), NodeError> {
+        self.crew.each(|shard| shard.record_seen(true))?;
+        self.crew.flush()?;
+        if self.crew.position()? == self.covered && self.saving.is_none() {
+            return Ok(());
+        }
+        if self.saving.is_none() && !self.begin_snapshot()? {
+            return Ok(());
+        }
+        while !self.go_on_with_snapshot()? {}
+        Ok(())
+    }
+
+    /// Begins a snapshot when the journal has grown, and goes on with one that was begun.
+    ///
+    /// # Errors
+    ///
+    /// When the journal fails.
+    pub fn snapshot_if_due(&mut self) -> Result<(), NodeError> {
+        if self.saving.is_some() {
+            return self.go_on_with_snapshot().map(drop);
+        }
+        if self.crew.position()?.saturating_sub(self.covered) >= SNAPSHOT_EVERY.max(2 * self.saved)
+            && !self.crew.is_full()
+        {
+            self.begin_snapshot()?;
+        }
+        Ok(())
+    }
+
+    /// Returns true while a snapshot is being made.
+    pub fn is_saving(&self) -> bool {
+        self.saving.is_some()
+    }
+
+    /// Begins a snapshot, unless this is no time for one. Returns true when it was begun.
+    ///
+    /// # Errors
+    ///
+    /// When the journal fails.
+    pub fn begin_snapshot(&mut self) -> Result<bool, NodeError> {
+        // Until the check of a switch has passed, what its relup applied is known from the records.
+        if self.ledger.unchecked.is_some() || self.release.is_none() || self.saving.is_some() {
+            return Ok(false);
+        }
+        failpoint::pass("snapshot.before");
+        // First, so that all that is durable by now is from before the cut.
+        let position = self.crew.position()?;
+        let number = self.cut + 1;
+        let mut writer = self.crew.begin_snapshot(number, position + 1)?;
+        let controls = self.controls.iter().filter(|(at, _)| *at <= position).cloned().collect();
+        let head = SavedNode { number, position, controls, lanes: self.crew.shards() };
+        writer.put(CONTROL_LANE, &Saved::Node(head).to_bytes())?;
+        self.cut = number;
+        self.crew.each(move |shard| shard.begin_saving(number))?;
+        self.saving = Some(Saving { number, position, writer, entries: 0 });
+        Ok(true)
+    }
+
+    /// Goes on with a snapshot; returns true when it is done.
+    ///
+    /// # Errors
+    ///
+    /// When the journal fails.
+    pub fn go_on_with_snapshot(&mut self) -> Result<bool, NodeError> {
+        // Each round comes after all messages that were sent before the round before it.
+        let walked = self.crew.each(|shard| (shard.save_some(BATCH), shard.take_saved()))?;
+        let Some(saving) = &mut self.saving else { return Ok(true) };
+        let mut all = true;
+        for (lane, (walked, saved)) in (0u16..).zip(walked) {
+            all &= walked;
+            for bytes in saved {
+                saving.writer.put(lane, &bytes)?;
+                saving.entries += 1;
+            }
+        }
+        if all {
+            self.end_snapshot()?;
+        }
+        Ok(all)
+    }
+
+    fn end_snapshot(&mut self) -> Result<(), NodeError> {
+        let ends = self.crew.each(|shard| {
+            shard.end_saving();
+            shard.take_saved()
+        })?;
+        let Some(mut saving) = self.saving.take() else { return Ok(()) };
+        for (lane, saved) in (0u16..).zip(ends) {
+            for bytes in saved {
+                saving.writer.put(lane, &bytes)?;
+            }
+        }
+        saving.writer.finish()?;
+        let before = std::mem::replace(&mut self.covered, saving.position);
+        self.saved = saving.entries;
+        failpoint::pass("snapshot.after");
+        tracing::debug!(number = saving.number, position = saving.position, "a state snapshot was made");
+        // The one before it stays readable: with its records it says the same.
+        self.crew.let_go(before + 1)
+    }
+
+    /// Breaks a snapshot off that is being made: what comes changes all instances.
+    pub(super) fn drop_snapshot(&mut self) -> Result<(), NodeError> {
+        if self.saving.take().is_some() {
+            self.crew.each(crate::engine::Shard::drop_saving)?;
+        }
+        Ok(())
+    }
+}

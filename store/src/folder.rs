@@ -1,0 +1,124 @@
+//! The journal of a data folder: log, snapshots and blobs on one disk. `docs/journal.md` has the files.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use camshaft_cam::digest::Digest;
+
+use crate::blobs::Blobs;
+use crate::disk::{Disk, RealDisk, read_all};
+use crate::journal::{Job, Journal, ShownSnapshot, SnapshotWriter, StoreError, Visit, VisitSaved};
+use crate::log::{AppendError, Chunk, Class, Log, LogOptions, Opened};
+use crate::snapshots::{self, Snapshots};
+
+/// The file with the notes on how recoveries went.
+pub(crate) const NOTES: &str = "recovery";
+
+/// The journal of a data folder.
+#[derive(Debug)]
+pub struct FolderJournal {
+    disk: Arc<dyn Disk>,
+    log: Log,
+    snapshots: Snapshots,
+    blobs: Blobs,
+}
+
+impl FolderJournal {
+    /// Opens the journal of a folder; both are made when they are not there.
+    ///
+    /// # Errors
+    ///
+    /// When another process has the folder, when what is in it was written by another version or is damaged,
+    /// and when the system refuses.
+    pub fn open(folder: &Path) -> Result<(FolderJournal, Opened), StoreError> {
+        FolderJournal::on(Arc::new(RealDisk::open(folder)?), LogOptions::default())
+    }
+
+    /// Opens the journal of any disk.
+    ///
+    /// # Errors
+    ///
+    /// When what is there was written by another version or is damaged, and when the disk refuses.
+    pub fn on(disk: Arc<dyn Disk>, options: LogOptions) -> Result<(FolderJournal, Opened), StoreError> {
+        let (log, opened) = Log::open(disk.clone(), options)?;
+        let snapshots = Snapshots::open(disk.clone())?;
+        let blobs = Blobs::open(disk.clone())?;
+        Ok((FolderJournal { disk, log, snapshots, blobs }, opened))
+    }
+}
+
+impl Journal for FolderJournal {
+    fn append(&mut self, chunks: &[Chunk], class: Class) -> Result<u64, AppendError> {
+        self.log.append(chunks, class)
+    }
+
+    fn last(&self) -> u64 {
+        self.log.last()
+    }
+
+    fn read(&self, from: u64, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.log.read(from, visit)
+    }
+
+    fn let_go(&mut self, below: u64) -> Result<(), StoreError> {
+        self.log.let_go(below);
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.log.has_room()
+    }
+
+    fn make_room(&mut self) -> Result<bool, StoreError> {
+        self.log.make_room()
+    }
+
+    fn chore(&mut self) -> Option<Job> {
+        let chore = self.log.chore()?;
+        Some(Box::new(move || chore.run()))
+    }
+
+    fn begin_snapshot(&self, number: u64, from: u64) -> Result<Box<dyn SnapshotWriter>, StoreError> {
+        Ok(Box::new(Writer(self.snapshots.begin(number, from)?)))
+    }
+
+    fn snapshot(&self, visit: &mut VisitSaved<'_>) -> Result<Option<ShownSnapshot>, StoreError> {
+        let Some(newest) = self.snapshots.newest(self.log.first(), self.log.last())? else { return Ok(None) };
+        newest.snapshot.read(visit)?;
+        Ok(Some(ShownSnapshot { number: newest.snapshot.number(), damaged: newest.damaged }))
+    }
+
+    fn put_blob(&mut self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        self.blobs.put(bytes)
+    }
+
+    fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.blobs.get(digest)
+    }
+
+    fn notes(&self) -> Result<Vec<u8>, StoreError> {
+        let refused = |source| StoreError::File { what: "read", path: NOTES.to_owned(), source };
+        match self.disk.open(NOTES).map_err(refused)? {
+            None => Ok(vec![]),
+            Some(file) => read_all(&*file).map_err(refused),
+        }
+    }
+
+    fn note(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let refused = |source| StoreError::File { what: "write", path: NOTES.to_owned(), source };
+        let file = self.disk.create(NOTES).map_err(refused)?;
+        file.write_at(0, bytes).map_err(refused)
+    }
+}
+
+struct Writer(snapshots::SnapshotWriter);
+
+impl SnapshotWriter for Writer {
+    fn put(&mut self, lane: u16, bytes: &[u8]) -> Result<(), StoreError> {
+        self.0.append(lane, bytes)
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), StoreError> {
+        self.0.finish().map(drop)
+    }
+}
