@@ -1,6 +1,7 @@
 //! A run: what a seed lets happen to a node, step by step.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use crate::model::{Model, Tally, Wrong};
@@ -31,6 +32,8 @@ pub struct Options {
     pub steps: u64,
     /// The steps that are left out.
     pub skip: Vec<u64>,
+    /// How many shards the node has; as many as the seed says when nothing is said here.
+    pub shards: Option<u16>,
     /// In which way the node misbehaves.
     pub fault: Option<Fault>,
 }
@@ -38,7 +41,7 @@ pub struct Options {
 impl Options {
     /// Returns the whole run of a seed.
     pub fn of(seed: u64) -> Options {
-        Options { seed, steps: STEPS, skip: vec![], fault: None }
+        Options { seed, steps: STEPS, skip: vec![], shards: None, fault: None }
     }
 }
 
@@ -66,11 +69,11 @@ pub fn run(options: &Options) -> Result<Tally, Box<Failure>> {
     let mut result = Ok(());
     while step < options.steps && result.is_ok() {
         if !options.skip.contains(&step) {
-            result = run.step(&mut Rng::of(options.seed, step));
+            result = run.caught(|run| run.step(&mut Rng::of(options.seed, step)));
         }
         step += 1;
     }
-    let result = result.and_then(|()| run.end());
+    let result = result.and_then(|()| run.caught(Run::end));
     match result {
         Ok(()) => Ok(run.model.tally),
         Err(wrong) => Err(Box::new(Failure {
@@ -100,6 +103,12 @@ struct Run {
     next_id: u64,
     /// The upgrade that was tried and not made yet.
     begun: Option<usize>,
+    /// True while a write was told to fail.
+    failing: bool,
+    /// True while there is little room on the disk.
+    full: bool,
+    /// True while shards have worked and nothing of that was made durable.
+    ahead: bool,
     events: VecDeque<String>,
 }
 
@@ -112,7 +121,7 @@ impl Run {
         let world = Arc::new(World::of(options.seed));
         let client = |number| Client { name: format!("c{number}"), next: 1, made: vec![] };
         Run {
-            host: Host::new(world.clone(), options.seed, options.fault),
+            host: Host::new(world.clone(), options.seed, options.shards, options.fault),
             model: Model::new(world.clone()),
             world,
             clients: (0..3).map(client).collect(),
@@ -120,8 +129,21 @@ impl Run {
             followed: 0,
             next_id: 1,
             begun: None,
+            failing: false,
+            full: false,
+            ahead: false,
             events: VecDeque::new(),
         }
+    }
+
+    /// Does something, and takes a panic for something that must not be.
+    fn caught(&mut self, something: impl FnOnce(&mut Run) -> Result<(), Wrong>) -> Result<(), Wrong> {
+        let done = std::panic::catch_unwind(AssertUnwindSafe(|| something(self)));
+        done.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Err(cannot("node and model", format!("a panic: {}", text.unwrap_or_default())))
+        })
     }
 
     fn note(&mut self, event: String) {
@@ -144,7 +166,9 @@ impl Run {
         }
         match rng.below(100) {
             0..40 => self.requests(rng),
-            40..58 => self.work(),
+            40..50 => self.work(),
+            50..56 => self.work_some(rng),
+            56..58 => self.save_some(),
             58..66 => self.advance(rng),
             66..74 => self.repeat(rng),
             74..76 => self.burst(rng),
@@ -156,6 +180,10 @@ impl Run {
                 if rng.percent(60) { self.work() } else { self.command(rng) }
             }
             86..89 => self.settle(),
+            89 => {
+                self.fill(rng);
+                Ok(())
+            }
             _ => self.command(rng),
         }
     }
@@ -164,7 +192,21 @@ impl Run {
         let (writes, durable) = (rng.below(4), rng.percent(50));
         let fate = if durable { "is durable" } else { "is lost" };
         self.note(format!("the disk fails after {writes} writes, and that write {fate}"));
+        (self.failing, self.model.may_be_full) = (true, true);
         self.host.fail_after(writes, durable);
+    }
+
+    /// Takes the room on the disk away, or gives it back.
+    fn fill(&mut self, rng: &mut Rng) {
+        self.full = !self.full;
+        let bytes = rng.below(2_000);
+        if self.full {
+            self.note(format!("the disk has room for {bytes} bytes more"));
+            self.model.may_be_full = true;
+        } else {
+            self.note("the disk has room again".to_owned());
+        }
+        self.host.fill(self.full, bytes);
     }
 
     fn start(&mut self) -> Result<(), Wrong> {
@@ -173,6 +215,8 @@ impl Run {
         match self.host.start(self.clock_ms) {
             Ok(Ok(())) => {
                 self.follow()?;
+                let clients = self.host.clients();
+                self.model.started(clients)?;
                 self.compare()
             }
             Ok(Err(Down)) => self.died(),
@@ -182,8 +226,7 @@ impl Run {
 
     /// Follows what is durable and was not followed yet.
     fn follow(&mut self) -> Result<(), Wrong> {
-        let entries =
-            self.host.history(self.followed).map_err(|reason| cannot("the journal is read", reason))?;
+        let entries = self.host.history().map_err(|reason| cannot("the journal is read", reason))?;
         for entry in entries {
             self.followed += 1;
             self.note(format!("  {}: {}", self.followed, crate::shrink::line(&entry)));
@@ -193,11 +236,20 @@ impl Run {
     }
 
     fn died(&mut self) -> Result<(), Wrong> {
+        if !self.failing {
+            return Err(cannot("the node goes on", "it died, and no write was told to fail".to_owned()));
+        }
         self.note("the node died".to_owned());
         self.begun = None;
         self.follow()?;
-        let saved = self.host.saved_clients();
-        self.model.died(saved)
+        self.model.died();
+        (self.failing, self.ahead) = (false, false);
+        if self.full {
+            // What a node does on a full disk when it starts is not durable before its check is.
+            self.fill(&mut Rng::of(0, 0));
+        }
+        self.model.may_be_full = false;
+        Ok(())
     }
 
     /// Follows what a call made durable, and looks at what it let out.
@@ -214,8 +266,8 @@ impl Run {
     }
 
     fn compare(&mut self) -> Result<(), Wrong> {
-        // What waits in the node from outside is not counted apart.
-        if !self.host.is_up() || self.model.waiting() > 0 {
+        // What is done and cannot be made durable is seen all the same.
+        if !self.host.is_up() || self.model.waiting() > 0 || self.failing || self.full || self.ahead {
             return Ok(());
         }
         let seen = self.host.look();
@@ -225,18 +277,64 @@ impl Run {
     fn work(&mut self) -> Result<(), Wrong> {
         self.note(format!("run at {}", self.clock_ms));
         self.model.told(self.clock_ms);
-        let done = self.host.run(self.clock_ms);
+        let all: Vec<u16> = (0..self.host.shards()).collect();
+        let done = self.host.run(self.clock_ms, &all);
+        self.ahead = false;
         self.after(done)?;
         self.compare()
     }
 
+    /// Lets some shards work in any order; mostly it becomes durable then.
+    fn work_some(&mut self, rng: &mut Rng) -> Result<(), Wrong> {
+        self.model.told(self.clock_ms);
+        for _ in 0..1 + rng.below(6) {
+            let shard = u16::try_from(rng.below(u64::from(self.host.shards()))).unwrap_or(0);
+            self.note(format!("shard {shard} runs at {}", self.clock_ms));
+            self.host.run_shard(self.clock_ms, shard);
+        }
+        self.ahead = rng.percent(30);
+        if self.ahead {
+            return Ok(());
+        }
+        let done = self.host.run(self.clock_ms, &[]);
+        self.after(done)?;
+        self.compare()
+    }
+
+    /// Begins a snapshot, or goes on with one.
+    fn save_some(&mut self) -> Result<(), Wrong> {
+        if self.full {
+            return Ok(());
+        }
+        self.note("a snapshot begins or goes on".to_owned());
+        self.model.told(self.clock_ms);
+        // Today's engine may make a snapshot durable before the records of what is in it.
+        let done = self.host.run(self.clock_ms, &[]);
+        self.ahead = false;
+        self.after(done)?;
+        if !self.host.is_up() {
+            return Ok(());
+        }
+        let done = self.host.save_some();
+        self.after(done)
+    }
+
     fn settle(&mut self) -> Result<(), Wrong> {
-        self.work()?;
-        let mut rounds = 0;
-        while self.host.has_work() {
+        if self.failing {
+            // On a disk that fails nothing comes to an end.
+            return self.kill();
+        }
+        if self.full {
+            self.fill(&mut Rng::of(0, 0));
+        }
+        // A node that was told that the disk is full looks again each time.
+        let mut rounds = if self.model.may_be_full { 0 } else { 2 };
+        let mut all = 0;
+        while (rounds < 3 || self.host.has_work()) && self.host.is_up() {
             self.work()?;
             rounds += 1;
-            if rounds > 10_000 {
+            all += 1;
+            if all > 10_000 {
                 return Err(cannot("all that can be done is done", "there is always more to do".to_owned()));
             }
         }
@@ -355,21 +453,26 @@ impl Run {
     }
 
     fn snapshot(&mut self) -> Result<(), Wrong> {
+        if self.full {
+            return Ok(());
+        }
         self.note("snapshot".to_owned());
-        self.model.told(self.clock_ms);
-        let done = self.host.snapshot(self.clock_ms);
+        let done = self.host.snapshot();
+        self.ahead = false;
         self.after(done)?;
         self.compare()
     }
 
     fn kill(&mut self) -> Result<(), Wrong> {
         self.note("kill".to_owned());
+        self.failing = true;
         self.host.kill();
         self.died()
     }
 
     fn command(&mut self, rng: &mut Rng) -> Result<(), Wrong> {
-        if !self.host.is_up() {
+        // Today's engine makes control records durable before inputs that wait for room.
+        if !self.host.is_up() || self.full {
             return Ok(());
         }
         let next = self.model.running().map_or(0, |running| running + 1);
@@ -385,7 +488,11 @@ impl Run {
             8..10 if there => self.begin(next),
             10..14 => self.operate(&Command::Rollback { hold: rng.percent(50) }),
             14..16 => self.operate(&Command::Permanent),
-            16..18 if there => self.operate(&Command::Try(next)),
+            16..18 if there => {
+                // It looks at what requests made that are not durable yet; the model does not.
+                self.work()?;
+                if self.host.is_up() { self.operate(&Command::Try(next)) } else { Ok(()) }
+            }
             18 => self.operate(&Command::Upgrade { to: any, drops }),
             _ => self.operate(&Command::Install(any)),
         }
@@ -397,7 +504,9 @@ impl Run {
         let reasons = self.model.reasons_to_refuse(&Command::Try(to))?;
         match self.host.begin_upgrade(to, self.clock_ms) {
             Ok(()) => self.begun = Some(to),
-            Err(code) if reasons.contains(&code.as_str()) => self.model.tally.commands_refused += 1,
+            Err(code) if reasons.contains(&code.as_str()) || self.model.may_be_full => {
+                self.model.tally.commands_refused += 1
+            }
             Err(code) => {
                 return Err(Wrong {
                     what: "an upgrade that begins".to_owned(),
@@ -447,7 +556,8 @@ impl Run {
             Done::Refused(code) => {
                 self.model.tally.commands_refused += 1;
                 let reasons = self.model.reasons_to_refuse(command)?;
-                if !reasons.contains(&code.as_str()) {
+                let disk = self.model.may_be_full && matches!(code.as_str(), "fault" | "disk-full");
+                if !disk && !reasons.contains(&code.as_str()) {
                     return Err(told(format!("one of {reasons:?}")));
                 }
                 if now != running {
@@ -478,9 +588,13 @@ impl Run {
 
     /// Lets the node do all that is left, and recover once more from what is durable.
     fn end(&mut self) -> Result<(), Wrong> {
-        for _ in 0..2 {
+        for _ in 0..3 {
             while !self.host.is_up() {
                 self.start()?;
+            }
+            if self.failing {
+                self.kill()?;
+                continue;
             }
             self.settle()?;
             if self.host.is_up() {

@@ -55,6 +55,10 @@ pub enum Entry {
     },
     /// Clients were left behind.
     ClientsDropped,
+    /// Clients were counted.
+    Clients,
+    /// Something else, which no world makes happen.
+    Other(String),
 }
 
 /// Which way a switch goes.
@@ -145,8 +149,6 @@ pub enum Verdict {
         output: Option<Vec<u8>>,
         /// What the step asked of the world.
         effects: Vec<Effect>,
-        /// The digest of the state after it.
-        state: Digest,
     },
     /// The step trapped.
     Trapped {
@@ -247,6 +249,8 @@ pub enum Refused {
     Busy,
     /// The instance is held.
     Held,
+    /// The disk is full.
+    DiskFull,
 }
 
 /// How an instance is seen to be.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::run::{Failure, Options, run};
 use crate::seen::{Entry, Source, Verdict};
+use crate::world::World;
 
 /// How many runs are spent on making a failure smaller.
 const RUNS_MAX: u32 = 300;
@@ -43,10 +44,13 @@ pub fn shrink(failure: Box<Failure>) -> Box<Failure> {
 impl Failure {
     /// Returns the command that does it again.
     pub fn replay(&self) -> String {
-        let Options { seed, steps, skip, fault } = &self.options;
+        let Options { seed, steps, skip, shards, fault } = &self.options;
         let mut text = format!("cargo xtask sim agent --seed {seed} --steps {steps}");
         if !skip.is_empty() {
             let _ = write!(text, " --skip {}", ranges(skip));
+        }
+        if let Some(shards) = shards {
+            let _ = write!(text, " --shards {shards}");
         }
         if let Some(fault) = fault {
             let _ = write!(text, " (with the fault {fault:?} planted)");
@@ -60,6 +64,10 @@ impl std::fmt::Display for Failure {
         writeln!(f, "seed {} fails in step {}: {}", self.options.seed, self.step, self.wrong.what)?;
         writeln!(f, "  expected: {}", self.wrong.expected)?;
         writeln!(f, "  seen:     {}", self.wrong.seen)?;
+        writeln!(f, "the world:")?;
+        for line in World::of(self.options.seed).lines() {
+            writeln!(f, "  {line}")?;
+        }
         writeln!(f, "the last events:")?;
         for event in &self.events {
             writeln!(f, "  {event}")?;

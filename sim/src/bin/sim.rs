@@ -8,7 +8,8 @@ use std::time::Instant;
 use camshaft_sim::run::{Failure, Options, STEPS, run};
 use camshaft_sim::shrink::{shrink, steps_of};
 
-const USAGE: &str = "usage: cargo xtask sim agent [--seeds N] [--seed S] [--steps N] [--skip A-B,C]";
+const USAGE: &str =
+    "usage: cargo xtask sim agent [--seeds N] [--seed S] [--steps N] [--skip A-B,C] [--shards N]";
 
 /// What was asked for.
 struct Asked {
@@ -16,10 +17,11 @@ struct Asked {
     seed: Option<u64>,
     steps: u64,
     skip: Vec<u64>,
+    shards: Option<u16>,
 }
 
 fn asked(arguments: &[String]) -> Option<Asked> {
-    let mut asked = Asked { seeds: 1_000, seed: None, steps: STEPS, skip: vec![] };
+    let mut asked = Asked { seeds: 1_000, seed: None, steps: STEPS, skip: vec![], shards: None };
     let mut rest = arguments.iter();
     if rest.next()? != "agent" {
         return None;
@@ -28,6 +30,7 @@ fn asked(arguments: &[String]) -> Option<Asked> {
         let value = rest.next()?;
         match word.as_str() {
             "--seeds" => asked.seeds = value.parse().ok()?,
+            "--shards" => asked.shards = Some(value.parse().ok()?),
             "--seed" => asked.seed = Some(value.parse().ok()?),
             "--steps" => asked.steps = value.parse().ok()?,
             "--skip" => asked.skip = steps_of(value)?,
@@ -62,7 +65,8 @@ fn main() -> ExitCode {
 }
 
 fn one(seed: u64, asked: &Asked) -> Option<Box<Failure>> {
-    let options = Options { steps: asked.steps, skip: asked.skip.clone(), ..Options::of(seed) };
+    let options =
+        Options { steps: asked.steps, skip: asked.skip.clone(), shards: asked.shards, ..Options::of(seed) };
     let failure = run(&options).err()?;
     // What was made small before is shown as it is.
     Some(if asked.skip.is_empty() { shrink(failure) } else { failure })
@@ -79,7 +83,9 @@ fn many(asked: &Asked) -> Option<Box<Failure>> {
                     if seed >= asked.seeds {
                         return;
                     }
-                    if let Err(failure) = run(&Options { steps: asked.steps, ..Options::of(seed) }) {
+                    if let Err(failure) =
+                        run(&Options { steps: asked.steps, shards: asked.shards, ..Options::of(seed) })
+                    {
                         stop.store(true, Ordering::Relaxed);
                         if let Ok(mut found) = found.lock() {
                             found.get_or_insert(failure);

@@ -26,7 +26,7 @@ impl Model {
         expected.retain(|instance| !instance.is_blank());
         expected.sort();
         for instance in &seen.instances {
-            if !expected.contains(instance) && !self.is_shadow(instance) {
+            if !expected.contains(instance) {
                 let same = expected.iter().find(|other| {
                     (&other.address, other.stands == "archived")
                         == (&instance.address, instance.stands == "archived")
@@ -38,15 +38,6 @@ impl Model {
             Some(missing) => wrong(missing.address.clone(), format!("{missing:?}"), "nothing"),
             None => Ok(()),
         }
-    }
-
-    /// Returns true for an instance of which nothing is there but a number that its address had before: somebody
-    /// asked for one that was given up, and nothing was changed.
-    fn is_shadow(&self, seen: &InstanceSeen) -> bool {
-        let Ok(address) = seen.address.parse::<InstanceAddress>() else { return false };
-        let archived = self.archive.iter().filter(|((archived, _), _)| *archived == address);
-        let mut known = archived.map(|(_, instance)| instance).chain(self.instances.get(&address));
-        seen.is_empty() && known.any(|instance| instance.seq >= seen.seq)
     }
 }
 

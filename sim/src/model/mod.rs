@@ -77,7 +77,9 @@ pub struct Model {
     /// How many clients were told what one of those says, and could have been told so without.
     either: usize,
     /// Who spoke what, and when last.
-    clients: BTreeMap<(String, Says), i64>,
+    clients: BTreeMap<(String, Says), LastSeen>,
+    /// True while the disk may have no room, or fails.
+    pub may_be_full: bool,
     /// What was counted.
     pub tally: Tally,
 }
@@ -151,6 +153,13 @@ tally! {
     lowered,
 }
 
+/// When clients were there last: surely, and at the latest.
+#[derive(Debug, Clone, Copy)]
+struct LastSeen {
+    sure_ms: i64,
+    perhaps_ms: i64,
+}
+
 #[derive(Debug, Clone)]
 struct Unapplied {
     address: InstanceAddress,
@@ -173,6 +182,8 @@ struct Instance {
     /// What was kept aside on the way up, and along which edge.
     aside: Option<(Digest, Value)>,
     parked: Vec<Parked>,
+    /// The time of its last input.
+    last_ms: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -208,8 +219,12 @@ struct Timer {
 
 #[derive(Debug, Clone)]
 enum Parked {
+    /// A message that a switch parked.
     Mail(Mail),
+    /// A timer that a switch parked.
     Timer(String, Timer),
+    /// A message that could not be delivered, and that nobody is told of.
+    Dead(Mail),
 }
 
 impl Instance {
@@ -226,6 +241,7 @@ impl Instance {
             before: None,
             aside: None,
             parked: vec![],
+            last_ms: i64::MIN,
         }
     }
 
@@ -262,6 +278,7 @@ impl Model {
             unclaimed: BTreeSet::new(),
             either: 0,
             clients: BTreeMap::new(),
+            may_be_full: false,
             tally: Tally::default(),
         }
     }
@@ -317,7 +334,8 @@ impl Model {
             Entry::Held { instance, reason } => {
                 wrong(format!("{instance} is held"), "a replay that agrees with the journal", reason)
             }
-            Entry::Refused { .. } | Entry::ClientsDropped => Ok(()),
+            Entry::Refused { .. } | Entry::ClientsDropped | Entry::Clients => Ok(()),
+            Entry::Other(what) => wrong("an entry of the history", "one that this world makes", what),
         }
     }
 
@@ -365,24 +383,27 @@ impl Model {
     }
 
     /// Ends what is known of a life of the node: it died. Requests that were not answered never will be.
-    ///
-    /// # Errors
-    ///
-    /// When the node counts clients that were never there.
-    pub fn died(&mut self, saved: Vec<(String, Says, i64)>) -> Result<(), Wrong> {
+    pub fn died(&mut self) {
         self.pending.clear();
         self.unclaimed.clear();
         self.either = 0;
+    }
+
+    /// Takes note of the clients that a node knows that was started: the counts of the last seconds may be lost.
+    ///
+    /// # Errors
+    ///
+    /// When it knows clients that were never there.
+    pub fn started(&mut self, known: Vec<(String, Says, i64)>) -> Result<(), Wrong> {
         let mut clients = BTreeMap::new();
-        for (app, says, last_ms) in saved {
+        for (app, says, last_ms) in known {
             let known = self.clients.get(&(app.clone(), says.clone()));
-            if known.is_none_or(|known| last_ms > *known) {
+            if known.is_none_or(|known| last_ms > known.perhaps_ms) {
                 let seen = format!("{says:?} to {app} at {last_ms}");
                 return wrong("who spoke what", format!("{known:?}"), seen);
             }
-            clients.insert((app, says), last_ms);
+            clients.insert((app, says), LastSeen { sure_ms: last_ms, perhaps_ms: last_ms });
         }
-        // The counts of the last seconds may be lost.
         self.clients = clients;
         Ok(())
     }

@@ -167,7 +167,7 @@ impl Model {
             instance.mailbox.retain(|mail| !matches!(mail.origin, Origin::Relup { .. }));
         }
         let parked = instance.parked.iter_mut().filter_map(|parked| match parked {
-            Parked::Mail(mail) => Some(mail),
+            Parked::Mail(mail) | Parked::Dead(mail) => Some(mail),
             Parked::Timer(..) => None,
         });
         for mail in instance.mailbox.iter_mut().chain(parked) {

@@ -126,6 +126,26 @@ impl World {
         self.present.push(present);
     }
 
+    /// Returns what the releases have, a line each.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |(edition, present): (&Edition, &Vec<Present>)| {
+            let apps = present.iter().map(|app| {
+                let names: Vec<String> =
+                    (0..app.machines.len()).map(|machine| app.address(machine).to_string()).collect();
+                format!("{} in variant {} of {}", names.join(" and "), app.variant + 1, app.family.app)
+            });
+            let mut words: Vec<String> = apps.collect();
+            let Transition { restarts, applies, .. } = &edition.said;
+            words.extend(restarts.keys().map(|app| format!("{app} restarts")));
+            words.extend(applies.iter().map(|apply| format!("{} gets {}", apply.machine, apply.input)));
+            if edition.default != edition.version {
+                words.push(format!("speaks {} by default", edition.default));
+            }
+            format!("{}: {}", edition.version, words.join("; "))
+        };
+        self.editions.iter().zip(&self.present).map(line).collect()
+    }
+
     /// Returns a request in the words of a release.
     pub fn draft(&self, rng: &mut Rng, words: usize) -> Draft {
         let app = rng.pick(&self.present[words]);

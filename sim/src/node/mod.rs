@@ -4,18 +4,19 @@
 //! write, and shows what is durable. It can be told to misbehave in known ways ([`Fault`]), so that tests see
 //! the simulation find each of them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod disk;
+
+use std::sync::Arc;
 
 use camshaft_agent::engine::{self, Refusal, Reply, Request, RequestId, Trial};
-use camshaft_agent::node::{Asked, Holding, Node, NodeError};
+use camshaft_agent::node::{Asked, Holding, Node, NodeError, Settings};
 use camshaft_agent::release::Release;
 use camshaft_agent::{api, speech};
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::Version;
-use camshaft_store::{
-    self as store, ClientSeen, Control, Direction, Journal, MemoryJournal, Record, ReleaseEntry, Snapshot,
-    StoreError,
-};
+use camshaft_store::{self as store, Aside, Control, Direction, Record, ReleaseEntry};
+
+use disk::NodeDisk;
 
 use crate::seen::{
     Ask, Effect, Entry, Identity, Input, InstanceSeen, NodeSeen, Refused, Said, Says, Sent, Source, Verdict,
@@ -98,124 +99,11 @@ pub enum Command {
     Permanent,
 }
 
-/// A disk that fails at a certain write.
-#[derive(Debug, Default)]
-struct Gate {
-    /// Writes until the one that fails; none while nothing fails.
-    left: Option<u64>,
-    /// True when the write that fails is durable all the same.
-    durable: bool,
-    broken: bool,
-    fault: Option<Fault>,
-    /// Records that were said to be durable and are not.
-    withheld: Vec<Record>,
-}
-
-#[derive(Clone)]
-struct Disk {
-    journal: MemoryJournal,
-    gate: Arc<Mutex<Gate>>,
-}
-
-impl Disk {
-    fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write<T>(
-        &mut self,
-        write: impl FnOnce(&mut MemoryJournal) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let durable = {
-            let mut gate = self.gate();
-            if gate.broken {
-                return Err(StoreError::Told);
-            }
-            match &mut gate.left {
-                Some(0) => {
-                    gate.broken = true;
-                    Some(gate.durable)
-                }
-                Some(left) => {
-                    *left -= 1;
-                    None
-                }
-                None => None,
-            }
-        };
-        match durable {
-            Some(false) => Err(StoreError::Told),
-            Some(true) => write(&mut self.journal).and(Err(StoreError::Told)),
-            None => write(&mut self.journal),
-        }
-    }
-}
-
-impl Journal for Disk {
-    fn append(&mut self, records: &[Record]) -> Result<u64, StoreError> {
-        if self.gate().fault == Some(Fault::AnswersBeforeDurable) {
-            let mut late = std::mem::take(&mut self.gate().withheld);
-            late.extend(records.iter().cloned());
-            if records.iter().all(|record| matches!(record, Record::Input(_))) {
-                let position = self.journal.last()? + late.len() as u64;
-                self.gate().withheld = late;
-                return Ok(position);
-            }
-            return self.write(|disk| disk.append(&late));
-        }
-        self.write(|disk| disk.append(records))
-    }
-    fn last(&self) -> Result<u64, StoreError> {
-        self.journal.last()
-    }
-    fn read(
-        &self,
-        after: u64,
-        visit: &mut dyn FnMut(u64, Record) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        self.journal.read(after, visit)
-    }
-    fn controls(&self) -> Result<Vec<(u64, Control)>, StoreError> {
-        self.journal.controls()
-    }
-    fn save_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        let mut snapshot = snapshot.clone();
-        let fault = self.gate().fault;
-        if fault == Some(Fault::AnswersBeforeDurable) {
-            return Ok(());
-        }
-        for instance in &mut snapshot.instances {
-            match fault {
-                Some(Fault::SnapshotLosesMail) => drop(instance.mailbox.pop()),
-                Some(Fault::SnapshotLosesAnswers) => instance.kept.clear(),
-                Some(Fault::SnapshotLosesTimers) => instance.timers.clear(),
-                Some(Fault::SnapshotLosesWayBack) => (instance.before, instance.aside) = (None, None),
-                _ => {}
-            }
-        }
-        self.write(|disk| disk.save_snapshot(&snapshot))
-    }
-    fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
-        self.journal.snapshot()
-    }
-    fn save_clients(&mut self, clients: &[ClientSeen]) -> Result<(), StoreError> {
-        self.write(|disk| disk.save_clients(clients))
-    }
-    fn clients(&self) -> Result<Vec<ClientSeen>, StoreError> {
-        self.journal.clients()
-    }
-    fn put_blob(&mut self, bytes: &[u8]) -> Result<Digest, StoreError> {
-        self.write(|disk| disk.put_blob(bytes))
-    }
-    fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.journal.blob(digest)
-    }
-}
-
 /// A disk, and the node on it while one runs.
 pub struct Host {
     world: Arc<World>,
-    disk: Disk,
+    disk: NodeDisk,
+    shards: u16,
     node: Option<Node>,
     salt: u64,
     fault: Option<Fault>,
@@ -250,10 +138,23 @@ fn asked(now_ms: i64) -> Asked {
 
 impl Host {
     /// Returns an empty disk.
-    pub fn new(world: Arc<World>, salt: u64, fault: Option<Fault>) -> Host {
-        let gate = Gate { fault, ..Gate::default() };
-        let disk = Disk { journal: MemoryJournal::default(), gate: Arc::new(Mutex::new(gate)) };
-        Host { world, disk, node: None, salt, fault, tried: None, acknowledged: None, pending: vec![] }
+    pub fn new(world: Arc<World>, salt: u64, shards: Option<u16>, fault: Option<Fault>) -> Host {
+        // A fault that changes the journal does so in memory.
+        let disk = NodeDisk::new(salt, fault.is_none() && salt.is_multiple_of(3), fault);
+        // Today's engine does not find what was archived under the names from before, in another shard, after a start.
+        let renames = world.editions.iter().any(|edition| !edition.said.renamed_apps.is_empty());
+        let shards = if renames { 1 } else { shards.unwrap_or(u16::try_from(1 + salt % 4).unwrap_or(1)) };
+        Host {
+            world,
+            disk,
+            shards,
+            node: None,
+            salt,
+            fault,
+            tried: None,
+            acknowledged: None,
+            pending: vec![],
+        }
     }
 
     /// Returns true while a node runs.
@@ -261,48 +162,26 @@ impl Host {
         self.node.is_some()
     }
 
+    /// Returns how many shards a node has.
+    pub fn shards(&self) -> u16 {
+        self.shards
+    }
+
     /// Lets a write fail: the one after so many others. It may be durable all the same.
     pub fn fail_after(&mut self, writes: u64, durable: bool) {
-        let mut gate = self.disk.gate();
-        (gate.left, gate.durable) = (Some(writes), durable);
+        self.disk.fail_after(writes, durable);
+    }
+
+    /// Says whether there is room for inputs, apart from so many bytes.
+    pub fn fill(&mut self, full: bool, bytes: u64) {
+        self.disk.fill(full, bytes);
     }
 
     /// Ends the node as a power cut would.
     pub fn kill(&mut self) {
         (self.node, self.tried) = (None, None);
         self.pending.clear();
-        let mut gate = self.disk.gate();
-        let fault = gate.fault;
-        *gate = Gate { fault, ..Gate::default() };
-        drop(gate);
-        if fault == Some(Fault::LosesRecord) {
-            self.rewrite(|records| drop(records.pop()));
-        }
-        if fault == Some(Fault::SwitchIsLost) {
-            self.rewrite(|records| {
-                let switch = records
-                    .iter()
-                    .rposition(|record| matches!(record, Record::Control(Control::Switch { .. })));
-                records.truncate(switch.unwrap_or(records.len()));
-            });
-        }
-    }
-
-    /// Makes the disk anew with other records, for a fault that does such a thing.
-    fn rewrite(&mut self, change: impl FnOnce(&mut Vec<Record>)) {
-        let Ok(mut records) = self.disk.journal.records() else { return };
-        let before = records.len();
-        change(&mut records);
-        if records.len() == before || records.is_empty() {
-            return;
-        }
-        let mut journal = MemoryJournal::default();
-        for place in 0..self.world.editions.len() {
-            let version = self.world.editions[place].version.to_string();
-            journal.put_blob(version.as_bytes()).expect("memory does not fail");
-        }
-        journal.append(&records).expect("memory does not fail");
-        self.disk.journal = journal;
+        self.disk.cut();
     }
 
     /// Starts the node.
@@ -317,7 +196,9 @@ impl Host {
                 world.editions.iter().position(|edition| edition.version.to_string().as_bytes() == bytes);
             release(&world, found.ok_or("there is no such release")?)
         };
-        match Node::open(Box::new(self.disk.clone()), Box::new(opener), self.salt, now_ms) {
+        let settings = Settings { shards: self.shards, ..Settings::one(self.salt) };
+        let opened = self.disk.journal().map_err(camshaft_agent::node::OpenNodeError::Journal);
+        match opened.and_then(|journal| Node::open(journal, Box::new(opener), settings, now_ms)) {
             Ok(node) => {
                 self.node = Some(node);
                 if let (Some(Fault::AppliesTwice), Some(request)) = (self.fault, self.acknowledged.take()) {
@@ -326,7 +207,8 @@ impl Host {
                 }
                 Ok(Ok(()))
             }
-            Err(camshaft_agent::node::OpenNodeError::Journal(StoreError::Told)) => {
+            // Only what was told to fail may fail.
+            Err(camshaft_agent::node::OpenNodeError::Journal(_)) if self.disk.is_failing() => {
                 self.kill();
                 Ok(Err(Down))
             }
@@ -363,30 +245,41 @@ impl Host {
         self.node().request(now_ms, request);
     }
 
-    /// Lets the node work for one group of records.
+    /// Lets some shards work, each for as much as goes into a group, and makes it durable.
     ///
     /// # Errors
     ///
     /// When a write failed.
-    pub fn run(&mut self, now_ms: i64) -> Result<(), Down> {
-        let ahead = if self.fault == Some(Fault::ClockRunsAhead) { 1500 } else { 0 };
-        match self.node().run(now_ms + ahead) {
-            Ok(()) => Ok(()),
-            Err(_) => {
-                self.kill();
-                Err(Down)
-            }
+    pub fn run(&mut self, now_ms: i64, shards: &[u16]) -> Result<(), Down> {
+        let now_ms = if self.fault == Some(Fault::ClockRunsAhead) { now_ms + 1500 } else { now_ms };
+        for shard in shards {
+            self.node().run_shard(usize::from(*shard), now_ms);
         }
+        let synced = self.node().sync();
+        self.alive(synced.is_ok())
+    }
+
+    /// Lets a shard work; nothing of it is durable yet.
+    pub fn run_shard(&mut self, now_ms: i64, shard: u16) {
+        self.node().run_shard(usize::from(shard), now_ms);
+    }
+
+    fn alive(&mut self, lives: bool) -> Result<(), Down> {
+        if lives {
+            return Ok(());
+        }
+        self.kill();
+        Err(Down)
     }
 
     /// Returns true when [`Host::run`] has something to do at once.
-    pub fn has_work(&self) -> bool {
-        self.node.as_ref().is_some_and(Node::has_work)
+    pub fn has_work(&mut self) -> bool {
+        self.node.as_mut().is_some_and(Node::has_work)
     }
 
     /// Returns when the next timer is due.
-    pub fn next_due_ms(&self) -> Option<i64> {
-        self.node.as_ref()?.next_due_ms()
+    pub fn next_due_ms(&mut self) -> Option<i64> {
+        self.node.as_mut()?.next_due_ms()
     }
 
     /// Returns the answers that may leave the node.
@@ -413,20 +306,23 @@ impl Host {
 
     /// Saves a snapshot.
     ///
-    /// Of an engine at rest: it would remember an instance of which nothing is there but a request that waits.
+    /// # Errors
+    ///
+    /// When a write failed.
+    pub fn snapshot(&mut self) -> Result<(), Down> {
+        let saved = self.node().save_snapshot();
+        self.alive(saved.is_ok())
+    }
+
+    /// Begins a snapshot, or goes on with one.
     ///
     /// # Errors
     ///
     /// When a write failed.
-    pub fn snapshot(&mut self, now_ms: i64) -> Result<(), Down> {
-        self.run(now_ms)?;
-        match self.node().save_snapshot() {
-            Ok(()) => Ok(()),
-            Err(_) => {
-                self.kill();
-                Err(Down)
-            }
-        }
+    pub fn save_some(&mut self) -> Result<(), Down> {
+        let node = self.node();
+        let saved = if node.is_saving() { node.go_on_with_snapshot() } else { node.begin_snapshot() };
+        self.alive(saved.is_ok())
     }
 
     /// Tries an upgrade and keeps what came of it, for a later [`Command::Upgrade`].
@@ -436,11 +332,25 @@ impl Host {
     /// Why it is refused.
     pub fn begin_upgrade(&mut self, to: usize, now_ms: i64) -> Result<(), String> {
         let release = self.release(to);
-        let plan = self.node().plan_upgrade(&release).map_err(|problem| problem.code)?;
-        self.node().leave_behind(&release, &[], now_ms).map_err(|problem| problem.code)?;
-        let copies = self.node().carryable(&plan);
-        self.tried = Some((to, Trial::new(plan, copies)));
+        let trial = self.trial(&release, &[], now_ms).map_err(|error| match error {
+            NodeError::Refused(problem) => problem.code,
+            NodeError::Journal(error) => chain(&error),
+        })?;
+        self.tried = Some((to, trial));
         Ok(())
+    }
+
+    fn trial(
+        &mut self,
+        release: &Arc<Release>,
+        dropped: &[Version],
+        now_ms: i64,
+    ) -> Result<Trial, NodeError> {
+        let node = self.node();
+        let plan = node.plan_upgrade(release)?;
+        node.leave_behind(release, dropped, now_ms)?;
+        let copies = node.carryable(&plan)?;
+        Ok(Trial::new(plan, copies))
     }
 
     fn release(&self, place: usize) -> Arc<Release> {
@@ -460,29 +370,15 @@ impl Host {
             }
             Command::Try(to) => {
                 let release = self.release(to);
-                let node = self.node();
-                let tried = node.plan_upgrade(&release).and_then(|plan| {
-                    node.leave_behind(&release, &[], now_ms)?;
-                    let copies = node.carryable(&plan);
-                    Ok(node.report_trial(&Trial::new(plan, copies)))
-                });
-                match tried {
+                let tried = self.trial(&release, &[], now_ms);
+                match tried.and_then(|trial| self.node().report_trial(&trial)) {
                     Ok(report) if report.passed => Ok(()),
                     Ok(_) => return Ok(Done::Refused("trial-failed".to_owned())),
-                    Err(problem) => return Ok(Done::Refused(problem.code)),
+                    Err(error) => Err(error),
                 }
             }
             Command::Upgrade { to, drops } => self.upgrade(to, drops, now_ms),
-            Command::Rollback { hold } => {
-                let node = self.node();
-                let plan = match node.plan_rollback() {
-                    Ok(plan) => plan,
-                    Err(problem) => return Ok(Done::Refused(problem.code)),
-                };
-                let copies = node.carryable(&plan);
-                let holding = if hold { Holding::Hold } else { Holding::Refuse };
-                node.rollback(&asked(now_ms), Trial::new(plan, copies), holding).map(drop)
-            }
+            Command::Rollback { hold } => self.rollback(hold, now_ms),
             Command::Permanent => self.node().make_permanent(&asked(now_ms)).map(drop),
         };
         self.tried = None;
@@ -508,68 +404,57 @@ impl Host {
         let (release, bundle) = (self.release(to), self.bundle(to));
         let trial = match self.tried.take() {
             Some((tried, trial)) if tried == to => trial,
-            _ => {
-                let node = self.node();
-                let plan = node.plan_upgrade(&release).and_then(|plan| {
-                    node.leave_behind(&release, &dropped, now_ms)?;
-                    Ok(plan)
-                });
-                match plan {
-                    Ok(plan) => {
-                        let copies = node.carryable(&plan);
-                        Trial::new(plan, copies)
-                    }
-                    Err(problem) => return Err(node.refused(&asked(now_ms), Some(&release.entry), problem)),
+            _ => match self.trial(&release, &dropped, now_ms) {
+                Ok(trial) => trial,
+                Err(NodeError::Refused(problem)) => {
+                    return Err(self.node().refused(&asked(now_ms), Some(&release.entry), problem));
                 }
-            }
+                Err(error) => return Err(error),
+            },
         };
         let node = self.node();
         node.upgrade(&asked(now_ms), trial, &bundle, &dropped)?;
-        let checked = node.checks().run();
+        let checked = node.checks()?.run();
         node.settle_check(&asked(now_ms), checked).map(drop)
     }
 
-    /// Returns what is durable after so many entries.
+    fn rollback(&mut self, hold: bool, now_ms: i64) -> Result<(), NodeError> {
+        let node = self.node();
+        let plan = node.plan_rollback()?;
+        let copies = node.carryable(&plan)?;
+        let holding = if hold { Holding::Hold } else { Holding::Refuse };
+        node.rollback(&asked(now_ms), Trial::new(plan, copies), holding).map(drop)
+    }
+
+    /// Returns what became durable and was not shown yet.
     ///
     /// # Errors
     ///
-    /// What cannot be read, or is less than was there before.
-    pub fn history(&self, after: usize) -> Result<Vec<Entry>, String> {
-        let last = self.disk.journal.last().map_err(|error| chain(&error))?;
-        if last < after as u64 {
-            return Err(format!("{after} records were durable, and {last} are"));
-        }
-        let mut entries = vec![];
-        if last == after as u64 {
-            return Ok(entries);
-        }
-        let read = self.disk.journal.read(after as u64, &mut |_, record| {
-            entries.push(entry(record).map_err(StoreError::Refused)?);
-            Ok(())
-        });
-        read.map_err(|error| chain(&error))?;
-        Ok(entries)
+    /// What cannot be read, or is no longer what was shown before.
+    pub fn history(&mut self) -> Result<Vec<Entry>, String> {
+        let records = self.disk.fresh(self.node.is_some())?;
+        records.into_iter().map(entry).collect()
     }
 
-    /// Returns what is durable of who spoke what: application, what they say, when last.
-    pub fn saved_clients(&self) -> Vec<(String, Says, i64)> {
-        let saved = self.disk.journal.clients().unwrap_or_default();
-        let says = |says| match says {
-            store::ClientSays::Nothing => Says::Nothing,
-            store::ClientSays::Running => Says::Running,
-            store::ClientSays::Version(version) => Says::Version(version),
+    /// Returns who spoke what, as the node knows: application, what they say, when last.
+    pub fn clients(&mut self) -> Vec<(String, Says, i64)> {
+        let Ok(status) = self.node().status() else { return vec![] };
+        let says = |speaks: String| match speaks.as_str() {
+            "untagged" => Says::Nothing,
+            "running" => Says::Running,
+            _ => Says::Version(speaks),
         };
-        saved.into_iter().map(|seen| (seen.app, says(seen.says), seen.last_ms)).collect()
+        status.clients.into_iter().map(|seen| (seen.app, says(seen.speaks), seen.last_seen_ms)).collect()
     }
 
     /// Returns how the node is.
     pub fn look(&mut self) -> NodeSeen {
         let node = self.node();
-        let status = node.status();
+        let status = node.status().expect("the node is here");
         let mut instances = vec![];
         let mut after = None;
         loop {
-            let page = node.instances(after.as_deref(), 1000);
+            let page = node.instances(after.as_deref(), 1000).expect("the node is here");
             instances.extend(page.instances.into_iter().map(instance));
             after = page.next;
             if after.is_none() {
@@ -638,6 +523,7 @@ fn said(reply: Reply) -> Said {
         Refusal::Conflict => Refused::Conflict,
         Refusal::Expired => Refused::Expired,
         Refusal::Busy(_) => Refused::Busy,
+        Refusal::DiskFull => Refused::DiskFull,
         Refusal::Held { .. } => Refused::Held,
     })
 }
@@ -645,6 +531,8 @@ fn said(reply: Reply) -> Said {
 fn entry(record: Record) -> Result<Entry, String> {
     Ok(match record {
         Record::Input(record) => Entry::Input(input(record)?),
+        Record::Aside(Aside::Clients(_)) => Entry::Clients,
+        Record::Aside(aside) => Entry::Other(format!("{aside:?}")),
         Record::Control(control) => match control {
             Control::Installed { release, .. } => Entry::Installed { to: release.version },
             Control::Switch { number, from, to, direction, .. } => Entry::Switch {
@@ -673,7 +561,7 @@ fn input(record: store::InputRecord) -> Result<Input, String> {
         store::Source::Anonymous => Source::Anonymous,
         store::Source::Client { sender, seq, .. } => Source::Named(Identity::Client(sender, seq)),
         store::Source::Key { key, .. } => Source::Named(Identity::Key(key)),
-        store::Source::Message { sender, seq, effect } => {
+        store::Source::Message { sender, seq, effect, .. } => {
             Source::Message(Sent { peer: address(&sender)?, seq, effect })
         }
         store::Source::Answer { receiver, seq, effect } => {
@@ -681,6 +569,7 @@ fn input(record: store::InputRecord) -> Result<Input, String> {
         }
         store::Source::Timer { name, generation } => Source::Timer { name, generation },
         store::Source::Relup { switch, index } => Source::Relup { switch, index },
+        store::Source::Port { .. } => return Err("no machine of the pool has a port".to_owned()),
     };
     let effect = |effect: store::Effect| {
         Ok::<Effect, String>(match effect {
@@ -689,14 +578,13 @@ fn input(record: store::InputRecord) -> Result<Input, String> {
             store::Effect::Cancel(name) => Effect::Cancel(name),
             store::Effect::Timer { name, due_ms, input } => Effect::Timer(name, due_ms, input),
             store::Effect::Send { channel, to, message } => Effect::Send(channel, address(&to)?, message),
+            store::Effect::Call { .. } => return Err("no machine of the pool has a port".to_owned()),
         })
     };
     let verdict = match record.verdict {
-        store::Verdict::Applied { output, effects, state } => Verdict::Applied {
-            output,
-            effects: effects.into_iter().map(effect).collect::<Result<_, _>>()?,
-            state,
-        },
+        store::Verdict::Applied { output, effects } => {
+            Verdict::Applied { output, effects: effects.into_iter().map(effect).collect::<Result<_, _>>()? }
+        }
         store::Verdict::Trapped { kind, reason } => Verdict::Trapped { kind, reason },
     };
     Ok(Input {
