@@ -32,6 +32,8 @@ pub const FAILPOINTS: &[&str] = &[
     "permanent.after-record",
     "snapshot.before",
     "snapshot.after",
+    "taking.before-rename",
+    "taking.after-rename",
 ];
 
 /// Dies here if the environment says so.

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::engine::ShardLimits;
+use crate::failpoint;
 use crate::host::{Host, HostError};
 use crate::http::{Names, router};
 use crate::node::{Node, OpenNodeError, Settings};
@@ -144,7 +145,7 @@ pub fn serve_until<F: Future<Output = ()> + Send + 'static>(
             options.listen
         );
     }
-    let (journal, opened) = FolderJournal::open(&options.data)?;
+    let (journal, opened, old) = FolderJournal::open(&options.data)?;
     if let Some(torn) = opened.torn {
         tracing::warn!(
             file = torn.file,
@@ -157,7 +158,18 @@ pub fn serve_until<F: Future<Output = ()> + Send + 'static>(
     let opener = |bytes: &[u8], entry: &_| stage_kept(bytes, entry).map_err(|error| error.to_string());
     let salt = RandomState::new().hash_one("salt");
     let settings = Settings { shards: options.shards(), salt, limits: options.limits };
-    let node = Node::open(Box::new(journal), Box::new(opener), settings, now_ms())?;
+    let (journal, opener) = (Box::new(journal), Box::new(opener));
+    let node = match old {
+        None => Node::open(journal, opener, settings, now_ms())?,
+        Some(old) => {
+            tracing::info!("the data folder has the form of an earlier version; it is taken over");
+            let node = Node::take_over(&old, journal, opener, settings, now_ms())?;
+            failpoint::pass("taking.before-rename");
+            old.leave()?;
+            failpoint::pass("taking.after-rename");
+            node
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async { run(options, node, gate, stop()?, on_ready).await })
 }

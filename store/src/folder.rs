@@ -10,6 +10,7 @@ use crate::disk::{Disk, RealDisk, read_all};
 use crate::journal::{Job, Journal, ShownSnapshot, SnapshotWriter, StoreError, Visit, VisitSaved};
 use crate::log::{AppendError, Chunk, Class, Log, LogOptions, Opened};
 use crate::snapshots::{self, Snapshots};
+use crate::sqlite::OldFolder;
 
 /// The file with the notes on how recoveries went.
 pub(crate) const NOTES: &str = "recovery";
@@ -24,14 +25,21 @@ pub struct FolderJournal {
 }
 
 impl FolderJournal {
-    /// Opens the journal of a folder; both are made when they are not there.
+    /// Opens the journal of a folder; both are made when they are not there. When the folder has the form of
+    /// a version before, the journal is empty, and what comes with it is to be taken over into it.
     ///
     /// # Errors
     ///
     /// When another process has the folder, when what is in it was written by another version or is damaged,
     /// and when the system refuses.
-    pub fn open(folder: &Path) -> Result<(FolderJournal, Opened), StoreError> {
-        FolderJournal::on(Arc::new(RealDisk::open(folder)?), LogOptions::default())
+    pub fn open(folder: &Path) -> Result<(FolderJournal, Opened, Option<OldFolder>), StoreError> {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
+        let old = OldFolder::find(folder, disk.clone())?;
+        let (journal, opened) = FolderJournal::on(disk, LogOptions::default())?;
+        if let Some(old) = &old {
+            old.begin(journal.last())?;
+        }
+        Ok((journal, opened, old))
     }
 
     /// Opens the journal of any disk.

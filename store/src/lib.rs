@@ -3,7 +3,7 @@
 //! [`Journal`] is the interface: one total order of [`Record`]s, appended in durable groups.
 //! [`FolderJournal`] keeps it in the data folder, made of [`Log`], [`Snapshots`] and [`Blobs`], which know bytes, lanes and
 //! positions; [`MemoryJournal`] in memory, for tests. A journal knows records, blobs and snapshots; it does not know what a machine or
-//! an upgrade is.
+//! an upgrade is. [`OldFolder`] reads what versions before wrote.
 //!
 //! What must stay true: a group is whole or absent after a crash; bytes that are not what was
 //! written are an error and never a guess; records are never changed or cut off at the end, so
@@ -23,6 +23,7 @@ mod old;
 mod record;
 mod snapshot;
 mod snapshots;
+mod sqlite;
 
 pub use blobs::Blobs;
 pub use codec::{CodecError, FORMAT};
@@ -41,3 +42,4 @@ pub use snapshot::{
     TimerSnapshot,
 };
 pub use snapshots::{Newest, SnapshotFile, Snapshots};
+pub use sqlite::{OldFolder, VisitBlob, VisitRecord};

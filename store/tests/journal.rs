@@ -90,12 +90,12 @@ fn the_one_in_a_folder_keeps_its_promises() {
 #[test]
 fn the_one_in_a_folder_is_opened_again_as_it_was() {
     let folder = TempDir::new().expect("a folder");
-    let (mut journal, _) = FolderJournal::open(folder.path()).expect("it opens");
+    let (mut journal, ..) = FolderJournal::open(folder.path()).expect("it opens");
     journal.append(&[chunk(1, 1, &[b"a"])], Class::Input).expect("append");
     let taken = FolderJournal::open(folder.path()).expect_err("it is taken").to_string();
     assert_eq!(taken, format!("another agent runs on {}", folder.path().display()));
     drop(journal);
-    let (journal, opened) = FolderJournal::open(folder.path()).expect("it opens");
+    let (journal, opened, _) = FolderJournal::open(folder.path()).expect("it opens");
     assert_eq!((opened.last, opened.torn), (1, None));
     assert_eq!(read(&journal, 1), [(1, 1, 1, b"a".to_vec())]);
 }

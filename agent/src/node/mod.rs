@@ -13,6 +13,7 @@ mod clients;
 mod crew;
 mod install;
 mod ledger;
+mod old;
 mod open;
 mod permanent;
 mod redrive;

@@ -77,10 +77,11 @@ pub enum OpenNodeError {
 }
 
 /// What is known while a journal is read.
-struct Reading {
+#[derive(Default)]
+pub(super) struct Reading {
     /// The switches by number, as far as they may be gone over.
     epochs: BTreeMap<u64, Arc<Epoch>>,
-    clients: Seen,
+    pub(super) clients: Seen,
     /// The greatest cut of a chunk.
     cut: u64,
     divergences: Vec<Divergence>,
@@ -99,6 +100,16 @@ impl Node {
         settings: Settings,
         now_ms: i64,
     ) -> Result<Node, OpenNodeError> {
+        let mut node = Node::empty(journal, opener, settings);
+        let mut reading = Reading::default();
+        let number = node.load_snapshot(&mut reading)?;
+        node.replay_all(number, &mut reading)?;
+        node.finish(reading, now_ms)?;
+        Ok(node)
+    }
+
+    /// Returns a node of which nothing is known yet.
+    pub(super) fn empty(journal: Box<dyn Journal>, opener: Box<Opener>, settings: Settings) -> Node {
         let shard = |index| {
             Shard::new(ShardConfig {
                 index,
@@ -109,7 +120,7 @@ impl Node {
             })
         };
         let shards: Vec<Shard> = (0..settings.shards.max(1)).map(shard).collect();
-        let mut node = Node {
+        Node {
             crew: Crew::Here(Box::new(Here::new(shards, journal))),
             opener,
             ledger: Ledger::default(),
@@ -123,13 +134,7 @@ impl Node {
             saving: None,
             saved: 0,
             last_pause_us: None,
-        };
-        let mut reading =
-            Reading { epochs: BTreeMap::new(), clients: Seen::default(), cut: 0, divergences: vec![] };
-        let number = node.load_snapshot(&mut reading)?;
-        node.replay_all(number, &mut reading)?;
-        node.finish(reading, now_ms)?;
-        Ok(node)
+        }
     }
 
     /// Loads the newest snapshot; returns its number, 0 when there is none.
@@ -166,6 +171,13 @@ impl Node {
             self.ledger.apply(control);
         }
         self.controls = head.controls;
+        self.resume()?;
+        self.load_entries(entries, reading)?;
+        Ok(number)
+    }
+
+    /// Makes the release run that the ledger says runs.
+    pub(super) fn resume(&mut self) -> Result<(), OpenNodeError> {
         let running = self.ledger.running().cloned();
         let running = running.ok_or(OpenNodeError::Ledger("a snapshot of an empty node"))?;
         let release = self.load_release(&running)?;
@@ -180,11 +192,10 @@ impl Node {
         for shard in &mut self.here().shards {
             shard.resume(&release, left.clone());
         }
-        self.load_entries(entries, reading)?;
-        Ok(number)
+        Ok(())
     }
 
-    fn load_entries(
+    pub(super) fn load_entries(
         &mut self,
         entries: impl Iterator<Item = Saved>,
         reading: &mut Reading,
@@ -242,7 +253,16 @@ impl Node {
             records.push((entry.position, record));
             Ok(())
         })?;
-        for (position, record) in &records {
+        self.replay_records(&records, reading)
+    }
+
+    /// Replays records in order. The position of a control record is that in the journal.
+    pub(super) fn replay_records(
+        &mut self,
+        records: &[(u64, Record)],
+        reading: &mut Reading,
+    ) -> Result<(), OpenNodeError> {
+        for (position, record) in records {
             match record {
                 Record::Input(input) => {
                     let shard = self.shard_in(&input.instance, input.switch, reading)?;
@@ -371,7 +391,7 @@ impl Node {
     }
 
     /// Ends what the last life of the agent left open.
-    fn finish(&mut self, reading: Reading, now_ms: i64) -> Result<(), OpenNodeError> {
+    pub(super) fn finish(&mut self, reading: Reading, now_ms: i64) -> Result<(), OpenNodeError> {
         self.enter_all(&reading);
         // A cut that was begun and not finished is not begun again under the same number.
         self.cut = reading.cut;
@@ -379,10 +399,6 @@ impl Node {
             shard.set_cut(reading.cut);
             shard.set_seen(if index == 0 { reading.clients.clone() } else { Seen::default() });
         }
-        let stopped = |error| match error {
-            NodeError::Journal(error) => OpenNodeError::Journal(error),
-            NodeError::Refused(problem) => OpenNodeError::Unsettled(problem.detail),
-        };
         self.advance(now_ms).map_err(stopped)?;
         self.here().calls = self.here().shards.iter().flat_map(Shard::outstanding_calls).collect();
         self.settle(reading.divergences).map_err(stopped)
@@ -445,6 +461,14 @@ impl Node {
             all.add(&seen);
         }
         Ok(all.list())
+    }
+}
+
+/// Returns why a node cannot be opened when it stops before it began.
+pub(super) fn stopped(error: NodeError) -> OpenNodeError {
+    match error {
+        NodeError::Journal(error) => OpenNodeError::Journal(error),
+        NodeError::Refused(problem) => OpenNodeError::Unsettled(problem.detail),
     }
 }
 
