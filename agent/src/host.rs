@@ -8,11 +8,12 @@
 //! Requests are bounded in number; above that they are refused at once.
 
 mod away;
+mod places;
 mod shard;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -20,9 +21,10 @@ use std::time::Duration;
 
 use camshaft_manifests::{AppName, InstanceAddress};
 use camshaft_store::StoreError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use away::Away;
+use places::{Kind, Places};
 use shard::{ToShard, shard_thread};
 use writer::writer_thread;
 
@@ -91,8 +93,9 @@ pub(crate) struct Shared {
     /// What was tried, for shards that go over before they are told to.
     full: AtomicBool,
     /// How many requests wait.
-    waiting: AtomicUsize,
-    waiting_max: usize,
+    places: Places,
+    /// True when the agent is about to stop.
+    stopping: watch::Sender<bool>,
     /// Told when a thread ends, for whatever reason.
     ended: Mutex<Option<oneshot::Sender<()>>>,
     /// Why a thread ended.
@@ -205,8 +208,8 @@ impl Host {
                 shards: lines,
                 epoch: RwLock::new(epoch),
                 full: AtomicBool::new(false),
-                waiting: AtomicUsize::new(0),
-                waiting_max,
+                places: Places::new(waiting_max),
+                stopping: watch::Sender::new(false),
                 ended: Mutex::new(Some(ended)),
                 failure: Mutex::new(None),
                 calls: Mutex::new(calls),
@@ -239,27 +242,29 @@ impl Host {
     /// When the node is busy or gone.
     pub async fn input(&self, input: Input) -> Result<Reply, Box<Problem>> {
         let (answer, answered) = oneshot::channel();
-        self.admit(1)?;
+        self.shared.places.admit(1, Kind::One)?;
         self.send(input, Sink::One(answer))?;
         answered.await.map_err(|_| gone())
     }
 
-    /// Gives an input to the node and waits for nothing. It is lost if the node ends before it is
-    /// durable; nobody was told anything else.
+    /// Gives inputs to the node and waits for nothing: all of them, or none when it returns an error.
+    /// Each has a number, with which its answer goes to `answers` when it is durable. An input whose
+    /// answer never comes, because the last sender of `answers` is gone before, is of a node that
+    /// ended: nobody knows whether it is durable.
     ///
     /// # Errors
     ///
-    /// When the node is busy or gone.
+    /// When the node is busy, and the inputs are where they were; or when it is gone.
     pub fn input_all(
         &self,
-        inputs: impl ExactSizeIterator<Item = Input>,
+        inputs: &mut Vec<(usize, Input)>,
         answers: &mpsc::UnboundedSender<(usize, Reply)>,
     ) -> Result<(), Box<Problem>> {
-        self.admit(inputs.len())?;
+        self.shared.places.admit(inputs.len(), Kind::OfMany)?;
         let mut by_shard: Vec<Vec<(Request, Sink)>> = self.shared.shards.iter().map(|_| vec![]).collect();
-        for (index, input) in inputs.enumerate() {
+        for (number, input) in inputs.drain(..) {
             let shard = self.shared.shard(&input.address, Some(&input.says));
-            by_shard[shard].push((request(input), Sink::Many(answers.clone(), index)));
+            by_shard[shard].push((request(input), Sink::Many(answers.clone(), number)));
         }
         for (shard, requests) in by_shard.into_iter().enumerate() {
             if !requests.is_empty() {
@@ -269,14 +274,19 @@ impl Host {
         Ok(())
     }
 
-    /// Counts requests that come, unless there are too many.
-    fn admit(&self, count: usize) -> Result<(), Box<Problem>> {
-        let waiting = self.shared.waiting.fetch_add(count, Ordering::AcqRel);
-        if waiting > 0 && waiting + count > self.shared.waiting_max {
-            self.shared.waiting.fetch_sub(count, Ordering::AcqRel);
-            return Err(problem::BUSY.problem(format!("{waiting} inputs wait for this node")));
-        }
-        Ok(())
+    /// Returns how many requests wait, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.shared.places.waiting(), self.shared.places.max())
+    }
+
+    /// Lets those know that go on for as long as they like that the agent is about to stop.
+    pub fn begin_stopping(&self) {
+        self.shared.stopping.send_replace(true);
+    }
+
+    /// Returns what tells when the agent is about to stop.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.shared.stopping.subscribe()
     }
 
     fn send(&self, input: Input, sink: Sink) -> Result<(), Box<Problem>> {

@@ -127,7 +127,7 @@ codes! {
     NOTHING_TO_REDRIVE = "nothing-to-redrive", 409, "There is nothing that could go on",
         "`camshaft node instances --held` and `camshaft node parked` list what waits for an operator";
     TOO_LARGE = "too-large", 413, "The body is too large",
-        "inputs may have 1 MiB, bundles 64 MiB";
+        "inputs and lines may have 1 MiB, batches 16 MiB, bundles 64 MiB; any number of lines goes over POST /v1/stream";
     TRAP = "trap", 422, "The machine refuses the input",
         "the state is what it was; the detail says why";
     INPUT_NOT_LIFTED = "input-not-lifted", 422, "The input has no counterpart in the running release",
@@ -147,6 +147,9 @@ codes! {
     STOPPING = "stopping", 503, "The agent is stopping",
         "send it again when the agent runs again, with the same identity";
 }
+
+/// The name among [`Problem::more`] of the seconds after which it is worth trying again.
+pub const RETRY_AFTER: &str = "retry_after";
 
 impl Code {
     /// Returns a problem of this kind.
@@ -229,5 +232,31 @@ mod tests {
         assert_eq!(unique.len(), CODES.len());
         assert!(Distrust::CODES.iter().all(|code| unique.contains(code)), "each distrust has a row");
         assert!(CODES.iter().all(|code| !code.hint.is_empty() && (400..600).contains(&code.status)));
+    }
+
+    /// The table of codes in `docs/http.md`; `UPDATE_EXPECT=1` writes it anew.
+    #[test]
+    fn the_page_has_every_code() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/http.md");
+        let page = std::fs::read_to_string(&path).expect("the page");
+        let rows = CODES.iter().map(|row| {
+            format!(
+                "| {} | `{}` | {} | {} |\n",
+                row.status,
+                row.code,
+                row.title,
+                row.hint.replace('|', "\\|")
+            )
+        });
+        let rows: String = rows.collect();
+        let table = format!("| status | code | what it is | what to do |\n|---|---|---|---|\n{rows}");
+        let (begin, end) = ("<!-- begin codes -->\n", "<!-- end codes -->");
+        let (head, rest) = page.split_once(begin).expect("the mark where the table begins");
+        let (found, tail) = rest.split_once(end).expect("the mark where it ends");
+        if found != table && std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(&path, format!("{head}{begin}{table}{end}{tail}")).expect("writable");
+            return;
+        }
+        assert_eq!(found, table, "run with UPDATE_EXPECT=1 to write it anew");
     }
 }

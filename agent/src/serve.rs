@@ -192,12 +192,14 @@ async fn run(
     tracing::info!(%address, "ready");
     on_ready(address);
     let (stopping, stops) = oneshot::channel::<()>();
+    let told = host.clone();
     let shutdown = async move {
         tokio::select! {
             () = stopped => tracing::info!("stopping"),
             // Its end, by whatever cause, is told by dropping the sender.
             _ = node_ended => tracing::error!("the node has ended"),
         }
+        told.begin_stopping();
         drop(stopping);
     };
     // A client that never ends its request must not keep the agent from stopping.

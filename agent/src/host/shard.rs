@@ -1,7 +1,6 @@
 //! The thread of a shard.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
 
@@ -105,7 +104,7 @@ impl Thread<'_> {
         match message {
             ToShard::Request(request, sink) => {
                 self.request(request, sink);
-                self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
+                self.shared.places.take(1);
                 1
             }
             ToShard::Requests(requests) => {
@@ -116,7 +115,7 @@ impl Thread<'_> {
                         self.flush();
                     }
                 }
-                self.shared.waiting.fetch_sub(count, Ordering::AcqRel);
+                self.shared.places.take(count);
                 count
             }
             ToShard::Mail(posted) => {

@@ -3,6 +3,8 @@
 //! Every error is a problem in the sense of RFC 9457, those of the framework included.
 
 mod apps;
+mod flow;
+mod lines;
 mod node;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,9 @@ use crate::problem;
 
 /// The largest input, in bytes.
 pub const INPUT_BYTES_MAX: usize = 1 << 20;
+
+/// The largest batch, in bytes.
+pub const BATCH_BYTES_MAX: usize = 16 << 20;
 
 /// The largest bundle, in bytes.
 pub const BUNDLE_BYTES_MAX: usize = 64 << 20;
@@ -74,6 +79,8 @@ pub fn router(host: Host, operator: Operator, labels: &Labels, names: Names) -> 
     Router::new()
         .route("/v1/apps/{app}/{machine}", inputs.clone())
         .route("/v1/apps/{app}/{machine}/{key}", inputs)
+        .route("/v1/batch", post(flow::batch).fallback(wrong_method))
+        .route("/v1/stream", post(flow::stream).fallback(wrong_method))
         .route("/v1/node", get(node::status).fallback(wrong_method))
         .route("/v1/node/history", get(node::history).fallback(wrong_method))
         .route("/v1/node/instances", get(node::instances).fallback(wrong_method))
@@ -102,7 +109,9 @@ impl IntoResponse for Failed {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = json_response(status, PROBLEM_TYPE, &self.0);
         if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            let after = self.0.more.get(problem::RETRY_AFTER).and_then(|after| after.parse().ok());
+            let after = after.unwrap_or_else(|| HeaderValue::from_static("1"));
+            response.headers_mut().insert(header::RETRY_AFTER, after);
         }
         response
     }
@@ -168,13 +177,19 @@ fn name(headers: &HeaderMap, header: &str) -> Result<Option<String>, Failed> {
         return Err(refuse("stands more than once"));
     }
     let text = value.to_str().map_err(|_| refuse("has characters outside visible ASCII"))?;
-    if text.is_empty() || text.len() > NAME_BYTES_MAX {
-        return Err(refuse(&format!("has 1 to {NAME_BYTES_MAX} characters")));
-    }
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(refuse("has characters outside visible ASCII"));
-    }
+    check_name(text).map_err(|reason| refuse(&reason))?;
     Ok(Some(text.to_owned()))
+}
+
+/// Says why a text names nothing.
+fn check_name(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > NAME_BYTES_MAX {
+        return Err(format!("has 1 to {NAME_BYTES_MAX} characters"));
+    }
+    match text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(()),
+        false => Err("has characters outside visible ASCII".to_owned()),
+    }
 }
 
 #[cfg(test)]

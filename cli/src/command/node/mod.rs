@@ -1,5 +1,6 @@
 //! `camshaft node ...`: talking to a running node.
 
+mod batch;
 mod change;
 mod look;
 mod offer;
@@ -30,7 +31,7 @@ pub struct Args {
 enum Verb {
     /// How the node is: release, machines, counts
     Status,
-    /// Send an input to an instance and print its answer
+    /// Send an input to an instance and print its answer; or many, from a file
     Send(send::Args),
     /// Install the first release on an empty node
     Install(change::Bundle),

@@ -1,10 +1,12 @@
-//! `camshaft node send ADDRESS JSON`.
+//! `camshaft node send ADDRESS JSON`, and `send --batch FILE`.
 
 use std::io::Read;
+use std::path::PathBuf;
 
 use camshaft_agent::api::{IDEMPOTENCY_HEADER, MESSAGE_HEADER, RUNNING, SPEAKS_HEADER};
 use camshaft_manifests::InstanceAddress;
 
+use super::batch;
 use crate::failure::Failure;
 use crate::http::{Effect, Node};
 use crate::talk::Talk;
@@ -16,11 +18,21 @@ const INPUT_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The instance: app/machine or app/machine/key
-    address: String,
+    #[arg(required_unless_present = "batch")]
+    address: Option<String>,
 
     /// The input as JSON, such as '"Read"' or '{"Add":{"count":1}}'; - reads it from stdin
-    #[arg(allow_hyphen_values = true)]
-    input: String,
+    #[arg(allow_hyphen_values = true, required_unless_present = "batch")]
+    input: Option<String>,
+
+    /// Send many inputs, a line each: {"to":"app/machine/key","input":…,"message":"SENDER/SEQ"};
+    /// - reads them from stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["address", "input", "id", "idempotency_key", "no_wait"])]
+    batch: Option<PathBuf>,
+
+    /// Be told that the input is durable, and not its output; needs --id or --idempotency-key
+    #[arg(long)]
+    no_wait: bool,
 
     /// The identity of the message: repeating it gives the same answer and applies nothing twice
     #[arg(long, value_name = "SENDER/SEQ", conflicts_with = "idempotency_key")]
@@ -38,13 +50,24 @@ pub struct Args {
 
 /// Sends the input and prints the output.
 pub fn run(args: &Args, node: impl Fn() -> Result<Node, Failure>, talk: &mut Talk) -> Result<(), Failure> {
+    let speaks = check_header("--speaks", &args.speaks)?;
+    if let Some(file) = &args.batch {
+        return batch::run(file, speaks, node, talk);
+    }
+    // They are required where there is no batch.
+    let (address, input) = (args.address.as_deref().unwrap_or(""), args.input.as_deref().unwrap_or(""));
     let address: InstanceAddress =
-        args.address.parse().map_err(|error: camshaft_manifests::address::AddressError| {
-            let message = format!("`{}` is no address: {error}", args.address);
+        address.parse().map_err(|error: camshaft_manifests::address::AddressError| {
+            let message = format!("`{address}` is no address: {error}");
             Failure::refused(message, "camshaft node instances lists the addresses of a node")
         })?;
-    let input = if args.input == "-" { from_stdin()? } else { args.input.clone().into_bytes() };
-    let speaks = check_header("--speaks", &args.speaks)?;
+    if args.no_wait && args.id.is_none() && args.idempotency_key.is_none() {
+        return Err(Failure::refused(
+            "--no-wait is for inputs whose output can be asked for later, and this one has no identity",
+            "add --id SENDER/SEQ or --idempotency-key KEY",
+        ));
+    }
+    let input = if input == "-" { from_stdin()? } else { input.as_bytes().to_vec() };
     let mut headers = vec![("content-type", "application/json"), (SPEAKS_HEADER, speaks)];
     if let Some(id) = &args.id {
         headers.push((MESSAGE_HEADER, check_id(id)?));
@@ -55,7 +78,8 @@ pub fn run(args: &Args, node: impl Fn() -> Result<Node, Failure>, talk: &mut Tal
     let mut path = vec!["v1", "apps", address.app.as_str(), address.machine.as_str()];
     path.extend(address.key.as_ref().map(camshaft_manifests::address::Key::as_str));
     let node = node()?;
-    let answer = node.post(&path, &[], &headers, input, None, Effect::Changes)?;
+    let query: &[(&str, &str)] = if args.no_wait { &[("wait", "no")] } else { &[] };
+    let answer = node.post(&path, query, &headers, input, None, Effect::Changes)?;
     // The output is data in both forms.
     talk.out(&answer.text()?);
     Ok(())
