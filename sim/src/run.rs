@@ -338,7 +338,7 @@ impl Run {
                 return Err(cannot("all that can be done is done", "there is always more to do".to_owned()));
             }
         }
-        if self.host.is_up() { self.model.check_settled() } else { Ok(()) }
+        if self.host.is_up() { self.model.check_settled(self.clock_ms) } else { Ok(()) }
     }
 
     fn ask(&mut self, ask: Ask) -> Result<(), Wrong> {
