@@ -90,6 +90,12 @@ pub struct NodeStatus {
     /// The requests of clients, by application and what they say of the version that they speak.
     #[serde(default)]
     pub clients: Vec<ClientCount>,
+    /// The applications that are unhealthy: they trapped more often lately than they declare.
+    #[serde(default)]
+    pub unhealthy: Vec<AppStatus>,
+    /// True while the disk is full: inputs are refused, and reads are answered.
+    #[serde(default)]
+    pub disk_full: bool,
     /// The labels that `agent.toml` gives the node.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -184,6 +190,9 @@ pub struct MachineStatus {
     pub keyed: bool,
     /// The sums over its instances.
     pub counts: Counts,
+    /// What came of its inputs since the agent started, or the last switch, by case.
+    #[serde(default)]
+    pub cases: Vec<CaseCount>,
 }
 
 /// Sums over instances.
@@ -203,6 +212,15 @@ pub struct Counts {
     pub timers: u64,
     /// Inputs that were applied, since the instances were born.
     pub applied: u64,
+}
+
+/// An application that is unhealthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppStatus {
+    /// The application.
+    pub app: String,
+    /// Since when.
+    pub unhealthy_since_ms: i64,
 }
 
 /// What became of the inputs of a machine, of one case.
@@ -286,6 +304,12 @@ pub enum HistoryKind {
     MadePermanent,
     /// An instance was held.
     Held,
+    /// An instance began anew because of its traps; its state is archived.
+    Reset,
+    /// An application became unhealthy: more traps lately than it declares.
+    Unhealthy,
+    /// An application is healthy again.
+    Recovered,
 }
 
 /// `GET /v1/node/instances`: the instances, by address.

@@ -29,8 +29,9 @@ use shard::{ToShard, shard_thread};
 use writer::writer_thread;
 
 use crate::api::Problem;
-use crate::engine::{Call, CallEnd, CallId, Epoch, Identity, Reply, Request, RequestId, shard_of};
+use crate::engine::{Epoch, Identity, Reply, Request, RequestId, shard_of};
 use crate::node::{Node, NodeError};
+use crate::ports::{CallEnd, CallId, CallOut};
 use crate::problem;
 use crate::speech::Says;
 
@@ -100,7 +101,7 @@ pub(crate) struct Shared {
     ended: Mutex<Option<oneshot::Sender<()>>>,
     /// Why a thread ended.
     failure: Mutex<Option<StoreError>>,
-    calls: Mutex<Option<mpsc::UnboundedSender<Call>>>,
+    calls: Mutex<Option<mpsc::UnboundedSender<CallOut>>>,
 }
 
 impl Shared {
@@ -131,7 +132,7 @@ impl Shared {
         }
     }
 
-    fn call_out(&self, calls: Vec<Call>) {
+    fn call_out(&self, calls: Vec<CallOut>) {
         if calls.is_empty() {
             return;
         }
@@ -195,7 +196,7 @@ impl Host {
         clock: Clock,
         waiting_max: usize,
         ended: oneshot::Sender<()>,
-        calls: Option<mpsc::UnboundedSender<Call>>,
+        calls: Option<mpsc::UnboundedSender<CallOut>>,
     ) -> std::io::Result<(Host, HostThreads)> {
         let (commands, to_do) = sync_channel(COMMANDS_MAX);
         let outstanding = node.take_calls();
@@ -375,7 +376,10 @@ fn node_thread(shared: &Arc<Shared>, mut node: Node, commands: &Receiver<Command
                 }
                 return saved;
             }
-            Err(RecvTimeoutError::Timeout) => node.snapshot_if_due().or_else(journal)?,
+            Err(RecvTimeoutError::Timeout) => {
+                node.look_after().or_else(journal)?;
+                node.snapshot_if_due().or_else(journal)?;
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::engine::Trial;
 use crate::failpoint;
 use crate::host::Host;
 use crate::node::{Asked, Holding, NodeError};
+use crate::ports::{Bindings, Unbound};
 use crate::problem;
 use crate::release::Release;
 use crate::stage::{Unopened, of_stage_error};
@@ -27,6 +28,7 @@ pub struct Operator {
     gate: Gate,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     registry: Option<Place>,
+    ports: Bindings,
     busy: Mutex<()>,
 }
 
@@ -42,18 +44,27 @@ pub struct Upload {
 /// A bundle that may not be used, with its names as far as they are known.
 type Refused = (Option<ReleaseEntry>, Box<Problem>);
 
+/// Returns the problem of ports that nothing is bound to: a call would go nowhere.
+fn of_unbound(unbound: &Unbound) -> Box<Problem> {
+    let mut problem = problem::UNBOUND_PORT.problem(unbound.to_string());
+    problem.notes = unbound.lines().lines().map(str::to_owned).collect();
+    problem
+}
+
 /// What a command came to.
 pub type Outcome<T> = Result<T, Box<Problem>>;
 
 impl Operator {
-    /// Returns an operator of a node, which fetches bundles that are named from `registry`.
+    /// Returns an operator of a node, which fetches bundles that are named from `registry`, and has
+    /// these ports bound.
     pub fn new(
         host: Host,
         gate: Gate,
         clock: Arc<dyn Fn() -> i64 + Send + Sync>,
         registry: Option<Place>,
+        ports: Bindings,
     ) -> Operator {
-        Operator { host, gate, clock, registry, busy: Mutex::new(()) }
+        Operator { host, gate, clock, registry, ports, busy: Mutex::new(()) }
     }
 
     /// Returns what the node lacks of a bundle, given by its manifest. Nothing changes.
@@ -123,6 +134,9 @@ impl Operator {
             self.gate.admit(&patch, false, None, (self.clock)()).map_err(refused)?;
         }
         let release = unopened.open().map_err(|error| refused(of_stage_error(&error)))?;
+        if let Err(unbound) = self.ports.check(release.ports()) {
+            return Err(refused(of_unbound(&unbound)));
+        }
         Ok((Arc::new(release), admission))
     }
 

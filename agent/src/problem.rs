@@ -105,7 +105,7 @@ codes! {
     BAD_PATCH = "bad-patch", 409, "The patch bundle is refused",
         "make it for just this bundle: camshaft relup patch RUNNING NEW";
     UNBOUND_PORT = "unbound-port", 409, "A machine calls a port that is not bound on this node",
-        "this version of the agent binds no ports: let a client outside fetch what is to be called, and send the answer as an input";
+        "bind it in the agent.toml of the node and start the agent with --config; the notes have the lines";
     TRIAL_FAILED = "trial-failed", 409, "The upgrade does not pass on the live state",
         "mend the migration that the failure names and build again; nothing was changed";
     NOTHING_TO_ROLL_BACK = "nothing-to-roll-back", 409, "There is no release to go back to",

@@ -36,14 +36,6 @@ pub enum ReleaseError {
         /// The reason.
         reason: String,
     },
-    /// A port that nothing is bound to: a call would go nowhere, so the machine does not run.
-    #[error("{machine} calls the port {port}, and this agent binds none")]
-    UnboundPort {
-        /// The machine.
-        machine: MachineAddress,
-        /// The first of its ports.
-        port: String,
-    },
     /// A machine whose clients of a predecessor cannot be understood.
     #[error("{machine} is another machine than in {version}, and there is no edge from it")]
     Unspoken {
@@ -178,6 +170,11 @@ impl MachineCode {
         lowered.step(&mut registers, input, state, ctx, &self.config, Limits::STEP).map(std::mem::take)
     }
 
+    /// Returns how many cases the input has.
+    pub fn cases(&self) -> usize {
+        self.verified.input().as_variant().map_or(0, |variant| variant.cases.len())
+    }
+
     /// Returns true when there is an instance for each key.
     pub fn keyed(&self) -> bool {
         self.verified.machine().keyed
@@ -204,10 +201,6 @@ impl Release {
                 let config = Value::from_json(&machine.config, verified.config()).map_err(|error| {
                     ReleaseError::Config { machine: address.clone(), reason: error.to_string() }
                 })?;
-                if let Some(port) = verified.ports().first() {
-                    let port = port.name.to_string();
-                    return Err(ReleaseError::UnboundPort { machine: address, port });
-                }
                 let channels = bind_channels(&opened, &address)?;
                 let port_answers = verified.ports().iter().map(|port| {
                     port.answer.and_then(|answer| answer_shape(verified.input(), answer.case as usize))
@@ -244,6 +237,13 @@ impl Release {
     /// Returns the machines in dependency order.
     pub fn machines(&self) -> impl Iterator<Item = &Arc<MachineCode>> {
         self.resolved.machines().map(|(address, _)| &self.machines[&address])
+    }
+
+    /// Returns all ports that machines call, each with its machine.
+    pub fn ports(&self) -> impl Iterator<Item = (&MachineAddress, &str)> {
+        self.machines
+            .values()
+            .flat_map(|code| code.verified.ports().iter().map(move |port| (&code.address, &*port.name)))
     }
 
     /// Returns the names of the release.

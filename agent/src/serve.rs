@@ -10,7 +10,8 @@ use camshaft_manifests::label::Labels;
 use camshaft_registry::Place;
 use camshaft_store::{FolderJournal, StoreError};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::engine::ShardLimits;
 use crate::failpoint;
@@ -18,7 +19,7 @@ use crate::host::{Host, HostError};
 use crate::http::{Names, router};
 use crate::node::{Node, OpenNodeError, Settings};
 use crate::operate::Operator;
-use crate::ports::Bindings;
+use crate::ports::{Bindings, CallOut};
 use crate::stage::stage_kept;
 use crate::trust::{BookError, Gate, Trust};
 
@@ -40,8 +41,7 @@ pub struct Options {
     pub trust: Trust,
     /// By which names of hosts it may be asked for, besides addresses.
     pub names: Vec<String>,
-    /// What the ports of machines are bound to. None is called yet: releases whose machines call some are
-    /// refused, and the command line lets nobody bind any.
+    /// What the ports of machines are bound to. Releases whose machines call others are refused.
     pub ports: Bindings,
     /// How many threads run instances; none: one for each core, up to [`SHARDS_MAX`].
     pub shards: Option<u16>,
@@ -90,6 +90,9 @@ pub enum ServeError {
     /// The system.
     #[error("the system refuses what an agent needs")]
     System(#[from] std::io::Error),
+    /// The ports.
+    #[error("ports cannot be called")]
+    Ports(#[from] crate::ports::StartError),
     /// The node ended.
     #[error("the node ended")]
     Node(#[from] HostError),
@@ -104,7 +107,9 @@ impl ServeError {
             ServeError::Store(error) => {
                 matches!(error, StoreError::Locked { .. } | StoreError::Layout { .. })
             }
-            ServeError::Recover(_) | ServeError::System(_) | ServeError::Node(_) => false,
+            ServeError::Recover(_) | ServeError::System(_) | ServeError::Ports(_) | ServeError::Node(_) => {
+                false
+            }
         }
     }
 }
@@ -185,8 +190,11 @@ async fn run(
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let (ended, node_ended) = oneshot::channel();
-    let (host, threads) = Host::start(node, Arc::new(now_ms), options.waiting, ended, None)?;
-    let operator = Operator::new(host.clone(), gate, Arc::new(now_ms), options.registry.clone());
+    let (to_make, calls) = mpsc::unbounded_channel();
+    let (host, threads) = Host::start(node, Arc::new(now_ms), options.waiting, ended, Some(to_make))?;
+    let carriers = carry_calls(options, &host, calls)?;
+    let operator =
+        Operator::new(host.clone(), gate, Arc::new(now_ms), options.registry.clone(), options.ports.clone());
     let names = Names { addresses: !options.listen.ip().is_loopback(), names: options.names.clone() };
     let service = router(host.clone(), operator, &options.labels, names);
     tracing::info!(%address, "ready");
@@ -211,6 +219,10 @@ async fn run(
         served = axum::serve(listener, service).with_graceful_shutdown(shutdown) => served,
         () = patience => Ok(()),
     };
+    for carrier in carriers {
+        // What has no end is called again after the next start.
+        carrier.abort();
+    }
     host.stop();
     drop(host);
     match tokio::task::spawn_blocking(move || threads.join()).await {
@@ -218,6 +230,57 @@ async fn run(
         Err(_) => return Err(HostError::Panicked.into()),
     }
     Ok(served?)
+}
+
+/// Carries calls from the node to its ports, and their ends back.
+fn carry_calls(
+    options: &Options,
+    host: &Host,
+    mut calls: mpsc::UnboundedReceiver<CallOut>,
+) -> Result<[JoinHandle<()>; 2], ServeError> {
+    let identity = crate::ports::Identity::new(node_id(&options.data)?);
+    let seed = RandomState::new().hash_one("calls");
+    let settings = crate::ports::Settings { identity, seed, bounds: crate::ports::Bounds::default() };
+    let (ports, mut ends) = crate::ports::start(options.ports.clone(), settings)?;
+    let out = tokio::spawn(async move {
+        while let Some(call) = calls.recv().await {
+            ports.call(call);
+        }
+    });
+    let host = host.clone();
+    let back = tokio::spawn(async move {
+        while let Some(ended) = ends.next().await {
+            host.end_call(ended.id, ended.end);
+        }
+    });
+    Ok([out, back])
+}
+
+/// The file with what a node is to the receivers of its calls.
+const NODE_ID: &str = "node-id";
+
+/// Returns 32 random bytes that this node has for ever; made at its first start. A node that is made of a
+/// backup takes new ones: the file is not part of a backup.
+fn node_id(data: &std::path::Path) -> std::io::Result<[u8; 32]> {
+    let path = data.join(NODE_ID);
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let wrong = || std::io::Error::other(format!("{} has not 32 bytes", path.display()));
+            <[u8; 32]>::try_from(bytes).map_err(|_| wrong())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut id = [0; 32];
+            getrandom::fill(&mut id).map_err(std::io::Error::other)?;
+            let made = data.join(format!("{NODE_ID}.new"));
+            let mut file = std::fs::File::create(&made)?;
+            std::io::Write::write_all(&mut file, &id)?;
+            file.sync_all()?;
+            std::fs::rename(&made, &path)?;
+            std::fs::File::open(data)?.sync_all()?;
+            Ok(id)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns what ends when the process is told to stop.

@@ -117,7 +117,6 @@ pub fn of_stage_error(error: &StageError) -> Box<Problem> {
         StageError::Open(OpenError::Relup { .. })
         | StageError::Patch(PatchError::Open(OpenError::Relup { .. })) => problem::BAD_RELUP,
         StageError::Patch(_) => problem::BAD_PATCH,
-        StageError::Release(ReleaseError::UnboundPort { .. }) => problem::UNBOUND_PORT,
         _ => problem::BAD_BUNDLE,
     };
     let mut problem = code.problem(error.to_string());

@@ -23,27 +23,14 @@ pub enum Record {
 /// Something that a shard did that is no input of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Aside {
-    /// An instance may not go on, by what is declared of its traps or because a sibling may not.
-    Held {
-        /// The instance.
-        instance: String,
+    /// What is declared of traps was done: with an instance, and with its siblings that go along.
+    Cared {
         /// The number of the switch in force.
         switch: u64,
         /// When, in milliseconds since the Unix epoch.
         at_ms: i64,
-        /// The reason, for people.
-        reason: String,
-    },
-    /// An instance begins anew, as is declared of its traps; its state is archived.
-    Reset {
-        /// The instance.
-        instance: String,
-        /// The number of the switch in force.
-        switch: u64,
-        /// When, in milliseconds since the Unix epoch.
-        at_ms: i64,
-        /// The reason, for people.
-        reason: String,
+        /// What was done.
+        deeds: Vec<Deed>,
     },
     /// What a shard has seen of clients since it said so last.
     Clients(Vec<ClientSeen>),
@@ -73,12 +60,23 @@ pub enum Aside {
     },
 }
 
+/// What was done with an instance because of traps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// The instance.
+    pub instance: String,
+    /// True when it began anew and its state was archived; else it is held.
+    pub resets: bool,
+    /// The reason, for people.
+    pub reason: String,
+}
+
 /// What an operator lets go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Redrive {
     /// All that is parked of the instance is delivered anew.
     Parked,
-    /// All that is parked of the instance is given up.
+    /// All that is parked of the instance is given up, and the states from before it began anew.
     Dropped,
     /// The instance is no longer held.
     Released,
@@ -343,6 +341,24 @@ pub enum Control {
         switch: u64,
         /// The clients, as they were counted.
         clients: Vec<ClientSeen>,
+    },
+    /// An instance began anew because of its traps; its shard has done and recorded it.
+    InstanceReset {
+        /// Who and when.
+        stamp: Stamp,
+        /// The instance.
+        instance: String,
+        /// The reason, for people.
+        reason: String,
+    },
+    /// An application became unhealthy, or healthy again.
+    Health {
+        /// Who and when.
+        stamp: Stamp,
+        /// The application.
+        app: String,
+        /// How many traps there were lately; none when it is healthy again.
+        traps: Option<u64>,
     },
 }
 

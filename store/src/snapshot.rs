@@ -138,6 +138,8 @@ pub struct CallSnapshot {
     pub seq: u64,
     /// The place among that step's effects.
     pub effect: u32,
+    /// What the instance was called when it called: receivers know the call by that.
+    pub caller: String,
     /// The port.
     pub port: String,
     /// The key that the call names.

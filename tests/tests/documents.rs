@@ -29,7 +29,6 @@ fn what_the_agent_cannot_do_yet_is_refused_by_name() {
         ("controller = { url = \"http://a\" }", "the agent cannot act on `controller` yet"),
         ("limits.max_pause = \"1s\"", "the agent cannot act on `limits.max_pause` yet"),
         ("limits.memory = \"1GiB\"", "the agent cannot act on `limits.memory` yet"),
-        ("ports.a.b.c.webhook = \"http://a\"", "the agent cannot act on `ports` yet: it does not bind ports"),
         ("routes = { \"a/b\" = \"http://a\" }", "the agent cannot act on `routes` yet"),
     ] {
         world.write("agent.toml", text);

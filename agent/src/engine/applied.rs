@@ -25,13 +25,6 @@ pub(super) struct Unapplied {
     pub(super) reason: Option<String>,
 }
 
-impl Unapplied {
-    /// Returns true while it may still be applied.
-    pub(super) fn waits(&self) -> bool {
-        self.reason.is_none()
-    }
-}
-
 impl Shard {
     /// Gives the instances of a plan their inputs. Going back, what was never applied is not undone.
     pub(super) fn post_applies(&mut self, plan: &Plan, number: u64) {

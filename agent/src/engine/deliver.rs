@@ -82,6 +82,7 @@ impl Shard {
     ) -> Result<Computed, Refusal> {
         let release = self.release.clone().expect("an instance belongs to a release");
         self.touch(slot);
+        let being = self.being(&self.table[slot].address, &self.table[slot].instance);
         let resident = &mut self.table[slot];
         let (address, instance) = (&resident.address, &mut resident.instance);
         let seq = instance.seq + 1;
@@ -110,12 +111,14 @@ impl Shard {
             if computed.born {
                 instance.state = State::None;
             }
+            self.attend(slot, &computed, being);
             // Whoever asks for keys that nobody uses must not fill the node with instances.
             self.forget_blank(slot);
             return Ok(computed);
         }
         self.write(slot, task, seq, &source, surroundings, &computed.verdict);
         self.commit(slot, task, (seq, surroundings.now_ms), &mut computed);
+        self.attend(slot, &computed, being);
         Ok(computed)
     }
 

@@ -19,6 +19,7 @@ mod admit;
 mod again;
 mod applied;
 mod calls;
+mod care;
 mod carry;
 mod deliver;
 pub mod instance;
@@ -47,7 +48,7 @@ use camshaft_store::{Chunk, InstanceSnapshot, RecordRef};
 use rustc_hash::FxHasher;
 
 pub use admit::{Refusal, Request};
-pub use calls::{Call, CallEnd, CallId};
+pub use care::Told;
 pub use instance::RequestId;
 pub use kept::Identity;
 pub use plan::{Plan, PlanError, Way};
@@ -62,7 +63,9 @@ pub use switch::{Checks, Epoch, Switched};
 pub(crate) use trial::micros;
 pub use trial::{Carryable, Trial, TriedInOrder, Versions};
 
+use crate::ports::CallOut;
 use crate::release::Release;
+use care::Caring;
 use instance::Instance;
 use kept::Answered;
 use saving::Saving;
@@ -97,9 +100,10 @@ pub struct ShardConfig {
     pub journalled: bool,
 }
 
-/// What was put away, by address and by the machine that wrote it. True where an instance began anew
-/// while its machine went on: that is for people to look at, and never goes on by itself.
-type Archive = BTreeMap<(InstanceAddress, Digest, bool), InstanceSnapshot>;
+/// What was put away, by address and by the machine that wrote it. Numbers above 0 are of states that an
+/// instance had before it began anew while its machine went on: those are for people to look at, and never
+/// go on by themselves.
+type Archive = BTreeMap<(InstanceAddress, Digest, u32), InstanceSnapshot>;
 
 /// Some of the instances of a node.
 #[derive(Debug)]
@@ -143,6 +147,7 @@ pub struct Shard {
     saved: Vec<Vec<u8>>,
     /// True while nothing can be recorded: the disk is full.
     read_only: bool,
+    care: Caring,
     seen: Seen,
     /// Where addresses are written out.
     text: String,
@@ -160,7 +165,7 @@ pub struct Out {
     /// Messages for instances of other shards.
     pub mail: Vec<Posted>,
     /// Calls on ports.
-    pub calls: Vec<Call>,
+    pub calls: Vec<CallOut>,
     /// Lines that steps wrote to the log.
     pub logs: Vec<LogLine>,
 }
@@ -229,6 +234,7 @@ impl Shard {
             saving: None,
             saved: vec![],
             read_only: false,
+            care: Caring::default(),
             seen: Seen::default(),
             text: String::new(),
             out: Out { chunk: Chunk::new(config_of.index, 0), ..Out::default() },

@@ -98,27 +98,27 @@ impl Shard {
     ///
     /// When the record does not follow from those before it.
     pub fn replay_aside(&mut self, aside: &Aside) -> Result<(), ReplayError> {
-        let (instance, switch) = match aside {
-            Aside::Clients(_) => return Ok(()),
-            Aside::Held { instance, switch, at_ms, .. } | Aside::Reset { instance, switch, at_ms, .. } => {
-                self.advance(*at_ms);
-                (instance, *switch)
-            }
-            Aside::Called { instance, switch, .. } | Aside::Redriven { instance, switch, .. } => {
-                (instance, *switch)
-            }
+        let wrong = |instance: &str| {
+            let instance = instance.to_owned();
+            move |reason| ReplayError::Aside { instance, reason }
         };
-        let slot = self
-            .replayed(instance, switch)
-            .map_err(|reason| ReplayError::Aside { instance: instance.clone(), reason })?;
         match aside {
-            Aside::Held { reason, .. } => self.hold(slot, reason.clone()),
-            Aside::Reset { .. } => self.reset(slot),
-            Aside::Called { seq, effect, given_up, .. } => {
+            Aside::Clients(_) => {}
+            Aside::Cared { switch, at_ms, deeds } => {
+                self.advance(*at_ms);
+                for deed in deeds {
+                    self.replayed(&deed.instance, *switch).map_err(wrong(&deed.instance))?;
+                }
+                self.cared(deeds);
+            }
+            Aside::Called { instance, switch, seq, effect, given_up } => {
+                let slot = self.replayed(instance, *switch).map_err(wrong(instance))?;
                 self.closed_call(slot, (*seq, *effect), given_up.clone());
             }
-            Aside::Redriven { what, .. } => drop(self.redriven(slot, *what)),
-            Aside::Clients(_) => {}
+            Aside::Redriven { instance, switch, what, .. } => {
+                let slot = self.replayed(instance, *switch).map_err(wrong(instance))?;
+                self.redriven(slot, *what);
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use camshaft_cam::digest::Digest;
 use camshaft_cam::run::{EdgeArrow, Limits, edge_arrow};
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
@@ -37,7 +38,10 @@ impl Shard {
         let instance = &self.table[slot].instance;
         let held = instance.held();
         match what {
-            Redrive::Parked | Redrive::Dropped if instance.rest().parked.is_empty() => {
+            Redrive::Dropped if instance.rest().parked.is_empty() && self.last_reset(address) == 0 => {
+                return Err(format!("nothing is parked or archived of {address}"));
+            }
+            Redrive::Parked if instance.rest().parked.is_empty() => {
                 return Err(format!("nothing is parked of {address}"));
             }
             Redrive::Parked if held.is_some() => {
@@ -65,7 +69,11 @@ impl Shard {
             Redrive::Parked => self.drive_parked(slot),
             Redrive::Dropped => {
                 let parked = std::mem::take(&mut self.touch(slot).rest_mut().parked);
-                Redriven { driven: parked.len() as u64, left: 0 }
+                let address = self.table[slot].address.clone();
+                let before = self.archive.len();
+                self.archive.retain(|(at, _, reset), _| *at != address || *reset == 0);
+                let resets = before - self.archive.len();
+                Redriven { driven: (parked.len() + resets) as u64, left: 0 }
             }
             Redrive::Released => {
                 self.release_held(slot);
@@ -157,6 +165,13 @@ impl Shard {
         self.make_ready(slot);
     }
 
+    /// Returns the number of the last state that was archived because an instance began anew; 0 when none is.
+    pub(super) fn last_reset(&self, address: &InstanceAddress) -> u32 {
+        let from = (address.clone(), Digest::from_bytes([0; 32]), 0);
+        let of = self.archive.range(from..).take_while(|((at, ..), _)| at == address);
+        of.map(|((_, _, reset), _)| *reset).max().unwrap_or(0)
+    }
+
     /// Lets an instance begin anew: its state goes to the archive, its messages wait on.
     pub(super) fn reset(&mut self, slot: Slot) {
         self.touch(slot);
@@ -172,7 +187,8 @@ impl Shard {
         saved.parked.clear();
         saved.status = Status::Reset;
         let writer = resident.instance.writer();
-        self.archive.insert((address.clone(), writer, true), saved);
+        let number = self.last_reset(&address) + 1;
+        self.archive.insert((address.clone(), writer, number), saved);
         let Shard { table, timers, .. } = self;
         let instance = &mut table[slot].instance;
         instance.state = State::None;

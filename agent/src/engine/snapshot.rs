@@ -154,7 +154,10 @@ impl Shard {
                 self.insert(address, instance);
             }
             _ => {
-                let reset = saved.status == Status::Reset;
+                let reset = match saved.status {
+                    Status::Reset => self.last_reset(&address) + 1,
+                    _ => 0,
+                };
                 self.archive.insert((address, saved.machine, reset), saved);
             }
         }

@@ -47,8 +47,8 @@ impl Shard {
         let live = self.table.after(place.as_ref()).filter(|_| !in_archive);
         let live = live.map(|resident| (resident.address.to_string(), Ok(resident)));
         // One address may stand in the archive several times.
-        let cursor = |(address, writer, reset): &(InstanceAddress, Digest, bool)| {
-            let mark = if *reset { "!" } else { "" };
+        let cursor = |(address, writer, reset): &(InstanceAddress, Digest, u32)| {
+            let mark = if *reset > 0 { format!("!{reset}") } else { String::new() };
             format!("{ARCHIVED}{address}@{}{mark}", writer.short())
         };
         let archived = self.archive.iter().map(|(key, saved)| (cursor(key), Err(saved)));

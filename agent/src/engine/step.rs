@@ -12,6 +12,7 @@ use camshaft_store::{CallSnapshot, Effect, InputRecord, Source, Verdict};
 
 use super::instance::{Instance, Mail, Origin, Sent, State};
 use super::kept::Identity;
+use super::supervise::Counters;
 use crate::release::{MachineCode, Release};
 use crate::speech::Tongue;
 
@@ -46,17 +47,22 @@ pub(super) struct Surroundings {
     pub(super) seed: i64,
 }
 
-/// The code of a machine and the registers of the one thread that runs it.
+/// The code of a machine, the registers of the one thread that runs it, and what came of its inputs.
 #[derive(Debug)]
 pub(super) struct Runner {
     pub(super) code: Arc<MachineCode>,
     pub(super) registers: Registers,
+    pub(super) counters: Counters,
+    /// The place of its application, and its own place there.
+    pub(super) place: (usize, usize),
 }
 
 /// What a step did. The state of the instance is the new one already.
 #[derive(Debug)]
 pub(super) struct Computed {
     pub(super) verdict: Verdict,
+    /// The case of the input; none when it is not of the machine's type.
+    pub(super) case: Option<usize>,
     /// The state before the step, where it may have to be taken back.
     before: Option<State>,
     /// True when the step began with a birth.
@@ -170,7 +176,8 @@ pub(super) fn compute(
     surroundings: Surroundings,
 ) -> Computed {
     let (release, address) = (place.release, place.address);
-    match applied(place, instance, task, surroundings) {
+    let mut case = None;
+    match applied(place, instance, task, surroundings, &mut case) {
         Ok(computed) => computed,
         Err((kind, reason)) => {
             // Whoever waits for an answer learns that there is none.
@@ -180,6 +187,7 @@ pub(super) fn compute(
                 .and_then(|sent| answer(release, address, sent, None, &task.trace).ok().flatten());
             Computed {
                 verdict: Verdict::Trapped { kind: kind.to_owned(), reason },
+                case,
                 before: Some(instance.state.clone()),
                 born: false,
                 stops: false,
@@ -199,6 +207,7 @@ fn applied(
     instance: &mut Instance,
     task: &Task,
     surroundings: Surroundings,
+    case: &mut Option<usize>,
 ) -> Result<Computed, Failed> {
     let Place { release, runner, address, tongue, keep } = place;
     let code = &*runner.code;
@@ -211,6 +220,9 @@ fn applied(
             &read
         }
     };
+    if let Value::Sum(index, _) = input {
+        *case = Some(*index as usize);
+    }
     let other = tongue.filter(|tongue| tongue.is_other());
     // A part that is held twice is copied before it is changed, so it is held where it must be only.
     let keep = keep || other.is_some() || !code.channels.is_empty() || task.cause.sent().is_some();
@@ -261,7 +273,7 @@ fn applied(
         effects,
     };
     let idle = !changed && matches!(&verdict, Verdict::Applied { effects, .. } if effects.is_empty());
-    Ok(Computed { verdict, before, born, stops, changed, idle, mail, calls, output, lowered })
+    Ok(Computed { verdict, case: *case, before, born, stops, changed, idle, mail, calls, output, lowered })
 }
 
 static EMPTY: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
@@ -327,6 +339,7 @@ impl<'a> Did<'a> {
                 self.calls.push(CallSnapshot {
                     seq: self.sender.seq,
                     effect: self.sender.effect,
+                    caller: self.sender.address.to_string(),
                     port: declared.name.to_string(),
                     key: key.clone(),
                     // Something outside was asked to use it, so it is told in plain.

@@ -16,6 +16,7 @@ use super::instance::{Instance, Mail, State};
 use super::kept::Kept;
 use super::plan::{Change, Plan, Way};
 use super::step::{Runner, birth};
+use super::supervise::Counters;
 use super::table::Resident;
 use super::trial::TriedInOrder;
 use super::{Archive, Shard};
@@ -115,10 +116,19 @@ impl Shard {
     /// Takes up the code of a release.
     pub(super) fn run_release(&mut self, release: &Arc<Release>) {
         self.release = Some(release.clone());
-        self.runners = release
-            .machines()
-            .map(|code| Runner { code: code.clone(), registers: code.registers() })
-            .collect();
+        let place = |at: &MachineAddress| {
+            let app = release.resolved.apps.iter().position(|app| app.name == at.app).unwrap_or(0);
+            let machines = &release.resolved.apps[app].machines;
+            (app, machines.iter().position(|machine| machine.name == at.machine).unwrap_or(0))
+        };
+        let runner = |code: &Arc<MachineCode>| Runner {
+            code: code.clone(),
+            registers: code.registers(),
+            counters: Counters::new(code.cases()),
+            place: place(&code.address),
+        };
+        self.runners = release.machines().map(runner).collect();
+        self.care.take_up(&release.resolved);
         self.machines = self
             .runners
             .iter()
@@ -246,7 +256,7 @@ impl Shard {
             Status::Held { reason, left_behind } => Status::Archived { held: Some((reason, left_behind)) },
             Status::Live | Status::Archived { .. } | Status::Reset => Status::Archived { held: None },
         };
-        self.archive.insert((address.clone(), instance.writer(), false), saved);
+        self.archive.insert((address.clone(), instance.writer(), 0), saved);
     }
 
     /// Puts a message that came late into the archive, to those that its receiver left there.
@@ -257,7 +267,7 @@ impl Shard {
         else {
             return;
         };
-        let key = (address.clone(), from.digest(), false);
+        let key = (address.clone(), from.digest(), 0);
         let saved = self.archive.entry(key).or_insert_with(|| {
             let mut saved = Instance::unborn(from.clone()).save(address);
             saved.status = Status::Archived { held: None };
@@ -276,8 +286,8 @@ impl Shard {
                 Way::Up => (was, from.digest()),
                 Way::Down => (&to.address, to.digest()),
             };
-            let fits = |(address, writer, reset): &(InstanceAddress, Digest, bool)| {
-                *writer == digest && !reset && address.machine_address() == *machine
+            let fits = |(address, writer, reset): &(InstanceAddress, Digest, u32)| {
+                *writer == digest && *reset == 0 && address.machine_address() == *machine
             };
             let keys: Vec<_> = self.archive.keys().filter(|key| fits(key)).cloned().collect();
             for key in keys {
@@ -295,8 +305,8 @@ impl Shard {
         let release = self.release.clone().expect("a switch leads to a release");
         let Some(code) = release.machine(machine) else { return 0 };
         let digest = code.digest();
-        let fits = |(address, writer, reset): &(InstanceAddress, Digest, bool)| {
-            *writer == digest && !reset && address.machine_address() == *machine
+        let fits = |(address, writer, reset): &(InstanceAddress, Digest, u32)| {
+            *writer == digest && *reset == 0 && address.machine_address() == *machine
         };
         let keys: Vec<_> = self.archive.keys().filter(|key| fits(key)).cloned().collect();
         let found = keys.into_iter().filter_map(|key| Some((key.clone(), self.archive.remove(&key)?)));
@@ -330,9 +340,9 @@ impl Shard {
 
     /// Lets a new instance go on with the numbers and kept answers of an archived one.
     pub(super) fn go_on_from_archive(&self, address: &InstanceAddress, instance: &mut Instance) {
-        let from = (address.clone(), Digest::from_bytes([0; 32]), false);
+        let from = (address.clone(), Digest::from_bytes([0; 32]), 0);
         let archived = self.archive.range(from..).take_while(|((archived, ..), _)| archived == address);
-        let archived = archived.filter(|((_, _, reset), _)| !reset);
+        let archived = archived.filter(|((_, _, reset), _)| *reset == 0);
         if let Some(saved) =
             archived.map(|(_, saved)| saved).max_by_key(|saved: &&InstanceSnapshot| saved.seq)
         {

@@ -81,11 +81,6 @@ impl Table {
         self.find(address).map(|slot| &self[slot].instance)
     }
 
-    /// Returns the instance at an address, to be changed.
-    pub(super) fn get_mut(&mut self, address: &InstanceAddress) -> Option<&mut Instance> {
-        self.find(address).map(|slot| &mut self[slot].instance)
-    }
-
     /// Puts an instance to an address where none is.
     pub(super) fn insert(&mut self, address: InstanceAddress, instance: Instance) -> Slot {
         debug_assert!(self.find(&address).is_none(), "an address has one instance");

@@ -8,7 +8,8 @@ use camshaft_store::{Chunk, StoreError};
 
 use super::writer::{Group, ToWriter};
 use super::{Clock, Shared, Sink};
-use crate::engine::{CallEnd, CallId, Posted, Reply, Request, RequestId, Shard, TriedInOrder};
+use crate::engine::{Posted, Reply, Request, RequestId, Shard, TriedInOrder};
+use crate::ports::{CallEnd, CallId};
 
 /// How many messages from outside go into one group.
 const GROUP_MAX: usize = 1024;

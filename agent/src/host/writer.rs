@@ -9,8 +9,9 @@ use camshaft_store::{AppendError, Chunk, Class, Journal, StoreError};
 use tokio::sync::oneshot;
 
 use super::{Shared, Sink};
-use crate::engine::{Call, Reply};
+use crate::engine::Reply;
 use crate::failpoint;
+use crate::ports::CallOut;
 
 /// How many groups go into one frame.
 const GROUPS_MAX: usize = 1024;
@@ -25,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) struct Group {
     pub(super) chunk: Option<Chunk>,
     pub(super) answers: Vec<(Sink, Reply)>,
-    pub(super) calls: Vec<Call>,
+    pub(super) calls: Vec<CallOut>,
 }
 
 type JournalJob = Box<dyn FnOnce(&mut dyn Journal) -> Result<(), StoreError> + Send>;

@@ -7,8 +7,9 @@ use camshaft_cam::digest::Digest;
 use camshaft_store::{AppendError, Chunk, Class, Control, Journal, Record, SnapshotWriter, StoreError};
 
 use super::NodeError;
-use crate::engine::{Call, Posted, Reply, RequestId, Shard};
+use crate::engine::{Posted, Reply, RequestId, Shard};
 use crate::host::Away;
+use crate::ports::CallOut;
 
 /// The lane of control records, which no snapshot covers by its cut.
 pub(super) const CONTROL_LANE: u16 = u16::MAX;
@@ -29,9 +30,9 @@ pub(super) struct Here {
     waiting: Vec<Chunk>,
     /// What hangs on it.
     pending: Vec<(RequestId, Reply)>,
-    calls_pending: Vec<Call>,
+    calls_pending: Vec<CallOut>,
     pub(super) answers: Vec<(RequestId, Reply)>,
-    pub(super) calls: Vec<Call>,
+    pub(super) calls: Vec<CallOut>,
     full: bool,
 }
 

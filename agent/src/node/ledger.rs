@@ -141,6 +141,19 @@ impl Ledger {
                 let reason = (crate::problem::HELD.code, why.as_str());
                 self.note(stamp, HistoryKind::Held, None, running.as_ref(), None, reason);
             }
+            Control::InstanceReset { stamp, instance, reason } => {
+                let why = format!("{instance}: {reason}");
+                let running = self.running().cloned();
+                self.note(stamp, HistoryKind::Reset, None, running.as_ref(), None, ("", why.as_str()));
+            }
+            Control::Health { stamp, app, traps } => {
+                let running = self.running().cloned();
+                let (kind, why) = match traps {
+                    Some(traps) => (HistoryKind::Unhealthy, format!("{app}: {traps} traps lately")),
+                    None => (HistoryKind::Recovered, app.clone()),
+                };
+                self.note(stamp, kind, None, running.as_ref(), None, ("", why.as_str()));
+            }
             Control::ClientsDropped { clients, .. } => {
                 self.dropping = clients.iter().map(|seen| super::clients::line(seen, None)).collect();
             }

@@ -9,6 +9,7 @@
 //! What must stay true: after an append has failed, nothing more is done ([`NodeError::Journal`]
 //! ends the host's threads): what is on the disk is found out by opening anew.
 
+mod care;
 mod clients;
 mod crew;
 mod install;
@@ -34,8 +35,9 @@ pub use open::{OpenNodeError, Opener, Settings};
 pub use rollback::Holding;
 
 use crate::api::Problem;
-use crate::engine::{Call, CallEnd, CallId, Epoch, Reply, Request, RequestId, Shard, shard_of};
+use crate::engine::{Epoch, Reply, Request, RequestId, Shard, shard_of};
 use crate::host::Away;
+use crate::ports::{CallEnd, CallId, CallOut};
 use crate::release::Release;
 use snapshot::Saving;
 
@@ -66,6 +68,7 @@ pub struct Node {
     /// How many entries the newest state snapshot has, as far as that is known.
     saved: u64,
     last_pause_us: Option<u64>,
+    health: care::Health,
 }
 
 /// Why the node does not do what it is asked for.
@@ -142,6 +145,7 @@ impl Node {
             self.run_shard(index, now_ms);
         }
         self.sync()?;
+        self.look_after().map_err(store_error)?;
         self.snapshot_if_due().map_err(store_error)
     }
 
@@ -191,7 +195,7 @@ impl Node {
     }
 
     /// Returns the calls on ports that may be made.
-    pub fn take_calls(&mut self) -> Vec<Call> {
+    pub fn take_calls(&mut self) -> Vec<CallOut> {
         std::mem::take(&mut self.here().calls)
     }
 

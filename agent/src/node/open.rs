@@ -134,6 +134,7 @@ impl Node {
             saving: None,
             saved: 0,
             last_pause_us: None,
+            health: Default::default(),
         }
     }
 
@@ -367,6 +368,8 @@ impl Node {
             Control::CheckPassed { .. }
             | Control::CheckFailed { .. }
             | Control::InstanceHeld { .. }
+            | Control::InstanceReset { .. }
+            | Control::Health { .. }
             | Control::ClientsDropped { .. }
             | Control::Refused(_) => {}
         }
@@ -475,10 +478,10 @@ pub(super) fn stopped(error: NodeError) -> OpenNodeError {
 /// Returns the instance that a record which is no input is of, and the switch in force.
 fn of_aside(aside: &Aside) -> (&str, u64) {
     match aside {
-        Aside::Held { instance, switch, .. }
-        | Aside::Reset { instance, switch, .. }
-        | Aside::Called { instance, switch, .. }
-        | Aside::Redriven { instance, switch, .. } => (instance, *switch),
+        Aside::Cared { switch, deeds, .. } => (deeds.first().map_or("", |deed| &deed.instance), *switch),
+        Aside::Called { instance, switch, .. } | Aside::Redriven { instance, switch, .. } => {
+            (instance, *switch)
+        }
         Aside::Clients(_) => ("", 0),
     }
 }

@@ -7,8 +7,9 @@ use camshaft_cam::digest::Digest;
 use camshaft_manifests::MachineAddress;
 
 use super::{Node, NodeError};
-use crate::api::{Counts, History, Instances, MachineStatus, NodeStatus};
+use crate::api::{CaseCount, Counts, History, Instances, MachineStatus, NodeStatus};
 use crate::engine::merged;
+use crate::engine::supervise::Counters;
 use crate::release::{MachineCode, reference};
 
 impl Node {
@@ -27,6 +28,16 @@ impl Node {
         }
         let clients = super::clients::status(self.seen()?);
         let now_ms = self.crew.each(|shard| shard.now_ms())?.into_iter().fold(self.now_ms, i64::max);
+        let mut cases: BTreeMap<MachineAddress, Counters> = BTreeMap::new();
+        for of_shard in self.crew.each(|shard| shard.counters())? {
+            for (machine, counters) in of_shard {
+                match cases.get_mut(&machine) {
+                    Some(sum) => sum.merge(&counters),
+                    None => drop(cases.insert(machine, counters)),
+                }
+            }
+        }
+        let (unhealthy, disk_full) = (self.unhealthy(), self.crew.is_full());
         let release = self.release.as_ref();
         let machine = |code: &Arc<MachineCode>| MachineStatus {
             machine: code.address.to_string(),
@@ -34,6 +45,7 @@ impl Node {
             digest: code.digest(),
             keyed: code.keyed(),
             counts: by_machine.get(&code.address).copied().unwrap_or_default(),
+            cases: cases.get(&code.address).map(|counters| of_cases(code, counters)).unwrap_or_default(),
         };
         Ok(NodeStatus {
             agent: env!("CARGO_PKG_VERSION").to_owned(),
@@ -51,6 +63,8 @@ impl Node {
                 .unwrap_or_default(),
             api_default: release.map(|release| release.speech.default().to_string()),
             clients,
+            unhealthy,
+            disk_full,
             // The node's shell knows them.
             labels: Default::default(),
             // The gate is outside the node.
@@ -102,4 +116,10 @@ impl Node {
         let lists = self.crew.each(move |shard| shard.list(after.as_deref(), limit + 1))?;
         Ok(merged(lists, limit))
     }
+}
+
+/// Returns what came of the inputs of a machine, by case.
+fn of_cases(code: &MachineCode, counters: &Counters) -> Vec<CaseCount> {
+    let Some(variant) = code.verified.input().as_variant() else { return vec![] };
+    counters.status(variant.cases.iter().map(|case| &*case.label))
 }

@@ -174,6 +174,13 @@ impl Made {
         self
     }
 
+    /// With another supervision of one of its applications.
+    pub fn looked_after(mut self, app: &str, supervision: Supervision) -> Made {
+        let of = self.resolved.apps.iter_mut().find(|one| one.name.as_str() == app);
+        of.expect("it has the application").supervision = supervision;
+        self
+    }
+
     pub fn digest(&self) -> Digest {
         Digest::of(format!("{:?}", self.resolved).as_bytes())
     }

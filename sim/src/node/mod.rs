@@ -551,6 +551,10 @@ fn entry(record: Record) -> Result<Entry, String> {
             Control::InstanceHeld { instance, reason, .. } => Entry::Held { instance, reason },
             Control::Refused(refusal) => Entry::Refused { code: refusal.code, reason: refusal.reason },
             Control::ClientsDropped { .. } => Entry::ClientsDropped,
+            // No world declares what could lead there.
+            other @ (Control::InstanceReset { .. } | Control::Health { .. }) => {
+                Entry::Other(format!("{other:?}"))
+            }
         },
     })
 }

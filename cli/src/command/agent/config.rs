@@ -136,7 +136,7 @@ fn not_yet(config: &AgentManifest) -> impl Iterator<Item = (Vec<&'static str>, &
         controller,
         labels: _,
         limits,
-        ports,
+        ports: _,
         routes,
     } = config;
     let Limits { max_pause, mailbox: _, waiting: _, memory } = limits;
@@ -151,11 +151,6 @@ fn not_yet(config: &AgentManifest) -> impl Iterator<Item = (Vec<&'static str>, &
             memory.is_some(),
             vec!["limits", "memory"],
             "it does not bound the memory of all instances together",
-        ),
-        (
-            !ports.is_empty(),
-            vec!["ports"],
-            "it does not bind ports; a release whose machines call some is refused",
         ),
         (!routes.is_empty(), vec!["routes"], "messages between machines do not leave the node"),
     ]

@@ -76,6 +76,7 @@ fn failure(error: &ServeError) -> Failure {
             "check --data: the folder, its permissions and the disk; one agent uses it at a time"
         }
         ServeError::Recover(_) => "the folder is from another version, or damaged; it was not changed",
+        ServeError::Ports(_) => "check the [ports] of the agent.toml",
         ServeError::System(_) => "check the limits of the system: files, threads, memory",
         ServeError::Node(_) => "start the agent again; what was acknowledged is durable",
     };

@@ -135,6 +135,9 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::RolledBack => "rolled back",
         HistoryKind::MadePermanent => "made permanent",
         HistoryKind::Held => "held",
+        HistoryKind::Reset => "reset",
+        HistoryKind::Unhealthy => "unhealthy",
+        HistoryKind::Recovered => "recovered",
     }
 }
 

@@ -1,0 +1,97 @@
+//! What shards tell of traps: into the history, and into the health of applications.
+
+use std::collections::BTreeMap;
+
+use camshaft_manifests::AppName;
+use camshaft_manifests::app::Intensity;
+use camshaft_store::{Control, Stamp};
+
+use super::{Node, NodeError};
+use crate::api::AppStatus;
+use crate::engine::Told;
+use crate::engine::supervise::{AppHealth, TrapWindow, Turn};
+
+/// How the applications of a node are.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    /// By shard: the windows as they were told last.
+    windows: Vec<BTreeMap<AppName, TrapWindow>>,
+    apps: BTreeMap<AppName, AppHealth>,
+}
+
+impl Node {
+    /// Asks the shards what there is to tell of traps, and writes it into the history.
+    ///
+    /// # Errors
+    ///
+    /// When the journal fails.
+    pub fn look_after(&mut self) -> Result<(), NodeError> {
+        let told = self.crew.each(|shard| (shard.take_told(), shard.now_ms()))?;
+        let mut now_ms = self.now_ms;
+        let mut controls = vec![];
+        self.health.windows.resize_with(told.len(), BTreeMap::new);
+        for (index, (Told { deeds, windows }, shard_ms)) in told.into_iter().enumerate() {
+            now_ms = now_ms.max(shard_ms);
+            for (at_ms, deed) in deeds {
+                let stamp = Stamp { at_ms, who: "agent".to_owned() };
+                let (instance, reason) = (deed.instance, deed.reason);
+                controls.push(match deed.resets {
+                    true => Control::InstanceReset { stamp, instance, reason },
+                    false => Control::InstanceHeld { stamp, instance, seq: 0, reason },
+                });
+            }
+            self.health.windows[index].extend(windows);
+        }
+        controls.extend(self.turns(now_ms));
+        // The shards have done and recorded it; the history can wait for room.
+        if controls.is_empty() || self.crew.is_full() {
+            return Ok(());
+        }
+        self.append(&controls)
+    }
+
+    /// Returns which applications became unhealthy, or healthy again.
+    fn turns(&mut self, now_ms: i64) -> Vec<Control> {
+        let Some(release) = &self.release else { return vec![] };
+        let mut controls = vec![];
+        for app in &release.resolved.apps {
+            let seen = seen(&self.health.windows, &app.name, app.supervision.intensity);
+            if seen.is_none() && !self.health.apps.contains_key(&app.name) {
+                continue;
+            }
+            let health = self.health.apps.entry(app.name.clone()).or_default();
+            let seen = seen.as_ref().map(|(intensity, window)| (*intensity, window));
+            let (at_ms, traps) = match health.look(seen, now_ms) {
+                None => continue,
+                Some(Turn::Unhealthy { traps }) => (now_ms, Some(traps)),
+                Some(Turn::Recovered { until_ms, .. }) => (until_ms, None),
+            };
+            let stamp = Stamp { at_ms, who: "agent".to_owned() };
+            controls.push(Control::Health { stamp, app: app.name.to_string(), traps });
+        }
+        controls
+    }
+
+    /// Returns the applications that are unhealthy.
+    pub(super) fn unhealthy(&self) -> Vec<AppStatus> {
+        let unhealthy = |(app, health): (&AppName, &AppHealth)| {
+            let since_ms = health.unhealthy_since_ms()?;
+            Some(AppStatus { app: app.to_string(), unhealthy_since_ms: since_ms })
+        };
+        self.health.apps.iter().filter_map(unhealthy).collect()
+    }
+}
+
+/// Returns the window of an application over all shards, where its release declares an intensity.
+fn seen(
+    windows: &[BTreeMap<AppName, TrapWindow>],
+    app: &AppName,
+    intensity: Option<Intensity>,
+) -> Option<(Intensity, TrapWindow)> {
+    let intensity = intensity?;
+    let mut sum = TrapWindow::new(intensity);
+    for window in windows.iter().filter_map(|of_shard| of_shard.get(app)) {
+        sum.merge(window);
+    }
+    Some((intensity, sum))
+}
