@@ -267,7 +267,8 @@ fn a_release_that_calls_a_port_is_refused_before_anything_changes() {
     let one = build("counter/v1", &[]);
     let data = TempDir::new().expect("a folder");
     let agent = Agent::start(data.path());
-    let reason = "counter/counter calls the port mail, and this agent binds none";
+    let reason = "the port mail of counter/counter is not bound on this node; add to its agent.toml:\n\n\
+                  [ports.counter.counter.mail]\nwebhook = \"https://HOST/PATH\"\n";
     let unbound = (409, "unbound-port".to_owned(), reason.to_owned());
     let first = with_port("1.0.0", &[]);
     assert_eq!(agent.refused("POST", "/v1/node/install", "", &first.packed.bytes), unbound);
