@@ -321,6 +321,99 @@ pub struct Instances {
     pub next: Option<String>,
 }
 
+/// `GET /v1/node/parked`: what was not delivered and is kept, by instance, the oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParkedList {
+    /// The entries; at most `limit` of the query (1,000 when it says nothing).
+    pub parked: Vec<ParkedStatus>,
+    /// What to ask for as `after` to see more.
+    pub next: Option<String>,
+}
+
+/// Something that is parked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParkedStatus {
+    /// The instance that it is for, or of.
+    pub instance: String,
+    /// The how manieth it is of what is parked of the instance, from 1.
+    pub number: u64,
+    /// What it is.
+    pub what: ParkedKind,
+    /// Why it is parked, for people.
+    pub why: String,
+    /// The number of the switch that parked it; 0 when it was no switch.
+    pub switch: u64,
+    /// True when the running release does not have its machine: it comes back with it.
+    pub archived: bool,
+    /// The instance that it comes from, for messages and answers of instances.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The name of the timer, or the port that was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The machine whose input type the input is written in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writer: Option<Digest>,
+    /// The size of the input in bytes.
+    pub bytes: u64,
+    /// The input in its JSON form, without what is secret, or its beginning; none when its type is not
+    /// known here any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// True when `input` is only the beginning.
+    #[serde(default)]
+    pub cut: bool,
+}
+
+/// What is parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParkedKind {
+    /// A message.
+    Message,
+    /// A timer.
+    Timer,
+    /// A call on a port that was given up.
+    Call,
+}
+
+/// `POST /v1/node/redrive`: what an operator lets go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redrive {
+    /// The instance.
+    pub instance: String,
+    /// What of it.
+    pub what: RedriveWhat,
+}
+
+/// What an operator lets go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RedriveWhat {
+    /// What is parked is delivered anew, in the types that run.
+    Parked,
+    /// What is parked is given up, and the states that earlier resets archived.
+    Dropped,
+    /// The instance is no longer held.
+    Released,
+    /// The instance begins anew; its state is archived.
+    Reset,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedriveReport {
+    /// The instance.
+    pub instance: String,
+    /// What was asked for.
+    pub what: RedriveWhat,
+    /// How many go on, or were given up; 1 for an instance that was released or reset.
+    pub driven: u64,
+    /// How many stay parked: no edge leads from their types to those that run.
+    pub left: u64,
+}
+
 /// Where an instance stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

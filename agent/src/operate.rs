@@ -6,11 +6,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use camshaft_manifests::Version;
+use camshaft_manifests::{InstanceAddress, Version};
 use camshaft_registry::Place;
 use camshaft_store::ReleaseEntry;
 
-use crate::api::{FilesMissing, History, NodeStatus, Problem, Report, Supplied, TryReport};
+use crate::api::{
+    FilesMissing, History, NodeStatus, Problem, Redrive, RedriveReport, RedriveWhat, Report, Supplied,
+    TryReport,
+};
 use crate::engine::Trial;
 use crate::failpoint;
 use crate::host::Host;
@@ -251,6 +254,28 @@ impl Operator {
         let trial = Trial::new(plan, copies);
         let asked = self.asked(who);
         self.host.call(move |node| node.rollback(&asked, trial, holding))
+    }
+
+    /// Lets something of an instance go on: what is parked, or the instance itself.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn redrive(&self, who: &str, asked: &Redrive) -> Outcome<RedriveReport> {
+        let _busy = self.begin()?;
+        let address: InstanceAddress = asked.instance.parse().map_err(|error| {
+            let reason = format!("`{}` is no address of an instance: {error}", asked.instance);
+            problem::BAD_REQUEST.problem(reason)
+        })?;
+        let what = match asked.what {
+            RedriveWhat::Parked => camshaft_store::Redrive::Parked,
+            RedriveWhat::Dropped => camshaft_store::Redrive::Dropped,
+            RedriveWhat::Released => camshaft_store::Redrive::Released,
+            RedriveWhat::Reset => camshaft_store::Redrive::Reset,
+        };
+        let (instance, who) = (address.to_string(), self.asked(who));
+        let redriven = self.host.call(move |node| node.redrive(&who, &address, what))?;
+        Ok(RedriveReport { instance, what: asked.what, driven: redriven.driven, left: redriven.left })
     }
 
     /// Makes the running release permanent.

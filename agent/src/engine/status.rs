@@ -41,10 +41,16 @@ impl Shard {
     /// Returns up to `limit` instances after a place in the listing, each with its own place: by address;
     /// archived ones come last.
     pub fn list(&self, after: Option<&str>, limit: usize) -> Vec<(String, InstanceStatus)> {
+        self.list_of(after, limit, false)
+    }
+
+    /// Returns the same, or only those that are held. For these it walks over all instances.
+    pub fn list_of(&self, after: Option<&str>, limit: usize, held: bool) -> Vec<(String, InstanceStatus)> {
         let in_archive = after.is_some_and(|after| after.starts_with(ARCHIVED));
         let place: Option<InstanceAddress> =
             after.filter(|_| !in_archive).and_then(|after| after.parse().ok());
         let live = self.table.after(place.as_ref()).filter(|_| !in_archive);
+        let live = live.filter(|resident| !held || resident.instance.held().is_some());
         let live = live.map(|resident| (resident.address.to_string(), Ok(resident)));
         // One address may stand in the archive several times.
         let cursor = |(address, writer, reset): &(InstanceAddress, Digest, u32)| {
@@ -53,6 +59,7 @@ impl Shard {
         };
         let archived = self.archive.iter().map(|(key, saved)| (cursor(key), Err(saved)));
         let mut archived: Vec<_> = archived
+            .filter(|_| !held)
             .filter(|(cursor, _)| !in_archive || after.is_none_or(|after| cursor.as_str() > after))
             .collect();
         archived.sort_by(|(a, _), (b, _)| a.cmp(b));

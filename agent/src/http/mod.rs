@@ -6,6 +6,7 @@ mod apps;
 mod flow;
 mod lines;
 mod node;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -84,6 +85,8 @@ pub fn router(host: Host, operator: Operator, labels: &Labels, names: Names) -> 
         .route("/v1/node", get(node::status).fallback(wrong_method))
         .route("/v1/node/history", get(node::history).fallback(wrong_method))
         .route("/v1/node/instances", get(node::instances).fallback(wrong_method))
+        .route("/v1/node/parked", get(waiting::parked).fallback(wrong_method))
+        .route("/v1/node/redrive", post(waiting::redrive).fallback(wrong_method))
         .route("/v1/node/install", post(node::install).fallback(wrong_method))
         .route("/v1/node/try", post(node::try_upgrade).fallback(wrong_method))
         .route("/v1/node/upgrade", post(node::upgrade).fallback(wrong_method))

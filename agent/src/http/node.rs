@@ -28,10 +28,10 @@ const INSTANCES_MAX: usize = 10_000;
 /// The header in which an operator says who it is.
 const OPERATOR_HEADER: &str = "camshaft-operator";
 
-type Parameters = Result<Query<HashMap<String, String>>, QueryRejection>;
+pub(super) type Parameters = Result<Query<HashMap<String, String>>, QueryRejection>;
 
 /// Does something that blocks on a thread of its own.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Outcome<T> + Send + 'static,
 ) -> Result<T, Failed> {
     match tokio::task::spawn_blocking(work).await {
@@ -40,7 +40,7 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-async fn operate<T: serde::Serialize + Send + 'static>(
+pub(super) async fn operate<T: serde::Serialize + Send + 'static>(
     shared: Shared,
     work: impl FnOnce(&Operator) -> Outcome<T> + Send + 'static,
 ) -> Result<Response, Failed> {
@@ -48,11 +48,11 @@ async fn operate<T: serde::Serialize + Send + 'static>(
     blocking(move || work(&operator)).await.map(|value| json(&value))
 }
 
-fn who(headers: &HeaderMap) -> Result<String, Failed> {
+pub(super) fn who(headers: &HeaderMap) -> Result<String, Failed> {
     Ok(name(headers, OPERATOR_HEADER)?.unwrap_or_else(|| "operator".to_owned()))
 }
 
-fn parameters(query: Parameters, known: &[&str]) -> Result<HashMap<String, String>, Failed> {
+pub(super) fn parameters(query: Parameters, known: &[&str]) -> Result<HashMap<String, String>, Failed> {
     let refuse = |reason: String| Failed(problem::BAD_REQUEST.problem(reason));
     let Query(parameters) = query.map_err(|error| refuse(error.body_text()))?;
     match parameters.keys().find(|name| !known.contains(&name.as_str())) {
@@ -113,21 +113,34 @@ fn signatures(headers: &HeaderMap) -> Result<Option<Vec<u8>>, Failed> {
 }
 
 pub(super) async fn instances(State(shared): State<Shared>, query: Parameters) -> Result<Response, Failed> {
-    let parameters = parameters(query, &["after", "limit"])?;
-    let limit = match parameters.get("limit") {
-        None => INSTANCES_DEFAULT,
-        Some(limit) => match limit.parse() {
-            Ok(limit @ 1..=INSTANCES_MAX) => limit,
-            _ => {
-                let reason = format!("`limit` is a number from 1 to {INSTANCES_MAX}");
-                return Err(Failed(problem::BAD_REQUEST.problem(reason)));
-            }
-        },
+    let parameters = parameters(query, &["after", "limit", "held"])?;
+    let limit = limit(&parameters)?;
+    let held = match parameters.get("held").map(String::as_str) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Failed(problem::BAD_REQUEST.problem("`held` is true or false"))),
     };
     let after = parameters.get("after").cloned();
     let host = shared.host;
-    let list = move || host.call(move |node| node.instances(after.as_deref(), limit));
+    let list = move || {
+        host.call(move |node| match held {
+            true => node.held_instances(after.as_deref(), limit),
+            false => node.instances(after.as_deref(), limit),
+        })
+    };
     blocking(list).await.map(|instances| json(&instances))
+}
+
+/// Returns how many entries of a list are wanted.
+pub(super) fn limit(parameters: &HashMap<String, String>) -> Result<usize, Failed> {
+    match parameters.get("limit").map(|limit| limit.parse()) {
+        None => Ok(INSTANCES_DEFAULT),
+        Some(Ok(limit @ 1..=INSTANCES_MAX)) => Ok(limit),
+        Some(_) => {
+            let reason = format!("`limit` is a number from 1 to {INSTANCES_MAX}");
+            Err(Failed(problem::BAD_REQUEST.problem(reason)))
+        }
+    }
 }
 
 pub(super) async fn install(

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
-use camshaft_manifests::MachineAddress;
+use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::{Node, NodeError};
-use crate::api::{CaseCount, Counts, History, Instances, MachineStatus, NodeStatus};
-use crate::engine::merged;
+use crate::api::{CaseCount, Counts, History, Instances, MachineStatus, NodeStatus, ParkedList};
 use crate::engine::supervise::Counters;
+use crate::engine::{ParkedPlace, merged};
 use crate::release::{MachineCode, reference};
 
 impl Node {
@@ -104,6 +104,39 @@ impl Node {
     /// Returns what was done to the node.
     pub fn history(&self) -> History {
         History { entries: self.ledger.history.clone() }
+    }
+
+    /// Returns up to `limit` of what is parked, of one instance or of all, after a place.
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn parked(
+        &mut self,
+        of: Option<&InstanceAddress>,
+        after: Option<&ParkedPlace>,
+        limit: usize,
+    ) -> Result<ParkedList, NodeError> {
+        let (of, after) = (of.cloned(), after.cloned());
+        let lists = self.crew.each(move |shard| shard.parked(of.as_ref(), after.as_ref(), limit + 1))?;
+        let mut all: Vec<_> = lists.into_iter().flatten().collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let more = all.len() > limit;
+        all.truncate(limit);
+        // No name of an application begins with a digit, and no number has a `@`.
+        let next = all.last().map(|((address, number), _)| format!("{number}@{address}")).filter(|_| more);
+        Ok(ParkedList { parked: all.into_iter().map(|(_, parked)| parked).collect(), next })
+    }
+
+    /// Returns up to `limit` instances that are held after an address.
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn held_instances(&mut self, after: Option<&str>, limit: usize) -> Result<Instances, NodeError> {
+        let after = after.map(str::to_owned);
+        let lists = self.crew.each(move |shard| shard.list_of(after.as_deref(), limit + 1, true))?;
+        Ok(merged(lists, limit))
     }
 
     /// Returns up to `limit` instances after an address.

@@ -15,7 +15,7 @@ use crate::http::{Effect, Node};
 use crate::talk::Talk;
 
 /// The header in which an operator says who it is.
-const OPERATOR_HEADER: &str = "camshaft-operator";
+pub(super) const OPERATOR_HEADER: &str = "camshaft-operator";
 
 /// Arguments of `install`.
 #[derive(Debug, clap::Args)]

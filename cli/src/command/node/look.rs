@@ -26,6 +26,10 @@ pub struct Instances {
     /// Begin after this address
     #[arg(long, value_name = "ADDRESS")]
     after: Option<String>,
+
+    /// Only those that are held
+    #[arg(long)]
+    held: bool,
 }
 
 /// Asks a node how it is.
@@ -61,6 +65,7 @@ pub fn instances(args: &Instances, node: &Node, talk: &mut Talk) -> Result<(), F
     loop {
         let limit = args.limit.saturating_sub(all.instances.len() as u64).min(PAGE).to_string();
         let mut query = vec![("limit", limit.as_str())];
+        query.extend(args.held.then_some(("held", "true")));
         query.extend(all.next.as_deref().map(|next| ("after", next)));
         let page: api::Instances = node.get(&["v1", "node", "instances"], &query, PATIENCE)?.read()?;
         let empty = page.instances.is_empty();

@@ -6,6 +6,7 @@ mod look;
 mod offer;
 mod send;
 pub mod show;
+mod waiting;
 
 pub use look::ask_status;
 
@@ -47,6 +48,16 @@ enum Verb {
     History,
     /// The instances of the node
     Instances(look::Instances),
+    /// Messages, timers and calls that were not delivered and are kept
+    Parked(waiting::Parked),
+    /// Deliver anew what is parked of an instance, in the types that run
+    Redrive(waiting::One),
+    /// Give up what is parked of an instance, and the states that earlier resets archived
+    Drop(waiting::GivenUp),
+    /// Let an instance that is held go on
+    Release(waiting::One),
+    /// Let an instance begin anew; its state is archived
+    Reset(waiting::GivenUp),
 }
 
 /// Runs a verb against the node.
@@ -62,6 +73,11 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         Verb::Try(bundle) => change::try_upgrade(bundle, node, talk),
         Verb::Upgrade(upgrade) => change::upgrade(upgrade, node, talk),
         Verb::Rollback(args) => change::rollback(args, &node()?, talk),
+        Verb::Parked(args) => waiting::parked(args, &node()?, talk),
+        Verb::Redrive(args) => waiting::redrive(args, node, talk),
+        Verb::Drop(args) => waiting::drop_parked(args, node, talk),
+        Verb::Release(args) => waiting::release(args, node, talk),
+        Verb::Reset(args) => waiting::reset(args, node, talk),
         Verb::MakePermanent => change::make_permanent(&node()?, talk),
     }
 }
