@@ -66,7 +66,17 @@ impl Erlang {
     /// When it cannot be run, or the ledger ends in other figures than [`CHECK`].
     pub fn steps(&self) -> Result<Steps> {
         let out = self.run(&["-s", "step_bench", "main", "-extra", "1", "x", "fun"])?;
-        parse(&out).with_context(|| format!("the step programs say {out:?}"))
+        parse(&out, "fun").with_context(|| format!("the step programs say {out:?}"))
+    }
+
+    /// Calls a `gen_server` from one process, with one scheduler: caller and server take turns.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be run, or the ledger ends in other figures than [`CHECK`].
+    pub fn calls(&self) -> Result<Steps> {
+        let out = self.run(&["+S", "1:1", "-s", "step_bench", "main", "-extra", "1", "x", "all"])?;
+        parse(&out, "call1").with_context(|| format!("the step programs say {out:?}"))
     }
 
     fn run(&self, arguments: &[&str]) -> Result<String> {
@@ -81,9 +91,10 @@ impl Erlang {
 }
 
 /// Reads `name<TAB>wall<TAB>cpu` lines and the check list.
-fn parse(out: &str) -> Result<Steps> {
-    let cpu = |name: &str| -> Result<f64> {
-        let line = out.lines().find(|line| line.starts_with(name));
+fn parse(out: &str, how: &str) -> Result<Steps> {
+    let cpu = |machine: &str| -> Result<f64> {
+        let name = format!("erl_{machine}_{how}_");
+        let line = out.lines().find(|line| line.starts_with(&name));
         let figure = line.and_then(|line| line.split('\t').nth(2));
         figure.with_context(|| format!("there is no line {name}"))?.parse().context("a figure is a number")
     };
@@ -93,7 +104,7 @@ fn parse(out: &str) -> Result<Steps> {
     if found != format!("[{expected}]") {
         bail!("the ledger ends in {found}, not in [{expected}]: it did other work");
     }
-    Ok(Steps { counter: cpu("erl_counter_fun")?, ledger: cpu("erl_ledger_fun")? })
+    Ok(Steps { counter: cpu("counter")?, ledger: cpu("ledger")? })
 }
 
 #[cfg(test)]
@@ -105,14 +116,14 @@ mod tests {
 
     #[test]
     fn what_the_programs_print_is_read() {
-        assert_eq!(parse(OUT).expect("it is in order"), Steps { counter: 19.0, ledger: 105.5 });
+        assert_eq!(parse(OUT, "fun").expect("it is in order"), Steps { counter: 19.0, ledger: 105.5 });
     }
 
     #[test]
     fn other_work_is_refused() {
-        let error = parse(&OUT.replace("66535", "66536")).expect_err("the check list differs");
+        let error = parse(&OUT.replace("66535", "66536"), "fun").expect_err("the check list differs");
         assert!(error.to_string().ends_with("it did other work"), "{error}");
-        let error = parse("").expect_err("nothing was printed");
+        let error = parse("", "fun").expect_err("nothing was printed");
         assert_eq!(error.to_string(), "there is no check list");
     }
 }

@@ -22,7 +22,16 @@ impl<'c> Candidate<'c> {
 
 /// Returns the CPU time that this thread has used.
 pub fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+    cpu_time_of(ClockId::ThreadCPUTime)
+}
+
+/// Returns the CPU time that all threads of this process have used.
+pub fn process_cpu_time() -> Duration {
+    cpu_time_of(ClockId::ProcessCPUTime)
+}
+
+fn cpu_time_of(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).expect("CPU time is not negative");
     Duration::new(seconds, u32::try_from(time.tv_nsec).expect("below a second"))
 }

@@ -36,6 +36,11 @@ pub enum Bar {
 }
 
 impl Row {
+    /// Returns a figure that nobody's stands beside.
+    pub fn alone(bench: String, ours: f64, unit: &'static str, bar: Option<Bar>) -> Row {
+        Row { bench, ours, against: None, peer: None, unit, bar }
+    }
+
     /// Returns ours divided by the peer's.
     pub fn ratio(&self) -> Option<f64> {
         self.peer.map(|peer| self.ours / peer)

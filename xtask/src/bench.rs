@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::ci::cargo;
 
 /// What can be measured so far.
-const BENCHES: [&str; 3] = ["steps", "bundle", "journal"];
+const BENCHES: [&str; 4] = ["steps", "bundle", "journal", "agent"];
 
 /// Runs one bench.
 pub fn run(root: &Path, arguments: &[&str]) -> Result<ExitCode> {
@@ -16,6 +16,11 @@ pub fn run(root: &Path, arguments: &[&str]) -> Result<ExitCode> {
         eprintln!("usage: cargo xtask bench {} [--json] [--rounds N]", BENCHES.join("|"));
         return Ok(ExitCode::from(1));
     };
+    // The agent is measured as a process too: its program has to be there.
+    if *name == "agent" && !cargo(root, &["build", "--release", "--quiet", "--package", "camshaft-cli"], &[])?
+    {
+        return Ok(ExitCode::from(1));
+    }
     let program = format!("bench-{name}");
     let mut words =
         vec!["run", "--release", "--quiet", "--package", "camshaft-benches", "--bin", &program, "--"];
