@@ -5,6 +5,7 @@
 mod apps;
 mod flow;
 mod lines;
+mod metrics;
 mod node;
 mod waiting;
 
@@ -82,6 +83,7 @@ pub fn router(host: Host, operator: Operator, labels: &Labels, names: Names) -> 
         .route("/v1/apps/{app}/{machine}/{key}", inputs)
         .route("/v1/batch", post(flow::batch).fallback(wrong_method))
         .route("/v1/stream", post(flow::stream).fallback(wrong_method))
+        .route("/v1/metrics", get(metrics::metrics).fallback(wrong_method))
         .route("/v1/node", get(node::status).fallback(wrong_method))
         .route("/v1/node/history", get(node::history).fallback(wrong_method))
         .route("/v1/node/instances", get(node::instances).fallback(wrong_method))

@@ -1,0 +1,84 @@
+//! `GET /v1/metrics`: how the node is, in the text form of Prometheus.
+
+use std::fmt::Write as _;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+
+use super::node::blocking;
+use super::{Failed, Shared};
+use crate::api::{Counts, NodeStatus, ReleaseState};
+
+/// The media type of the text form.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Name, kind and help of a family, and where its value is among the counts of a machine.
+type Family = (&'static str, &'static str, &'static str, fn(&Counts) -> u64);
+
+/// What is told of each machine.
+const OF_MACHINES: [Family; 6] = [
+    ("camshaft_instances", "gauge", "Instances that live.", |counts| counts.instances),
+    ("camshaft_held_instances", "gauge", "Instances that may not go on.", |counts| counts.held),
+    ("camshaft_queued_messages", "gauge", "Messages that wait in mailboxes.", |counts| counts.queued),
+    ("camshaft_parked", "gauge", "Messages, timers and calls that are parked.", |counts| counts.parked),
+    ("camshaft_timers", "gauge", "Timers that run.", |counts| counts.timers),
+    ("camshaft_applied_inputs", "gauge", "Inputs that were applied to the instances that live.", |counts| {
+        counts.applied
+    }),
+];
+
+pub(super) async fn metrics(State(shared): State<Shared>) -> Result<Response, Failed> {
+    let Shared { operator, host, .. } = shared;
+    let status = blocking(move || operator.status()).await?;
+    Ok(([(header::CONTENT_TYPE, METRICS_TYPE)], text(&status, host.waiting())).into_response())
+}
+
+/// Returns the metrics of a node. A family stands together, and its values have no time of their own.
+fn text(status: &NodeStatus, (waiting, waiting_max): (usize, usize)) -> String {
+    let mut text = Text::default();
+    text.family("camshaft_agent_info", "gauge", "The version of the agent; always 1.");
+    text.value(&[("version", &status.agent)], 1);
+    text.family("camshaft_release_info", "gauge", "The release that runs; always 1.");
+    if let Some(running) = &status.running {
+        let digest = running.digest.to_string();
+        text.value(&[("name", &running.name), ("version", &running.version), ("digest", &digest)], 1);
+    }
+    text.family("camshaft_release_provisional", "gauge", "1 while the release that runs is provisional.");
+    text.value(&[], u64::from(status.state == Some(ReleaseState::Provisional)));
+    text.family("camshaft_switch_number", "gauge", "The number of the last switch; 0 on an empty node.");
+    text.value(&[], status.switch);
+    text.family("camshaft_waiting_requests", "gauge", "Requests that wait to be taken.");
+    text.value(&[], waiting as u64);
+    text.family("camshaft_waiting_requests_limit", "gauge", "How many requests may wait.");
+    text.value(&[], waiting_max as u64);
+    text.family("camshaft_archived_instances", "gauge", "States that are kept and do not run.");
+    text.value(&[], status.counts.archived);
+    for (name, kind, help, count) in OF_MACHINES {
+        text.family(name, kind, help);
+        for machine in &status.machines {
+            text.value(&[("machine", &machine.machine)], count(&machine.counts));
+        }
+    }
+    text.0
+}
+
+#[derive(Default)]
+struct Text(String, &'static str);
+
+impl Text {
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.1 = name;
+        // Writing into memory cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, labels: &[(&str, &str)], value: u64) {
+        self.0.push_str(self.1);
+        for (place, (name, text)) in labels.iter().enumerate() {
+            let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = write!(self.0, "{}{name}=\"{escaped}\"", if place == 0 { '{' } else { ',' });
+        }
+        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+}
