@@ -254,11 +254,30 @@ impl Shard {
 
     fn apply_outside(&mut self, admitted: Admitted, trace: Option<Arc<str>>) -> Reply {
         let Admitted { address, runner, slot, input, identity, tongue } = admitted;
+        let found = slot.is_some();
         let slot = slot.unwrap_or_else(|| self.slot(&address));
+        // It goes on with the kept answers of an archived one that had its address.
+        if let (false, Some((identity, content))) = (found, &identity) {
+            let code = self.runners[runner].code.clone();
+            let instance = &self.table[slot].instance;
+            if let Some(reply) = self.known(&code.address, instance, (identity, *content), &tongue) {
+                self.table.remove(slot);
+                return reply;
+            }
+        }
+        let seq = self.table[slot].instance.seq;
         let task =
             Task { cause: Cause::Mail(Origin::Outside { identity }), input: Input::Value(input), trace };
         let speaks = tongue.version.clone();
-        match self.apply(slot, &task, Some(&tongue)) {
+        let applied = self.apply(slot, &task, Some(&tongue));
+        // What no record made must not be there: a switch would put it into the archive.
+        if !found
+            && let Some(slot) = self.table.find(&address)
+            && self.table[slot].instance.seq == seq
+        {
+            self.table.remove(slot);
+        }
+        match applied {
             Err(refusal) => Reply::Refused(refusal),
             Ok(computed) => {
                 let code = &self.runners[runner].code;

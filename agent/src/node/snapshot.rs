@@ -122,6 +122,8 @@ impl Node {
                 saving.writer.put(lane, &bytes)?;
             }
         }
+        // Not before the records of what is in it: else a fall back to the one before would miss them.
+        self.crew.flush()?;
         saving.writer.finish()?;
         let before = std::mem::replace(&mut self.covered, saving.position);
         self.saved = saving.entries;

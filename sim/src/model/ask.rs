@@ -106,21 +106,6 @@ impl Model {
         Ok(())
     }
 
-    /// Returns true for a request that needs no record, at an address of which only an archived instance is left.
-    ///
-    /// Today's engine neither knows what that one answered, nor forgets what was there for the request alone: see
-    /// `docs/testing.md`.
-    ///
-    /// # Errors
-    ///
-    /// When the arrows of an edge contradict its text.
-    pub fn casts_shadow(&self, ask: &Ask) -> Result<bool, Wrong> {
-        let Outlook { at, allowed, .. } = self.outlook(ask)?;
-        let (Some(at), false) = (at, allowed.is_empty() && !self.may_be_full) else { return Ok(false) };
-        let archived = self.archive.keys().any(|(address, _)| *address == at);
-        Ok(archived && !self.instances.contains_key(&at))
-    }
-
     /// Returns how many requests were not answered.
     pub fn waiting(&self) -> usize {
         self.pending.len()
