@@ -39,6 +39,9 @@ pub struct SavedNode {
     pub controls: Vec<(u64, Control)>,
     /// How many lanes it has.
     pub lanes: u16,
+    /// The names that applications had when the first release came, by later names of theirs: what was put
+    /// away under an earlier name is of the same shard.
+    pub homes: Vec<(String, String)>,
 }
 
 /// What a snapshot says of a lane.

@@ -138,8 +138,9 @@ impl Shard {
     }
 
     /// Takes up the release that runs, with what the switch before it left, before instances are loaded.
-    pub fn resume(&mut self, release: &Arc<Release>, left: Option<Arc<Release>>) {
-        self.run_release(release);
+    pub fn resume(&mut self, epoch: &Epoch, left: Option<Arc<Release>>) {
+        self.run_release(&epoch.release);
+        self.homes = epoch.homes.clone();
         self.left = left;
     }
 

@@ -93,7 +93,14 @@ pub(super) fn writer_thread(
                 writer.write()?;
             }
             ToWriter::Control(chunk, position) => {
-                let appended = writer.journal.append(&[chunk], Class::Control);
+                // What is decided follows from what waits for room: that goes first, into the room that is set
+                // aside.
+                let before = if writer.held.is_empty() { Ok(()) } else { writer.write_as(Class::Control) };
+                let appended = match before {
+                    Err(error) => Err(AppendError::Failed(error)),
+                    Ok(()) if !writer.held.is_empty() => Err(AppendError::Full),
+                    Ok(()) => writer.journal.append(&[chunk], Class::Control),
+                };
                 let failed = matches!(appended, Err(AppendError::Failed(_)));
                 // Who asked tells what became of it; that nothing more is written is said here.
                 let _ = position.send(appended);
@@ -114,6 +121,11 @@ fn size(group: &Group) -> usize {
 impl Writer<'_> {
     /// Makes all groups that wait durable, and gives away what hangs on them. On a full disk they wait.
     fn write(&mut self) -> Result<(), StoreError> {
+        self.write_as(Class::Input)?;
+        if !self.journal.has_room() { self.look_for_room() } else { Ok(()) }
+    }
+
+    fn write_as(&mut self, class: Class) -> Result<(), StoreError> {
         let mut chunks: Vec<Chunk> = vec![];
         let mut places = vec![];
         for (place, group) in self.held.iter_mut().enumerate() {
@@ -124,7 +136,7 @@ impl Writer<'_> {
         }
         if !chunks.is_empty() {
             failpoint::pass("append.before");
-            match self.journal.append(&chunks, Class::Input) {
+            match self.journal.append(&chunks, class) {
                 Ok(_) => {}
                 Err(AppendError::Full) => {
                     for (place, chunk) in places.into_iter().zip(chunks) {
@@ -147,9 +159,6 @@ impl Writer<'_> {
                 sink.give(reply);
             }
             self.shared.call_out(group.calls);
-        }
-        if !self.journal.has_room() {
-            self.look_for_room()?;
         }
         Ok(())
     }

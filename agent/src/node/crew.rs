@@ -100,9 +100,14 @@ impl Here {
         if !self.full && !self.journal.has_room() {
             self.set_full(true);
         }
+        self.release();
+        Ok(())
+    }
+
+    /// Gives away what hangs on records that are durable.
+    fn release(&mut self) {
         self.answers.append(&mut self.pending);
         self.calls.append(&mut self.calls_pending);
-        Ok(())
     }
 
     fn set_full(&mut self, full: bool) {
@@ -200,6 +205,12 @@ impl Crew {
         match self {
             Crew::Here(here) => {
                 here.flush()?;
+                // What is decided now follows from them: they go first, into the room that is set aside.
+                if !here.waiting.is_empty() {
+                    here.journal.append(&here.waiting, Class::Control).map_err(full)?;
+                    here.waiting.clear();
+                    here.release();
+                }
                 here.journal.append(&[chunk], Class::Control).map_err(full)
             }
             Crew::Away(away) => away.append(chunk),
@@ -221,8 +232,10 @@ impl Crew {
         from: u64,
     ) -> Result<Box<dyn SnapshotWriter>, NodeError> {
         match self {
-            Crew::Here(here) => Ok(here.journal.begin_snapshot(number, from)?),
-            Crew::Away(away) => away.journal(move |journal| journal.begin_snapshot(number, from)),
+            Crew::Here(here) => here.journal.begin_snapshot(number, from).map_err(of_store),
+            Crew::Away(away) => {
+                away.journal(move |journal| Ok(journal.begin_snapshot(number, from)))?.map_err(of_store)
+            }
         }
     }
 
@@ -237,10 +250,10 @@ impl Crew {
     /// Keeps bytes.
     pub(super) fn put_blob(&mut self, bytes: &[u8]) -> Result<Digest, NodeError> {
         match self {
-            Crew::Here(here) => Ok(here.journal.put_blob(bytes)?),
+            Crew::Here(here) => here.journal.put_blob(bytes).map_err(of_store),
             Crew::Away(away) => {
                 let bytes = bytes.to_vec();
-                away.journal(move |journal| journal.put_blob(&bytes))
+                away.journal(move |journal| Ok(journal.put_blob(&bytes)))?.map_err(of_store)
             }
         }
     }
@@ -260,6 +273,15 @@ impl Crew {
             Crew::Away(away) => away.is_full(),
         }
     }
+}
+
+/// Returns what a refusal of the disk means: that it is full changes nothing, and all else ends the node.
+pub(super) fn of_store(error: StoreError) -> NodeError {
+    if error.is_full() {
+        let detail = "there is no room for what has to be kept; nothing was changed";
+        return NodeError::Refused(crate::problem::DISK_FULL.problem(detail));
+    }
+    NodeError::Journal(error)
 }
 
 /// Returns what a failed append of control records means. There is room set aside for them, so a full

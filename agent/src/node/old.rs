@@ -73,7 +73,7 @@ impl Node {
             self.ledger.apply(control);
             self.controls.push((place, control.clone()));
         }
-        self.resume()?;
+        self.resume(BTreeMap::new())?;
         let (switch, config, now_ms) = (snapshot.switch, snapshot.config, snapshot.now_ms);
         let lane = Saved::Lane(SavedLane { switch, config, now_ms, clients: vec![] });
         let instances = snapshot.instances.into_iter().map(Saved::Instance);

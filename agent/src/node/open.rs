@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use camshaft_manifests::InstanceAddress;
+use camshaft_manifests::name::NameError;
+use camshaft_manifests::{AppName, InstanceAddress};
 use camshaft_store::{
     Aside, ClientSeen, Control, Direction, Entry, Journal, Record, ReleaseEntry, Saved, StoreError,
 };
@@ -172,13 +173,18 @@ impl Node {
             self.ledger.apply(control);
         }
         self.controls = head.controls;
-        self.resume()?;
+        let homes = head.homes.iter().map(|(app, home)| Ok((app.parse()?, home.parse()?)));
+        let homes: Result<BTreeMap<AppName, AppName>, NameError> = homes.collect();
+        let homes = homes.map_err(|_| OpenNodeError::Ledger("a snapshot with names that are none"))?;
+        let epoch = self.resume(homes)?;
+        // Records of its switch are found in the shards that it says.
+        reading.epochs.insert(epoch.number, epoch);
         self.load_entries(entries, reading)?;
         Ok(number)
     }
 
     /// Makes the release run that the ledger says runs.
-    pub(super) fn resume(&mut self) -> Result<(), OpenNodeError> {
+    pub(super) fn resume(&mut self, homes: BTreeMap<AppName, AppName>) -> Result<Arc<Epoch>, OpenNodeError> {
         let running = self.ledger.running().cloned();
         let running = running.ok_or(OpenNodeError::Ledger("a snapshot of an empty node"))?;
         let release = self.load_release(&running)?;
@@ -187,13 +193,13 @@ impl Node {
             self.previous = Some(self.load_release(&previous)?);
         }
         let left = self.ledger.left.clone().map(|left| self.load_release(&left)).transpose()?;
-        let epoch =
-            Epoch { number: self.ledger.switch, release: release.clone(), plan: None, homes: Arc::default() };
-        self.epoch = Some(Arc::new(epoch));
+        let number = self.ledger.switch;
+        let epoch = Arc::new(Epoch { number, release, plan: None, homes: Arc::new(homes) });
+        self.epoch = Some(epoch.clone());
         for shard in &mut self.here().shards {
-            shard.resume(&release, left.clone());
+            shard.resume(&epoch, left.clone());
         }
-        Ok(())
+        Ok(epoch)
     }
 
     pub(super) fn load_entries(
@@ -202,12 +208,12 @@ impl Node {
         reading: &mut Reading,
     ) -> Result<(), OpenNodeError> {
         let previous = self.previous.clone();
+        let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
         let shards = &mut self.here().shards;
         let count = u16::try_from(shards.len()).expect("a node has few shards");
-        // The names are those that run: nobody has moved yet in this life.
         let of = |address: &str| {
             let address: Option<InstanceAddress> = address.parse().ok();
-            usize::from(address.map_or(0, |address| shard_of(&BTreeMap::new(), count, &address)))
+            usize::from(address.map_or(0, |address| shard_of(&homes, count, &address)))
         };
         let mut on_their_way = vec![];
         for saved in entries {

@@ -2,7 +2,7 @@
 
 use camshaft_store::{Saved, SavedNode, SnapshotWriter};
 
-use super::crew::CONTROL_LANE;
+use super::crew::{CONTROL_LANE, of_store};
 use super::{Node, NodeError};
 use crate::failpoint;
 
@@ -30,6 +30,22 @@ impl Node {
     ///
     /// When the journal fails.
     pub fn save_snapshot(&mut self) -> Result<(), NodeError> {
+        let saved = self.save_whole();
+        self.unless_full(saved)
+    }
+
+    /// Lets go of a snapshot that there is no room for: the journal has everything, and room may come.
+    fn unless_full(&mut self, result: Result<(), NodeError>) -> Result<(), NodeError> {
+        match result {
+            Err(NodeError::Refused(problem)) if problem.code == crate::problem::DISK_FULL.code => {
+                tracing::warn!("there is no room for a state snapshot");
+                self.drop_snapshot()
+            }
+            result => result,
+        }
+    }
+
+    fn save_whole(&mut self) -> Result<(), NodeError> {
         self.crew.each(|shard| shard.record_seen(true))?;
         self.crew.flush()?;
         if self.crew.position()? == self.covered && self.saving.is_none() {
@@ -48,6 +64,11 @@ impl Node {
     ///
     /// When the journal fails.
     pub fn snapshot_if_due(&mut self) -> Result<(), NodeError> {
+        let done = self.go_on_if_due();
+        self.unless_full(done)
+    }
+
+    fn go_on_if_due(&mut self) -> Result<(), NodeError> {
         if self.saving.is_some() {
             return self.go_on_with_snapshot().map(drop);
         }
@@ -80,8 +101,10 @@ impl Node {
         let number = self.cut + 1;
         let mut writer = self.crew.begin_snapshot(number, position + 1)?;
         let controls = self.controls.iter().filter(|(at, _)| *at <= position).cloned().collect();
-        let head = SavedNode { number, position, controls, lanes: self.crew.shards() };
-        writer.put(CONTROL_LANE, &Saved::Node(head).to_bytes())?;
+        let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
+        let homes = homes.iter().map(|(app, home)| (app.to_string(), home.to_string())).collect();
+        let head = SavedNode { number, position, controls, lanes: self.crew.shards(), homes };
+        writer.put(CONTROL_LANE, &Saved::Node(head).to_bytes()).map_err(of_store)?;
         self.cut = number;
         self.crew.each(move |shard| shard.begin_saving(number))?;
         self.saving = Some(Saving { number, position, writer, entries: 0 });
@@ -101,7 +124,7 @@ impl Node {
         for (lane, (walked, saved)) in (0u16..).zip(walked) {
             all &= walked;
             for bytes in saved {
-                saving.writer.put(lane, &bytes)?;
+                saving.writer.put(lane, &bytes).map_err(of_store)?;
                 saving.entries += 1;
             }
         }
@@ -119,12 +142,12 @@ impl Node {
         let Some(mut saving) = self.saving.take() else { return Ok(()) };
         for (lane, saved) in (0u16..).zip(ends) {
             for bytes in saved {
-                saving.writer.put(lane, &bytes)?;
+                saving.writer.put(lane, &bytes).map_err(of_store)?;
             }
         }
         // Not before the records of what is in it: else a fall back to the one before would miss them.
         self.crew.flush()?;
-        saving.writer.finish()?;
+        saving.writer.finish().map_err(of_store)?;
         let before = std::mem::replace(&mut self.covered, saving.position);
         self.saved = saving.entries;
         failpoint::pass("snapshot.after");
