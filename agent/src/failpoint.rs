@@ -1,8 +1,8 @@
 //! Places where a test can end the agent as a power cut would.
 //!
 //! With the cargo feature `failpoints`, `CAMSHAFT_FAILPOINT=name` or `name:n` kills the process
-//! at the n-th passage of that place, and `CAMSHAFT_FAULT=check` lets the check after a switch
-//! fail. Without the feature both functions do nothing.
+//! at the n-th passage of that place, `CAMSHAFT_FAILPOINT=name=instance` when that instance is at it, and `CAMSHAFT_FAULT=check` lets the check after a switch
+//! fail. Without the feature these functions do nothing.
 
 /// Every place, in the order in which an agent's life passes them.
 pub const FAILPOINTS: &[&str] = &[
@@ -34,7 +34,29 @@ pub const FAILPOINTS: &[&str] = &[
     "snapshot.after",
     "taking.before-rename",
     "taking.after-rename",
+    "replay.input",
 ];
+
+/// Dies here if the environment says `name=subject`.
+#[cfg(feature = "failpoints")]
+pub fn pass_of(name: &'static str, subject: &str) {
+    debug_assert!(FAILPOINTS.contains(&name), "the failpoint {name} is not listed");
+    let wanted = std::env::var("CAMSHAFT_FAILPOINT").unwrap_or_default();
+    if wanted.split_once('=') == Some((name, subject)) {
+        die();
+    }
+}
+
+/// Dies here if the environment says `name=subject`.
+#[cfg(not(feature = "failpoints"))]
+pub fn pass_of(_name: &'static str, _subject: &str) {}
+
+/// Ends the process as a kill from outside would: no destructor runs and no buffer is written.
+#[cfg(feature = "failpoints")]
+fn die() -> ! {
+    let _ = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
+    std::process::abort();
+}
 
 /// Dies here if the environment says so.
 #[cfg(feature = "failpoints")]
@@ -48,9 +70,7 @@ pub fn pass(name: &'static str) {
         None => (wanted.as_str(), 1),
     };
     if point == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == count {
-        // As a kill from outside would: no destructor runs and no buffer is written.
-        let _ = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
-        std::process::abort();
+        die();
     }
 }
 

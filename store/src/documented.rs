@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::disk::{Disk, FaultyDisk};
+use crate::folder::NOTES;
 use crate::lock::LOCK;
 use crate::log::{CHUNK, Chunk, Class, FRAME, Field, Log, LogOptions};
 use crate::snapshots::{BLOCK, CONTENTS, Snapshots};
@@ -99,7 +100,7 @@ fn every_file_that_can_be_there_is_on_the_page() {
     let documented: Vec<String> =
         rows.iter().filter_map(|row| Some(row.split('`').nth(1)?.to_owned())).collect();
     // What the second kind of folder has is not made by this form.
-    let others = [LOCK, sqlite::FILE, sqlite::LEFT, sqlite::TAKING].map(str::to_owned);
+    let others = [LOCK, NOTES, sqlite::FILE, sqlite::LEFT, sqlite::TAKING].map(str::to_owned);
     let mut seen = std::collections::BTreeSet::from(others);
     for operation in 1..120 {
         let disk = FaultyDisk::new(operation);

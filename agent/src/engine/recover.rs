@@ -201,6 +201,11 @@ impl Shard {
         }
     }
 
+    /// Returns true for an instance that is held.
+    pub fn is_held(&self, address: &InstanceAddress) -> bool {
+        self.table.find(address).is_some_and(|slot| self.table[slot].instance.held().is_some())
+    }
+
     /// Holds an instance before the input of a record that brought the agent down three times.
     pub fn hold_before(&mut self, address: &InstanceAddress, reason: &str) -> Option<Divergence> {
         if !self.machines.contains_key(&address.machine_address()) {

@@ -9,6 +9,7 @@
 //! What must stay true: after an append has failed, nothing more is done ([`NodeError::Journal`]
 //! ends the host's threads): what is on the disk is found out by opening anew.
 
+mod attempts;
 mod care;
 mod clients;
 mod crew;

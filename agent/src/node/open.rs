@@ -6,15 +6,18 @@ use std::sync::Arc;
 use camshaft_manifests::name::NameError;
 use camshaft_manifests::{AppName, InstanceAddress};
 use camshaft_store::{
-    Aside, ClientSeen, Control, Direction, Entry, Journal, Record, ReleaseEntry, Saved, StoreError,
+    Aside, ClientSeen, Control, Direction, Entry, InputRecord, Journal, Record, ReleaseEntry, Saved,
+    StoreError,
 };
 
+use super::attempts::Attempts;
 use super::crew::{Crew, Here};
 use super::{Asked, Ledger, Node, NodeError};
 use crate::engine::{
     Divergence, Epoch, LoadError, Plan, PlanError, ReplayError, Seen, Shard, ShardConfig, ShardLimits, Way,
     shard_of,
 };
+use crate::failpoint;
 use crate::release::Release;
 
 /// Makes a release of the bytes of its bundle: everything in it is verified.
@@ -86,6 +89,11 @@ pub(super) struct Reading {
     /// The greatest cut of a chunk.
     cut: u64,
     divergences: Vec<Divergence>,
+    /// How the attempts before this one went.
+    attempts: Attempts,
+    /// Holds that the journal tells of further on, by instance: the number of the last input that was applied, the reason,
+    /// and the position that tells.
+    holds: BTreeMap<String, Vec<(u64, String, u64)>>,
 }
 
 impl Node {
@@ -102,10 +110,12 @@ impl Node {
         now_ms: i64,
     ) -> Result<Node, OpenNodeError> {
         let mut node = Node::empty(journal, opener, settings);
-        let mut reading = Reading::default();
+        let attempts = Attempts::begin(&mut *node.here().journal)?;
+        let mut reading = Reading { attempts, ..Reading::default() };
         let number = node.load_snapshot(&mut reading)?;
         node.replay_all(number, &mut reading)?;
         node.finish(reading, now_ms)?;
+        Attempts::end(&mut *node.here().journal);
         Ok(node)
     }
 
@@ -270,9 +280,16 @@ impl Node {
         reading: &mut Reading,
     ) -> Result<(), OpenNodeError> {
         for (position, record) in records {
+            if let Record::Control(Control::InstanceHeld { instance, seq, reason, .. }) = record {
+                let holds = reading.holds.entry(instance.clone()).or_default();
+                holds.push((*seq, reason.clone(), *position));
+            }
+        }
+        for (position, record) in records {
             match record {
                 Record::Input(input) => {
                     let shard = self.shard_in(&input.instance, input.switch, reading)?;
+                    self.hold_if_noted(shard, *position, input, reading);
                     let divergence = self.here().shards[shard].replay(input)?;
                     if let Some(divergence) = divergence {
                         tracing::error!(
@@ -297,6 +314,30 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    /// Holds an instance before an input that the agent did not survive when it was replayed.
+    fn hold_if_noted(&mut self, shard: usize, position: u64, input: &InputRecord, reading: &mut Reading) {
+        let Ok(address) = input.instance.parse::<InstanceAddress>() else { return };
+        let here = self.here();
+        if here.shards[shard].is_held(&address) {
+            return;
+        }
+        // Once it was told in the journal it is so for ever, also when the notes are gone.
+        let told = reading.holds.get(&input.instance).into_iter().flatten();
+        let told =
+            told.filter(|(seq, _, at)| seq + 1 == input.seq && *at > position).map(|(_, reason, _)| reason);
+        let reason = match told.last() {
+            Some(reason) => reason.clone(),
+            None if reading.attempts.at(&mut *here.journal, position, &input.instance) => {
+                format!("the agent died three times while it replayed input {}", input.seq)
+            }
+            None => return failpoint::pass_of("replay.input", &input.instance),
+        };
+        if let Some(divergence) = here.shards[shard].hold_before(&address, &reason) {
+            tracing::error!(instance = %divergence.instance, seq = divergence.seq, "held: {}", divergence.reason);
+            reading.divergences.push(divergence);
+        }
     }
 
     /// Returns the shard of an instance, which has gone over the switch of its record.
