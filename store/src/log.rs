@@ -148,8 +148,7 @@ impl Log {
     /// When a chunk has other entries than it says, or the group is above a GiB.
     pub fn append(&mut self, chunks: &[Chunk], class: Class) -> Result<u64, AppendError> {
         if self.stopped {
-            let stopped = StoreError::Stopped { file: segment_name(self.current().number) };
-            return Err(AppendError::Failed(self.untold.take().unwrap_or(stopped)));
+            return Err(AppendError::Failed(self.why_stopped()));
         }
         let count: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
         if count == 0 {
@@ -277,10 +276,14 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// When the disk refuses for another reason than want of space: nothing is appended any more.
+    /// When the disk refuses for another reason than want of space, now or before: nothing is appended any more.
     pub fn make_room(&mut self) -> Result<bool, StoreError> {
         self.collect().map_err(AppendError::into_store)?;
-        if self.next.is_none() && !self.stopped {
+        if self.stopped {
+            // A caller that only looks for room must not take it for a full disk.
+            return Err(self.why_stopped());
+        }
+        if self.next.is_none() {
             self.prepare(self.options.segment_bytes).map_err(AppendError::into_store)?;
         }
         if self.next.is_some() {
@@ -376,6 +379,12 @@ impl Log {
             }
         }
         Ok(())
+    }
+
+    /// Returns what stopped it, the first time; then that it is stopped.
+    fn why_stopped(&mut self) -> StoreError {
+        let stopped = StoreError::Stopped { file: segment_name(self.current().number) };
+        self.untold.take().unwrap_or(stopped)
     }
 
     fn stop(&mut self, error: StoreError) -> AppendError {

@@ -98,7 +98,9 @@ impl Here {
             }
         }
         if !self.full && !self.journal.has_room() {
-            self.set_full(true);
+            // Control records may have turned a segment without any chore.
+            let room = self.journal.make_room()?;
+            self.set_full(!room);
         }
         self.release();
         Ok(())
