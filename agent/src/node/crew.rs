@@ -93,7 +93,7 @@ impl Here {
                 Err(AppendError::Failed(error)) => return Err(error),
             }
             // There is no other thread for it.
-            while let Some(chore) = self.journal.chore() {
+            if let Some(chore) = self.journal.chore() {
                 chore();
             }
         }
