@@ -327,7 +327,7 @@ impl Node {
         let told = reading.holds.get(&input.instance).into_iter().flatten();
         let told =
             told.filter(|(seq, _, at)| seq + 1 == input.seq && *at > position).map(|(_, reason, _)| reason);
-        let reason = match told.last() {
+        let reason = match told.next_back() {
             Some(reason) => reason.clone(),
             None if reading.attempts.at(&mut *here.journal, position, &input.instance) => {
                 format!("the agent died three times while it replayed input {}", input.seq)
