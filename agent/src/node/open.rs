@@ -325,7 +325,7 @@ impl Node {
         }
         // Once it was told in the journal it is so for ever, also when the notes are gone.
         let told = reading.holds.get(&input.instance).into_iter().flatten();
-        let told =
+        let mut told =
             told.filter(|(seq, _, at)| seq + 1 == input.seq && *at > position).map(|(_, reason, _)| reason);
         let reason = match told.next_back() {
             Some(reason) => reason.clone(),
