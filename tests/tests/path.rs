@@ -51,6 +51,10 @@ impl Story {
         for moving in ["now_ms", "releases", "last_pause_us"] {
             status.as_object_mut().expect("a status is an object").remove(moving);
         }
+        // Inputs by case are counted since the agent started.
+        for machine in status["machines"].as_array_mut().into_iter().flatten() {
+            machine.as_object_mut().expect("a machine is an object").remove("cases");
+        }
         (status, self.node_json(&["instances"]))
     }
 }
