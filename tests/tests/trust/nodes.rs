@@ -215,7 +215,10 @@ fn notes_that_are_damaged_keep_the_agent_from_starting_until_they_are_moved_away
     agent.stop();
     let path = shop.world.at("data/trust/vouched.json");
     let good = std::fs::read_to_string(&path).expect("the notes");
-    std::fs::write(&path, good.replace("ada", "eve")).expect("writable");
+    // The name as a whole: key ids are hex, and may have these letters too.
+    let bad = good.replace("\"ada\"", "\"eve\"");
+    assert_ne!(bad, good);
+    std::fs::write(&path, bad).expect("writable");
     let start = || Agent::try_start_as(&shop.world, "data", &["--trust", "signers.toml"]);
     let (log, death) = start().expect_err("damaged");
     assert_eq!(death, Death::Code(1));
