@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use camshaft_manifests::{AppName, InstanceAddress};
 use camshaft_store::StoreError;
@@ -364,8 +364,10 @@ fn node_thread(shared: &Arc<Shared>, mut node: Node, commands: &Receiver<Command
         // Looking after itself asks for nothing that could be refused for long.
         NodeError::Refused(_) => Ok(()),
     };
+    // Also when commands come more often than it is to be looked.
+    let mut looked = Instant::now();
     loop {
-        let wait = if node.is_saving() { Duration::ZERO } else { LOOK };
+        let wait = if node.is_saving() { Duration::ZERO } else { LOOK.saturating_sub(looked.elapsed()) };
         match commands.recv_timeout(wait) {
             Ok(Command::Call(job)) => job(&mut node)?,
             Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
@@ -376,10 +378,12 @@ fn node_thread(shared: &Arc<Shared>, mut node: Node, commands: &Receiver<Command
                 }
                 return saved;
             }
-            Err(RecvTimeoutError::Timeout) => {
-                node.look_after().or_else(journal)?;
-                node.snapshot_if_due().or_else(journal)?;
-            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if node.is_saving() || looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            node.look_after().or_else(journal)?;
+            node.snapshot_if_due().or_else(journal)?;
         }
     }
 }

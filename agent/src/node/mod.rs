@@ -17,6 +17,7 @@ mod install;
 mod ledger;
 mod old;
 mod open;
+mod order;
 mod permanent;
 mod redrive;
 mod rollback;

@@ -12,6 +12,7 @@ use camshaft_store::{
 
 use super::attempts::Attempts;
 use super::crew::{Crew, Here};
+use super::order::by_switch;
 use super::{Asked, Ledger, Node, NodeError};
 use crate::engine::{
     Divergence, Epoch, LoadError, Plan, PlanError, ReplayError, Seen, Shard, ShardConfig, ShardLimits, Way,
@@ -270,7 +271,7 @@ impl Node {
             records.push((entry.position, record));
             Ok(())
         })?;
-        self.replay_records(&records, reading)
+        self.replay_records(&by_switch(records, self.ledger.switch), reading)
     }
 
     /// Replays records in order. The position of a control record is that in the journal.
