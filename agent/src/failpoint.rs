@@ -2,7 +2,8 @@
 //!
 //! With the cargo feature `failpoints`, `CAMSHAFT_FAILPOINT=name` or `name:n` kills the process
 //! at the n-th passage of that place, `CAMSHAFT_FAILPOINT=name=instance` when that instance is at it, and `CAMSHAFT_FAULT=check` lets the check after a switch
-//! fail. Without the feature these functions do nothing.
+//! fail. `CAMSHAFT_FIGURE_NAME` replaces a figure that else only a long life or another machine brings
+//! about. Without the feature these functions do nothing.
 
 /// Every place, in the order in which an agent's life passes them.
 pub const FAILPOINTS: &[&str] = &[
@@ -31,6 +32,10 @@ pub const FAILPOINTS: &[&str] = &[
     "permanent.before-record",
     "permanent.after-record",
     "snapshot.before",
+    "snapshot.begun",
+    "snapshot.part",
+    "snapshot.before-finish",
+    "snapshot.finished",
     "snapshot.after",
     "taking.before-rename",
     "taking.after-rename",
@@ -88,6 +93,18 @@ pub fn fault(name: &str) -> bool {
 #[cfg(not(feature = "failpoints"))]
 pub fn fault(_name: &str) -> bool {
     false
+}
+
+/// Returns what the environment says in place of a figure.
+#[cfg(feature = "failpoints")]
+pub fn figure<T: std::str::FromStr>(name: &str) -> Option<T> {
+    std::env::var(format!("CAMSHAFT_FIGURE_{name}")).ok()?.parse().ok()
+}
+
+/// Returns what the environment says in place of a figure.
+#[cfg(not(feature = "failpoints"))]
+pub fn figure<T: std::str::FromStr>(_name: &str) -> Option<T> {
+    None
 }
 
 #[cfg(test)]

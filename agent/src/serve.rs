@@ -57,7 +57,8 @@ pub const SHARDS_MAX: u16 = 16;
 impl Options {
     fn shards(&self) -> u16 {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        self.shards.unwrap_or_else(|| u16::try_from(cores()).unwrap_or(SHARDS_MAX).min(SHARDS_MAX)).max(1)
+        let said = failpoint::figure("SHARDS").or(self.shards);
+        said.unwrap_or_else(|| u16::try_from(cores()).unwrap_or(SHARDS_MAX).min(SHARDS_MAX)).max(1)
     }
 }
 

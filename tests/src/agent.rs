@@ -122,7 +122,8 @@ impl Agent {
             Some(url) => Ok(Agent { child, url: url.to_owned(), log }),
             None => {
                 let death = death(&mut child);
-                Err((text(&log), death))
+                // With `--json` it says on stdout why it does not start.
+                Err((text(&log) + &line, death))
             }
         }
     }
@@ -153,10 +154,19 @@ impl Agent {
     ///
     /// When it does not end.
     pub fn stop(mut self) -> Death {
+        self.ask_to_stop();
+        self.wait()
+    }
+
+    /// Asks the agent to stop, and does not wait for its end.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be asked.
+    pub fn ask_to_stop(&self) {
         let id = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &id]).status().expect("there is a kill command");
         assert!(asked.success(), "cannot signal the agent");
-        self.wait()
     }
 
     /// Waits until the agent has died.

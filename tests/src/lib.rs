@@ -41,5 +41,5 @@ pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
 
 /// Returns how many times the short form of a long test is to run; `cargo xtask long` raises it.
 pub fn times() -> u32 {
-    std::env::var("CAMSHAFT_TEST_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+    std::env::var("CAMSHAFT_LONG").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }

@@ -186,8 +186,15 @@ const SETTLE: Move =
 /// The points that only an upgrade that is undone passes.
 const UNDOING: [&str; 3] = ["undo.before-record", "undo.after-record", "undo.switched"];
 
-/// The points that only a long life passes; see the ping-pong test.
-const SNAPSHOTS: [&str; 2] = ["snapshot.before", "snapshot.after"];
+/// The points that only a long life passes; see `kills.rs`.
+const SNAPSHOTS: [&str; 6] = [
+    "snapshot.before",
+    "snapshot.begun",
+    "snapshot.part",
+    "snapshot.before-finish",
+    "snapshot.finished",
+    "snapshot.after",
+];
 
 /// An input that the agent does not survive when it is replayed keeps it down three times, and no more.
 #[test]

@@ -65,11 +65,13 @@ pub fn long(root: &Path, times: u32) -> Result<ExitCode> {
         "--test",
         "crash",
         "--test",
+        "kills",
+        "--test",
         "pingpong",
         "--",
         "--nocapture",
     ];
-    let green = cargo(root, &step, &[("CAMSHAFT_TEST_TIMES", &times.to_string())])?;
+    let green = cargo(root, &step, &[("CAMSHAFT_LONG", &times.to_string())])?;
     Ok(ExitCode::from(u8::from(!green)))
 }
 

@@ -13,6 +13,14 @@ const SNAPSHOT_EVERY: u64 = 50_000;
 /// How many instances of a shard are saved at a time.
 const BATCH: usize = 512;
 
+fn snapshot_every() -> u64 {
+    failpoint::figure("SNAPSHOT_EVERY").unwrap_or(SNAPSHOT_EVERY)
+}
+
+fn batch() -> usize {
+    failpoint::figure("SNAPSHOT_BATCH").unwrap_or(BATCH)
+}
+
 /// A snapshot that is being made.
 pub(super) struct Saving {
     number: u64,
@@ -72,7 +80,7 @@ impl Node {
         if self.saving.is_some() {
             return self.go_on_with_snapshot().map(drop);
         }
-        if self.crew.position()?.saturating_sub(self.covered) >= SNAPSHOT_EVERY.max(2 * self.saved)
+        if self.crew.position()?.saturating_sub(self.covered) >= snapshot_every().max(2 * self.saved)
             && !self.crew.is_full()
         {
             self.begin_snapshot()?;
@@ -108,6 +116,7 @@ impl Node {
         self.cut = number;
         self.crew.each(move |shard| shard.begin_saving(number))?;
         self.saving = Some(Saving { number, position, writer, entries: 0 });
+        failpoint::pass("snapshot.begun");
         Ok(true)
     }
 
@@ -118,7 +127,8 @@ impl Node {
     /// When the journal fails.
     pub fn go_on_with_snapshot(&mut self) -> Result<bool, NodeError> {
         // Each round comes after all messages that were sent before the round before it.
-        let walked = self.crew.each(|shard| (shard.save_some(BATCH), shard.take_saved()))?;
+        let batch = batch();
+        let walked = self.crew.each(move |shard| (shard.save_some(batch), shard.take_saved()))?;
         let Some(saving) = &mut self.saving else { return Ok(true) };
         let mut all = true;
         for (lane, (walked, saved)) in (0u16..).zip(walked) {
@@ -128,6 +138,7 @@ impl Node {
                 saving.entries += 1;
             }
         }
+        failpoint::pass("snapshot.part");
         if all {
             self.end_snapshot()?;
         }
@@ -147,13 +158,16 @@ impl Node {
         }
         // Not before the records of what is in it: else a fall back to the one before would miss them.
         self.crew.flush()?;
+        failpoint::pass("snapshot.before-finish");
         saving.writer.finish().map_err(of_store)?;
+        failpoint::pass("snapshot.finished");
         let before = std::mem::replace(&mut self.covered, saving.position);
         self.saved = saving.entries;
-        failpoint::pass("snapshot.after");
         tracing::debug!(number = saving.number, position = saving.position, "a state snapshot was made");
         // The one before it stays readable: with its records it says the same.
-        self.crew.let_go(before + 1)
+        self.crew.let_go(before + 1)?;
+        failpoint::pass("snapshot.after");
+        Ok(())
     }
 
     /// Breaks a snapshot off that is being made: what comes changes all instances.
