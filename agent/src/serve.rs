@@ -161,7 +161,8 @@ pub fn serve_until<F: Future<Output = ()> + Send + 'static>(
         );
     }
     let gate = Gate::open(options.trust.clone(), &options.data)?;
-    let opener = |bytes: &[u8], entry: &_| stage_kept(bytes, entry).map_err(|error| error.to_string());
+    let opener =
+        |bytes: &[u8], entry: &_| stage_kept(bytes, entry).map(Arc::new).map_err(|error| error.to_string());
     let salt = RandomState::new().hash_one("salt");
     let settings = Settings { shards: options.shards(), salt, limits: options.limits };
     let (journal, opener) = (Box::new(journal), Box::new(opener));

@@ -40,7 +40,9 @@ fn settings(shards: u16) -> Settings {
 }
 
 fn opener() -> Box<camshaft_agent::node::Opener> {
-    Box::new(|bytes: &[u8], entry: &ReleaseEntry| stage_kept(bytes, entry).map_err(|error| error.to_string()))
+    Box::new(|bytes: &[u8], entry: &ReleaseEntry| {
+        stage_kept(bytes, entry).map(std::sync::Arc::new).map_err(|error| error.to_string())
+    })
 }
 
 /// Takes the folder over, and leaves it as it was before the file was put aside.

@@ -90,7 +90,8 @@ impl Sample {
 ///
 /// When its journal fails.
 pub fn open(journal: Box<dyn Journal>, shards: u16) -> Result<Node> {
-    let opener = |bytes: &[u8], entry: &_| stage_kept(bytes, entry).map_err(|error| error.to_string());
+    let opener =
+        |bytes: &[u8], entry: &_| stage_kept(bytes, entry).map(Arc::new).map_err(|error| error.to_string());
     let settings = Settings { shards, salt: 7, limits: ShardLimits::default() };
     Ok(Node::open(journal, Box::new(opener), settings, now_ms())?)
 }

@@ -21,8 +21,8 @@ use crate::engine::{
 use crate::failpoint;
 use crate::release::Release;
 
-/// Makes a release of the bytes of its bundle: everything in it is verified.
-pub type Opener = dyn Fn(&[u8], &ReleaseEntry) -> Result<Release, String> + Send;
+/// Makes a release of the bytes of its bundle: everything in it is verified. Nodes may share one.
+pub type Opener = dyn Fn(&[u8], &ReleaseEntry) -> Result<Arc<Release>, String> + Send;
 
 /// What a node is opened with.
 #[derive(Debug, Clone, Copy)]
@@ -502,7 +502,7 @@ impl Node {
             .blob(entry.archive)
             .map_err(|error| OpenNodeError::Journal(super::store_error(error)))?;
         let bytes = bytes.ok_or_else(|| failed("it is not kept".to_owned()))?;
-        (self.opener)(&bytes, entry).map(Arc::new).map_err(failed)
+        (self.opener)(&bytes, entry).map_err(failed)
     }
 
     /// Returns what was seen of clients in all shards.

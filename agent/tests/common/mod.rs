@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use camshaft_agent::api::{Instances, NodeStatus, Problem, Report, TryReport};
 use camshaft_agent::engine::{Identity, Reply, Request, RequestId, Trial};
@@ -38,9 +38,15 @@ pub struct Made {
     modules: BTreeMap<MachineAddress, (Module, VerifiedMachine)>,
 }
 
-/// The releases of a test; a bundle is just the version of one of them.
+/// The releases of a test; a bundle is just the version of one of them. Each is made ready once, whoever opens it.
 #[derive(Clone, Default)]
-pub struct World(pub Arc<BTreeMap<String, Made>>);
+pub struct World(Arc<BTreeMap<String, OnShelf>>);
+
+/// A release, and the same made ready, once somebody wanted it.
+struct OnShelf {
+    made: Made,
+    ready: OnceLock<Arc<Release>>,
+}
 
 fn show(text: &str, diagnostics: &[Diagnostic]) -> String {
     let lines = diagnostics.iter().map(|diagnostic| format!("{diagnostic:?}"));
@@ -221,18 +227,25 @@ impl Made {
 
 impl World {
     pub fn of(releases: impl IntoIterator<Item = Made>) -> World {
-        World(Arc::new(releases.into_iter().map(|made| (made.version(), made)).collect()))
+        let releases =
+            releases.into_iter().map(|made| (made.version(), OnShelf { made, ready: OnceLock::new() }));
+        World(Arc::new(releases.collect()))
     }
 
     pub fn release(&self, version: &str) -> Arc<Release> {
-        Arc::new(self.0[version].release())
+        let OnShelf { made, ready } = &self.0[version];
+        ready.get_or_init(|| Arc::new(made.release())).clone()
     }
 
     pub fn open(&self, journal: impl Journal + 'static, now_ms: i64) -> Result<TestNode, OpenNodeError> {
         let world = self.clone();
         let opener = move |bytes: &[u8], _: &ReleaseEntry| {
             let version = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-            Ok(world.0.get(version).ok_or("no such release")?.release())
+            if world.0.contains_key(version) {
+                Ok(world.release(version))
+            } else {
+                Err("no such release".to_owned())
+            }
         };
         // What is promised holds for any number of them: CAMSHAFT_SHARDS says another one.
         let shards = std::env::var("CAMSHAFT_SHARDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);

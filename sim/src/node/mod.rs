@@ -194,7 +194,7 @@ impl Host {
         let opener = move |bytes: &[u8], _: &ReleaseEntry| {
             let found =
                 world.editions.iter().position(|edition| edition.version.to_string().as_bytes() == bytes);
-            release(&world, found.ok_or("there is no such release")?)
+            release(&world, found.ok_or("there is no such release")?).map(Arc::new)
         };
         let settings = Settings { shards: self.shards, ..Settings::one(self.salt) };
         let opened = self.disk.journal().map_err(camshaft_agent::node::OpenNodeError::Journal);

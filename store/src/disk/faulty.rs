@@ -35,7 +35,9 @@ struct Hardware {
     dice: Dice,
     names: Names,
     operations: u64,
+    syncs: Vec<u64>,
     power_off_at: Option<u64>,
+    power_off_after: Option<u64>,
     sync_fails_from: Option<u64>,
     off: bool,
     /// How often the power came back: handles from before are dead.
@@ -51,6 +53,8 @@ enum Fate {
     Done,
     /// The power goes while it is being done.
     Cut,
+    /// The power goes when it is done, and nobody learns that it is.
+    CutAfter,
 }
 
 impl FaultyDisk {
@@ -60,7 +64,9 @@ impl FaultyDisk {
             dice: Dice::new(seed),
             names: Names::default(),
             operations: 0,
+            syncs: vec![],
             power_off_at: None,
+            power_off_after: None,
             sync_fails_from: None,
             off: false,
             era: 0,
@@ -90,10 +96,21 @@ impl FaultyDisk {
         self.hardware().operations
     }
 
+    /// Returns the numbers of the operations that were syncs, of a file or of the folder.
+    pub fn syncs(&self) -> Vec<u64> {
+        self.hardware().syncs.clone()
+    }
+
     /// Lets the power go during the operation with this number, counted from 1: it fails, half done, and so do
     /// all others until [`power_on`](FaultyDisk::power_on).
     pub fn power_off_at(&self, operation: u64) {
         self.hardware().power_off_at = Some(operation);
+    }
+
+    /// Lets the power go when the operation with this number, counted from 1, is done: it fails all the same,
+    /// and so do all others until [`power_on`](FaultyDisk::power_on). What a sync made durable so is durable.
+    pub fn power_off_after(&self, operation: u64) {
+        self.hardware().power_off_after = Some(operation);
     }
 
     /// Lets the power go now.
@@ -114,7 +131,8 @@ impl FaultyDisk {
         hardware.names.cut(&mut hardware.dice);
         hardware.off = false;
         hardware.era += 1;
-        (hardware.power_off_at, hardware.sync_fails_from) = (None, None);
+        (hardware.power_off_at, hardware.power_off_after) = (None, None);
+        hardware.sync_fails_from = None;
     }
 
     /// Lets the first sync fail, of a file or of the folder, that is the operation with this number or a later
@@ -195,28 +213,35 @@ impl Hardware {
     fn begin(&mut self) -> io::Result<Fate> {
         self.powered()?;
         self.operations += 1;
-        Ok(if self.power_off_at == Some(self.operations) { Fate::Cut } else { Fate::Done })
+        Ok(match Some(self.operations) {
+            now if now == self.power_off_at => Fate::Cut,
+            now if now == self.power_off_after => Fate::CutAfter,
+            _ => Fate::Done,
+        })
     }
 
     /// Ends an operation.
     fn end(&mut self, fate: Fate) -> io::Result<()> {
-        if fate == Fate::Cut {
+        if fate != Fate::Done {
             self.off = true;
             return Err(no_power());
         }
         Ok(())
     }
 
-    /// Counts a sync, and returns whether it is one that fails.
-    fn begin_sync(&mut self) -> io::Result<bool> {
+    /// Counts a sync, and returns whether it is one that fails, and what becomes of it when it is not.
+    fn begin_sync(&mut self) -> io::Result<(bool, Fate)> {
         let fate = self.begin()?;
-        self.end(fate)?;
+        self.syncs.push(self.operations);
+        if fate == Fate::Cut {
+            self.end(Fate::Cut)?;
+        }
         self.spent += self.sync_cost;
         let fails = self.sync_fails_from.is_some_and(|from| self.operations >= from);
         if fails {
             self.sync_fails_from = None;
         }
-        Ok(fails)
+        Ok((fails, fate))
     }
 
     /// Returns how many bytes more there is space for.
@@ -276,11 +301,12 @@ impl Disk for FaultyDisk {
 
     fn sync_folder(&self) -> io::Result<()> {
         let mut hardware = self.hardware();
-        if hardware.begin_sync()? {
+        let (fails, fate) = hardware.begin_sync()?;
+        if fails {
             return Err(no_sync());
         }
         hardware.names.sync();
-        Ok(())
+        hardware.end(fate)
     }
 }
 
@@ -344,14 +370,15 @@ impl DiskFile for FaultyFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut hardware = self.hardware()?;
-        let fails = hardware.begin_sync()?;
+        let (fails, fate) = hardware.begin_sync()?;
         let mut content = lock(&self.content);
         if fails {
             content.fail_sync(&mut hardware.dice);
             return Err(no_sync());
         }
         content.sync();
-        Ok(())
+        drop(content);
+        hardware.end(fate)
     }
 }
 

@@ -86,6 +86,22 @@ fn the_operation_during_which_the_power_goes_is_half_done_and_the_next_are_not()
     assert_eq!(disk.list().expect("the power is back"), ["a"]);
 }
 
+#[test]
+fn what_a_sync_made_durable_is_there_though_nobody_was_told_of_it() {
+    let seen = over_seeds(|disk| {
+        let file = synced(disk, "a", &[1; SECTOR]);
+        file.write_at(0, &[2; SECTOR]).expect("it is before the cut");
+        disk.power_off_after(disk.operations() + 1);
+        let error = file.sync().expect_err("the power goes");
+        assert_eq!(error.to_string(), "the power is off");
+        let syncs = disk.syncs();
+        assert_eq!(syncs, [3, 4, 6], "a write before each, and the making of the file");
+        disk.power_on();
+        sectors(disk, "a")
+    });
+    assert_eq!(seen, [vec![2]].into());
+}
+
 /// What was shown before a power cut, and what is there after it: for a sync that failed, followed by one
 /// that did not.
 #[test]
