@@ -40,21 +40,32 @@ pub const FAILPOINTS: &[&str] = &[
     "taking.before-rename",
     "taking.after-rename",
     "replay.input",
+    "replay.aside",
+    "replay.birth",
+    "replay.carry",
+    "replay.check",
+    "deliver.step",
 ];
 
 /// Dies here if the environment says `name=subject`.
 #[cfg(feature = "failpoints")]
-pub fn pass_of(name: &'static str, subject: &str) {
+pub fn pass_of(name: &'static str, subject: &impl std::fmt::Display) {
+    /// Read once: places on the way of every delivery ask for it.
+    static WANTED: std::sync::LazyLock<Option<(String, String)>> = std::sync::LazyLock::new(|| {
+        let wanted = std::env::var("CAMSHAFT_FAILPOINT").ok()?;
+        let (name, subject) = wanted.split_once('=')?;
+        Some((name.to_owned(), subject.to_owned()))
+    });
     debug_assert!(FAILPOINTS.contains(&name), "the failpoint {name} is not listed");
-    let wanted = std::env::var("CAMSHAFT_FAILPOINT").unwrap_or_default();
-    if wanted.split_once('=') == Some((name, subject)) {
+    let Some((point, wanted)) = &*WANTED else { return };
+    if point == name && *wanted == subject.to_string() {
         die();
     }
 }
 
 /// Dies here if the environment says `name=subject`.
 #[cfg(not(feature = "failpoints"))]
-pub fn pass_of(_name: &'static str, _subject: &str) {}
+pub fn pass_of(_name: &'static str, _subject: &impl std::fmt::Display) {}
 
 /// Ends the process as a kill from outside would: no destructor runs and no buffer is written.
 #[cfg(feature = "failpoints")]

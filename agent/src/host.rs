@@ -26,11 +26,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub(crate) use away::Away;
 use places::{Kind, Places};
 use shard::{ToShard, shard_thread};
-use writer::writer_thread;
+use writer::{Group, ToWriter, writer_thread};
 
 use crate::api::Problem;
 use crate::engine::{Epoch, Identity, Reply, Request, RequestId, shard_of};
-use crate::node::{Node, NodeError};
+use crate::node::{Departing, Node, NodeError};
 use crate::ports::{CallEnd, CallId, CallOut};
 use crate::problem;
 use crate::speech::Says;
@@ -202,7 +202,8 @@ impl Host {
         let outstanding = node.take_calls();
         let mut threads = vec![];
         let mut found = None;
-        let node = node.depart(|shards, journal, epoch| {
+        let node = node.depart(|departing, epoch| {
+            let Departing { shards, journal, waiting, calls: pending } = departing;
             let (lines, inboxes): (Vec<_>, Vec<_>) = shards.iter().map(|_| channel()).unzip();
             let (to_writer, groups) = sync_channel(GROUPS_MAX);
             let shared = Arc::new(Shared {
@@ -220,6 +221,15 @@ impl Host {
                 let shared = shared.clone();
                 move || writer_thread(&shared, journal, &groups)
             })?);
+            if !waiting.is_empty() || !pending.is_empty() {
+                // Before all that comes from the shards' threads.
+                let last = Group { chunk: None, answers: vec![], calls: pending };
+                let group = |chunk| Group { chunk: Some(chunk), answers: vec![], calls: vec![] };
+                for group in waiting.into_iter().map(group).chain([last]) {
+                    // A writer that is gone tells so itself.
+                    let _ = to_writer.send(ToWriter::Group(group));
+                }
+            }
             for (index, (shard, inbox)) in shards.into_iter().zip(inboxes).enumerate() {
                 let (shared_too, to_writer, clock) = (shared.clone(), to_writer.clone(), clock.clone());
                 let run = move || shard_thread(&shared_too, shard, &inbox, &to_writer, &clock);
@@ -372,6 +382,7 @@ fn node_thread(shared: &Arc<Shared>, mut node: Node, commands: &Receiver<Command
             Ok(Command::Call(job)) => job(&mut node)?,
             Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
                 let saved = node.save_snapshot().or_else(journal);
+                let saved = saved.and_then(|()| node.end_attempt().or_else(journal));
                 for shard in &shared.shards {
                     // It may have ended already.
                     let _ = shard.send(ToShard::Stop);
@@ -383,6 +394,7 @@ fn node_thread(shared: &Arc<Shared>, mut node: Node, commands: &Receiver<Command
         if node.is_saving() || looked.elapsed() >= LOOK {
             looked = Instant::now();
             node.look_after().or_else(journal)?;
+            node.look_at_first().or_else(journal)?;
             node.snapshot_if_due().or_else(journal)?;
         }
     }

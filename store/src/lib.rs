@@ -33,8 +33,8 @@ pub use journal::{Job, Journal, ShownSnapshot, SnapshotWriter, StoreError, Visit
 pub use log::{AppendError, Chore, Chunk, Class, Entry, Log, LogOptions, Opened, Torn};
 pub use memory::MemoryJournal;
 pub use record::{
-    Aside, ClientSays, ClientSeen, Control, Deed, Direction, Effect, InputRecord, InputRef, Record,
-    RecordRef, Redrive, Refusal, ReleaseEntry, Source, Stamp, Verdict,
+    Aside, ClientSays, ClientSeen, Control, Deed, Direction, Effect, HeldBefore, InputRecord, InputRef,
+    Record, RecordRef, Redrive, Refusal, ReleaseEntry, Source, Stamp, Verdict,
 };
 pub use snapshot::{
     AsideSnapshot, BeforeImage, CallSnapshot, InstanceSnapshot, KeptAnswer, KeptSender, MailOrigin,

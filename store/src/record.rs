@@ -360,6 +360,29 @@ pub enum Control {
         /// How many traps there were lately; none when it is healthy again.
         traps: Option<u64>,
     },
+    /// A recovery held an instance: before something that gave another result than the journal has, or that the
+    /// agent did not survive. Every recovery that comes there holds it again.
+    RecoveryHeld {
+        /// Who and when.
+        stamp: Stamp,
+        /// The instance.
+        instance: String,
+        /// Before what.
+        before: HeldBefore,
+        /// The reason, for people.
+        reason: String,
+    },
+}
+
+/// What a recovery held an instance before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum HeldBefore {
+    /// The record at this position of the journal.
+    Record(u64),
+    /// What the switch of this number does to it: it is taken over, or born.
+    Switch(u64),
+    /// All that comes behind the record that says so.
+    Rest,
 }
 
 /// What was seen of the clients of an application that say the same of what they speak.

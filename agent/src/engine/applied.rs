@@ -13,6 +13,7 @@ use super::Shard;
 use super::instance::{Instance, Mail, Origin, State};
 use super::plan::{Applied, Plan, Way};
 use super::step::{birth, kind};
+use super::table::{Resident, Slot};
 use crate::api::{Capsule, TryFailure};
 use crate::release::MachineCode;
 
@@ -59,20 +60,29 @@ impl Shard {
 
     /// Delivers what the relup of the last switch applies, before anything else reaches these instances.
     pub fn settle_applies(&mut self) {
-        let Some(plan) = self.plan.clone() else { return };
-        for apply in &plan.applies {
-            let next = |shard: &Shard| {
-                let slot = shard.table.find(&apply.address)?;
-                let instance = &shard.table[slot].instance;
-                let first = instance.rest().mailbox.front().filter(|_| instance.held().is_none())?;
-                matches!(first.origin, Origin::Relup { .. }).then_some(slot)
-            };
-            while let Some(slot) = next(self) {
-                if !self.deliver_at(slot) {
-                    return;
-                }
-            }
-        }
+        while self.apply_once() {}
+    }
+
+    /// Delivers the first input of the last switch that waits; returns false when there is none, or it cannot be.
+    pub fn apply_once(&mut self) -> bool {
+        let next = self.next_apply();
+        next.is_some_and(|slot| self.deliver_at(slot))
+    }
+
+    /// Returns whom [`Shard::apply_once`] is for, and the number of the input.
+    pub fn upcoming_apply(&self) -> Option<(InstanceAddress, u64)> {
+        let Resident { address, instance } = &self.table[self.next_apply()?];
+        Some((address.clone(), instance.seq + 1))
+    }
+
+    fn next_apply(&self) -> Option<Slot> {
+        let waits = |slot: &Slot| {
+            let instance = &self.table[*slot].instance;
+            let first = instance.rest().mailbox.front().filter(|_| instance.held().is_none());
+            first.is_some_and(|mail| matches!(mail.origin, Origin::Relup { .. }))
+        };
+        let applies = self.plan.iter().flat_map(|plan| &plan.applies);
+        applies.filter_map(|apply| self.table.find(&apply.address)).find(waits)
     }
 
     /// Notes what came of an input of the last switch.

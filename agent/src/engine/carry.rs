@@ -91,6 +91,21 @@ pub(super) fn carry(
     carried
 }
 
+/// Leaves an instance behind at a switch, as one whose edge fails: it is held on the code that it had, and no code is run.
+pub(super) fn leave_behind(
+    plan: &Plan,
+    change: &Change,
+    address: &InstanceAddress,
+    instance: &Instance,
+    reason: String,
+) -> Carried {
+    let mut held = instance.clone();
+    held.hold(reason, true);
+    // Nothing of a held one is taken along.
+    let carried = carry(plan, change, address, &held, 0);
+    Carried { passage: Passage::Held, ..carried }
+}
+
 /// An edge, taken in one way.
 struct Along<'a> {
     way: Way,

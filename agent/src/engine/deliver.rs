@@ -13,6 +13,7 @@ use super::kept::Answered;
 use super::step::{Cause, Computed, Input, Place, Surroundings, Task, compute};
 use super::table::Slot;
 use super::{LogLine, Shard};
+use crate::failpoint;
 use crate::release::MachineCode;
 use crate::speech::Tongue;
 
@@ -33,10 +34,36 @@ impl Shard {
         }
     }
 
+    /// Returns whom the next step of [`Shard::step_once`] is of, and the number of the input.
+    pub fn upcoming(&self, timers_first: bool) -> Option<(InstanceAddress, u64)> {
+        if self.read_only {
+            return None;
+        }
+        let fires = self.due().map(|(_, address, _)| address);
+        let delivers = self.ready.front().map(|slot| &self.table[*slot].address);
+        let address = if timers_first { fires.or(delivers) } else { delivers.or(fires) }?;
+        let seq = self.table.get(address).map_or(0, |instance| instance.seq);
+        Some((address.clone(), seq + 1))
+    }
+
+    /// Does one step, of a timer or of mail, whichever is to come first if there are both; returns false when there
+    /// is nothing to do.
+    pub fn step_once(&mut self, timers_first: bool) -> bool {
+        if timers_first {
+            return self.fire_one() || self.deliver_one();
+        }
+        self.deliver_one() || self.fire_one()
+    }
+
+    /// Returns the timer that fires next, if it is due.
+    fn due(&self) -> Option<&(i64, InstanceAddress, Arc<str>)> {
+        self.timers.first().filter(|(due_ms, ..)| *due_ms <= self.now_ms)
+    }
+
     fn fire_one(&mut self) -> bool {
-        let due = |(due_ms, ..): &&(i64, InstanceAddress, Arc<str>)| *due_ms <= self.now_ms;
-        let found = if self.read_only { None } else { self.timers.first().filter(due).cloned() };
+        let found = if self.read_only { None } else { self.due().cloned() };
         let Some((_, address, name)) = found else { return false };
+        pass(&address);
         let slot = self.table.find(&address).expect("a timer that is listed is of an instance");
         let timer = self.table[slot].instance.rest().timers.get(&name);
         let timer = timer.expect("a timer that is listed is there").clone();
@@ -67,6 +94,7 @@ impl Shard {
         let Some(Mail { origin, input, trace, .. }) = instance.rest_mut().mailbox.pop_front() else {
             return true;
         };
+        pass(&self.table[slot].address);
         let task = Task { cause: Cause::Mail(origin), input: Input::Bytes(input), trace };
         let _ = self.apply(slot, &task, None);
         self.make_ready(slot);
@@ -268,6 +296,10 @@ impl Shard {
             self.send(out);
         }
     }
+}
+
+fn pass(address: &InstanceAddress) {
+    failpoint::pass_of("deliver.step", address);
 }
 
 /// Keeps a message that was not applied and that nobody hears of: a dead letter.

@@ -206,15 +206,15 @@ impl Shard {
         self.table.find(address).is_some_and(|slot| self.table[slot].instance.held().is_some())
     }
 
-    /// Holds an instance before the input of a record that brought the agent down three times.
-    pub fn hold_before(&mut self, address: &InstanceAddress, reason: &str) -> Option<Divergence> {
+    /// Holds an instance at this point of a recovery; returns false when the release that runs has none like it. Who
+    /// is held already stays so, for the first reason.
+    pub fn hold_now(&mut self, address: &InstanceAddress, reason: &str) -> bool {
         if !self.machines.contains_key(&address.machine_address()) {
-            return None;
+            return false;
         }
         let slot = self.slot(address);
-        let seq = self.table[slot].instance.seq;
         self.hold(slot, reason.to_owned());
-        Some(Divergence { instance: address.clone(), seq, reason: reason.to_owned() })
+        true
     }
 
     /// Lets what a held instance did according to the journal reach the others.

@@ -11,7 +11,7 @@ use camshaft_cam::run::{Limits, check_invariants};
 use camshaft_manifests::{AppName, InstanceAddress, MachineAddress};
 use camshaft_store::{InstanceSnapshot, Status};
 
-use super::carry::{Passage, carry};
+use super::carry::{Passage, carry, leave_behind};
 use super::instance::{Instance, Mail, State};
 use super::kept::Kept;
 use super::plan::{Change, Plan, Way};
@@ -19,6 +19,7 @@ use super::step::{Runner, birth};
 use super::supervise::Counters;
 use super::table::Resident;
 use super::trial::TriedInOrder;
+use super::watch::{Risk, Unwatched, Watch};
 use super::{Archive, Shard};
 use crate::api::RollbackCounts;
 use crate::release::{MachineCode, Release};
@@ -85,6 +86,11 @@ impl Epoch {
 impl Shard {
     /// Goes over a switch. What was tried and did not change since is taken over from the trial.
     pub fn enter(&mut self, epoch: &Epoch, tried: TriedInOrder) -> Switched {
+        self.enter_watched(epoch, tried, &mut Unwatched)
+    }
+
+    /// The same, and somebody is asked before code of a machine runs.
+    pub fn enter_watched(&mut self, epoch: &Epoch, tried: TriedInOrder, watch: &mut dyn Watch) -> Switched {
         debug_assert!(epoch.number > self.switch, "switches are gone over once, in order");
         self.drop_saving();
         self.homes = epoch.homes.clone();
@@ -92,10 +98,10 @@ impl Shard {
             None => {
                 self.run_release(&epoch.release);
                 (self.switch, self.config) = (epoch.number, epoch.number);
-                self.start_all(|_| true);
+                self.start_all(|_| true, watch);
                 Switched::default()
             }
-            Some(plan) => self.enter_by(plan, epoch.number, tried),
+            Some(plan) => self.enter_by(plan, epoch.number, tried, watch),
         }
     }
 
@@ -144,7 +150,13 @@ impl Shard {
         self.left = left;
     }
 
-    fn enter_by(&mut self, plan: &Arc<Plan>, number: u64, mut tried: TriedInOrder) -> Switched {
+    fn enter_by(
+        &mut self,
+        plan: &Arc<Plan>,
+        number: u64,
+        mut tried: TriedInOrder,
+        watch: &mut dyn Watch,
+    ) -> Switched {
         let mut switched = Switched::default();
         let mut back = self.take_given_up(plan);
         // In the order of the addresses, as they were tried.
@@ -158,9 +170,14 @@ impl Shard {
                     switched.counts.archived += 1;
                 }
                 change => {
-                    let carried = tried
-                        .take(&address, instance.version)
-                        .unwrap_or_else(|| carry(plan, change, &address, &instance, number));
+                    let after = plan.address_after(&address);
+                    let carried = tried.take(&address, instance.version).unwrap_or_else(|| {
+                        let runs = matches!(change, Change::Moves { .. }) && instance.held().is_none();
+                        match runs.then(|| watch.before(Risk::Carry, &after)).flatten() {
+                            Some(reason) => leave_behind(plan, change, &address, &instance, reason),
+                            None => carry(plan, change, &address, &instance, number),
+                        }
+                    });
                     match carried.passage {
                         Passage::Untouched | Passage::AsItIs => switched.counts.untouched += 1,
                         Passage::BeforeImage => switched.counts.before_image += 1,
@@ -177,7 +194,7 @@ impl Shard {
                     instance.version = self.next_version();
                     instance.queued = false;
                     instance.cut = self.cut;
-                    self.insert(plan.address_after(&address), instance);
+                    self.insert(after, instance);
                 }
             }
         }
@@ -196,18 +213,20 @@ impl Shard {
                 switched.counts.restored += self.restore(mine, code);
             }
         }
-        self.start_all(|code| plan.added.contains_key(&code.address) || restarted.contains(&code.address));
+        let comes =
+            |code: &MachineCode| plan.added.contains_key(&code.address) || restarted.contains(&code.address);
+        self.start_all(comes, watch);
         self.post_applies(plan, number);
         self.list_anew();
         switched
     }
 
     /// Starts the instances of machines without keys that belong here.
-    fn start_all(&mut self, wanted: impl Fn(&MachineCode) -> bool) {
+    fn start_all(&mut self, wanted: impl Fn(&MachineCode) -> bool, watch: &mut dyn Watch) {
         let codes: Vec<Arc<MachineCode>> = self.runners.iter().map(|runner| runner.code.clone()).collect();
         for code in codes {
             if !code.keyed() && wanted(&code) {
-                self.start(&code.address);
+                self.start(&code.address, watch);
             }
         }
     }
@@ -231,7 +250,7 @@ impl Shard {
     }
 
     /// Starts the one instance of a machine, unless it is there.
-    fn start(&mut self, machine: &MachineAddress) {
+    fn start(&mut self, machine: &MachineAddress, watch: &mut dyn Watch) {
         let address =
             InstanceAddress { app: machine.app.clone(), machine: machine.machine.clone(), key: None };
         if self.shard_of(&address) != self.config_of.index || self.table.find(&address).is_some() {
@@ -240,7 +259,9 @@ impl Shard {
         let Some(mut instance) = self.unborn(&address) else { return };
         // A start that traps was refused when it was tried; in a replay its first input will
         // tell.
-        if let Ok(value) = birth(&instance.code) {
+        if let Some(reason) = watch.before(Risk::Birth, &address) {
+            instance.hold(reason, false);
+        } else if let Ok(value) = birth(&instance.code) {
             instance.state = State::Live(value);
             instance.life += 1;
         }
@@ -410,8 +431,24 @@ impl Checks {
     ///
     /// The first instance of which an invariant does not hold, and the reason.
     pub fn run(&self) -> Result<(), (InstanceAddress, String)> {
+        self.run_watched(|_| None)
+    }
+
+    /// The same. `before` is asked before a state is checked; what it returns is the reason why the state does not
+    /// pass, and it is not checked.
+    ///
+    /// # Errors
+    ///
+    /// The first instance that does not pass, and the reason.
+    pub fn run_watched(
+        &self,
+        mut before: impl FnMut(&InstanceAddress) -> Option<String>,
+    ) -> Result<(), (InstanceAddress, String)> {
         for (address, instance) in &self.0 {
             if let State::Live(value) = &instance.state {
+                if let Some(reason) = before(address) {
+                    return Err((address.clone(), reason));
+                }
                 check_invariants(&instance.code.verified, value, Limits::MIGRATION)
                     .map_err(|trap| (address.clone(), trap.to_string()))?;
             }

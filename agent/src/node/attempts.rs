@@ -1,27 +1,42 @@
-//! Recoveries that the agent did not survive: what was being replayed at each death is noted in the journal, so that
-//! one input can never keep a node down for ever.
+//! Recoveries that the agent did not survive: what was being done at each death is noted beside the journal, so that
+//! nothing can keep a node down for ever.
 //!
-//! The first attempt notes that it began, no more. Those after it note every input before it is replayed; an input at
-//! which two of them died in a row is not replayed again: its instance is held before it. Notes are no part
+//! The first attempt notes that it began, no more. Those after it note each thing before it is done that runs code of a
+//! machine; one at which two of them died in a row is not done again: its instance is held before it. Notes are no part
 //! of the journal: what cannot be read is no note, and what cannot be written is missing.
+//!
+//! An attempt ends when what waited at the start has been delivered, or the agent stops in order. See [`super::watch`].
 
 use camshaft_store::{Journal, StoreError};
 
-/// How many attempts died at the same input before it is not replayed again. The attempt before them, which noted
-/// no inputs, makes it one death more.
+/// How many attempts died at the same thing before it is not done again. The attempt before them, which noted
+/// no more than its begin, makes it one death more.
 const DEATHS: u32 = 2;
 
-/// An input: its position in the journal, and the instance.
-type Place = (u64, String);
+/// Something that runs code of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// The record at this position is replayed.
+    Record(u64),
+    /// The instance goes over the switch of this number, or is born by it.
+    Switch(u64),
+    /// The state is checked after the switch of this number.
+    Check(u64),
+    /// The input of this number, which waited, is delivered.
+    Delivery(u64),
+}
+
+/// A deed, and the instance that it is of, in a line that is never read back into an address.
+type Place = (Deed, String);
 
 /// What is noted of recoveries that did not end.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Attempts {
     /// How many began.
     begun: u32,
-    /// The input that was being replayed, and how many attempts in a row came to be there last.
+    /// What was being done, and how many attempts in a row came to be there last.
     at: Option<(Place, u32)>,
-    /// The inputs that are not replayed again.
+    /// What is not done again.
     held: Vec<Place>,
 }
 
@@ -35,32 +50,50 @@ impl Attempts {
         }
         if attempts.begun > 1 {
             let died = attempts.begun - 1;
-            tracing::warn!(died, at = ?attempts.at, "the agent died before it had read its journal");
+            tracing::warn!(died, at = ?attempts.at, "the agent died before its recovery had ended");
         }
         attempts.note(journal);
         Ok(attempts)
     }
 
-    /// Notes that an input is replayed next; returns true when its instance is to be held before it.
-    pub(super) fn at(&mut self, journal: &mut dyn Journal, position: u64, instance: &str) -> bool {
-        if self.begun < 2 {
+    /// Returns true when there is something to note: an attempt before this one did not end.
+    pub(super) fn is_careful(&self) -> bool {
+        self.begun > 1
+    }
+
+    /// Returns true for an attempt that began: one that a node is open in has to be ended.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun > 0
+    }
+
+    /// Notes what is done next; returns true when the instance is to be held before it.
+    pub(super) fn at(&mut self, journal: &mut dyn Journal, deed: Deed, instance: &str) -> bool {
+        if !self.is_careful() {
             return false;
         }
-        let here = |place: &Place| place.0 == position && place.1 == instance;
-        if self.held.iter().any(here) {
+        // A key may be any text, also one of several lines.
+        let place = (deed, instance.escape_default().to_string());
+        if self.held.contains(&place) {
             return true;
         }
         // That the last attempt came to another place is known when this one is past it.
         let before = match &self.at {
-            Some((place, deaths)) if here(place) => *deaths,
+            Some((other, deaths)) if *other == place => *deaths,
             _ => 0,
         };
-        let noted = Attempts { at: Some(((position, instance.to_owned()), before + 1)), ..self.clone() };
+        let noted = Attempts { at: Some((place, before + 1)), ..self.clone() };
         noted.note(journal);
         false
     }
 
-    /// Ends the attempt: the journal was read.
+    /// Notes that what was noted last is done: a death from here on is not because of it.
+    pub(super) fn past(&self, journal: &mut dyn Journal) {
+        if self.is_careful() {
+            Attempts { at: None, ..self.clone() }.note(journal);
+        }
+    }
+
+    /// Ends the attempt.
     pub(super) fn end(journal: &mut dyn Journal) {
         Attempts::write(journal, &[]);
     }
@@ -76,12 +109,21 @@ impl Attempts {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
+        let line = |(deed, instance): &Place| {
+            let (word, number) = match deed {
+                Deed::Record(number) => ("record", number),
+                Deed::Switch(number) => ("switch", number),
+                Deed::Check(number) => ("check", number),
+                Deed::Delivery(number) => ("delivery", number),
+            };
+            format!("{word} {number} {instance}\n")
+        };
         let mut text = format!("begun {}\n", self.begun);
-        if let Some(((position, instance), deaths)) = &self.at {
-            text += &format!("at {position} {instance} {deaths}\n");
+        if let Some((place, deaths)) = &self.at {
+            text += &format!("at {deaths} {}", line(place));
         }
-        for (position, instance) in &self.held {
-            text += &format!("held {position} {instance}\n");
+        for place in &self.held {
+            text += &format!("held {}", line(place));
         }
         // What was not written to its end is no note.
         (text + "end\n").into_bytes()
@@ -92,17 +134,27 @@ impl Attempts {
     }
 
     fn parse(text: &str) -> Option<Attempts> {
+        let place = |text: &str| {
+            let mut words = text.splitn(3, ' ');
+            let (word, number, instance) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
+            let deed = match word {
+                "record" => Deed::Record(number),
+                "switch" => Deed::Switch(number),
+                "check" => Deed::Check(number),
+                "delivery" => Deed::Delivery(number),
+                _ => return None,
+            };
+            Some((deed, instance.to_owned()))
+        };
         let mut attempts = Attempts::default();
         for line in text.strip_suffix("end\n")?.lines() {
-            let words: Vec<&str> = line.split(' ').collect();
-            match words[..] {
-                ["begun", begun] => attempts.begun = begun.parse().ok()?,
-                ["at", position, instance, deaths] => {
-                    attempts.at = Some(((position.parse().ok()?, instance.to_owned()), deaths.parse().ok()?));
+            match line.split_once(' ')? {
+                ("begun", begun) => attempts.begun = begun.parse().ok()?,
+                ("at", rest) => {
+                    let (deaths, rest) = rest.split_once(' ')?;
+                    attempts.at = Some((place(rest)?, deaths.parse().ok()?));
                 }
-                ["held", position, instance] => {
-                    attempts.held.push((position.parse().ok()?, instance.to_owned()));
-                }
+                ("held", rest) => attempts.held.push(place(rest)?),
                 _ => return None,
             }
         }
@@ -121,7 +173,8 @@ mod tests {
     /// An attempt that dies at an input after it was at others.
     fn dies(journal: &mut MemoryJournal, inputs: &[u64]) -> Vec<u64> {
         let mut attempts = Attempts::begin(journal).expect("memory can be read");
-        inputs.iter().copied().filter(|position| attempts.at(journal, *position, "a/m/k")).collect()
+        let at = |position: &u64| attempts.at(journal, Deed::Record(*position), "a/m/k");
+        inputs.iter().copied().filter(at).collect()
     }
 
     #[test]
@@ -146,15 +199,45 @@ mod tests {
     }
 
     #[test]
+    fn who_dies_when_all_is_done_that_was_noted_did_not_die_of_it() {
+        let mut journal = MemoryJournal::default();
+        for _ in 0..9 {
+            let mut attempts = Attempts::begin(&mut journal).expect("memory can be read");
+            assert!(!attempts.at(&mut journal, Deed::Delivery(1), "a/m/k"));
+            attempts.past(&mut journal);
+        }
+    }
+
+    #[test]
+    fn deeds_are_told_apart_by_what_they_are_by_number_and_by_instance() {
+        let key = "a/m/k with \"spaces\"\nand lines";
+        let mut journal = MemoryJournal::default();
+        for _ in 0..3 {
+            let mut attempts = Attempts::begin(&mut journal).expect("memory can be read");
+            assert!(!attempts.at(&mut journal, Deed::Switch(7), key));
+        }
+        let mut attempts = Attempts::begin(&mut journal).expect("memory can be read");
+        for deed in [Deed::Record(7), Deed::Check(7), Deed::Delivery(7), Deed::Switch(8)] {
+            assert!(!attempts.at(&mut journal, deed, key), "{deed:?}");
+        }
+        assert!(!attempts.at(&mut journal, Deed::Switch(7), "a/m/k"));
+        assert!(attempts.at(&mut journal, Deed::Switch(7), key));
+    }
+
+    #[test]
     fn what_is_no_note_is_as_if_nothing_was_noted() {
-        let some =
-            Attempts { begun: 3, at: Some(((7, "a/m/k".to_owned()), 1)), held: vec![(5, "a/m".to_owned())] };
+        let place = |deed, instance: &str| (deed, instance.to_owned());
+        let some = Attempts {
+            begun: 3,
+            at: Some((place(Deed::Check(7), "a/m/k"), 1)),
+            held: vec![place(Deed::Record(5), "a/m"), place(Deed::Delivery(5), "a/m/two words")],
+        };
         let bytes = some.to_bytes();
         assert_eq!(Attempts::read(&bytes), some);
         for length in 0..bytes.len() {
             assert_eq!(Attempts::read(&bytes[..length]), Attempts::default(), "cut off at {length}");
         }
-        for bytes in [&b"\0\0\0\0"[..], b"begun many\nend\n", b"at 1\nend\n", b"\xff"] {
+        for bytes in [&b"\0\0\0\0"[..], b"begun many\nend\n", b"at 1\nend\n", b"held x 1 a\nend\n", b"\xff"] {
             assert_eq!(Attempts::read(bytes), Attempts::default());
         }
     }

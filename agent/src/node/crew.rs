@@ -7,6 +7,7 @@ use camshaft_cam::digest::Digest;
 use camshaft_store::{AppendError, Chunk, Class, Control, Journal, Record, SnapshotWriter, StoreError};
 
 use super::NodeError;
+use super::attempts::Attempts;
 use crate::engine::{Posted, Reply, RequestId, Shard};
 use crate::host::Away;
 use crate::ports::CallOut;
@@ -36,7 +37,23 @@ pub(super) struct Here {
     full: bool,
 }
 
+/// Shards and journal that go to other threads.
+pub(crate) struct Departing {
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) journal: Box<dyn Journal>,
+    /// What the first deliveries wrote and a full disk did not take yet.
+    pub(crate) waiting: Vec<Chunk>,
+    /// The calls that hang on it.
+    pub(crate) calls: Vec<CallOut>,
+}
+
 impl Here {
+    /// Goes to other threads. No answer waits: a node that is opened has no clients.
+    pub(super) fn depart(self) -> Departing {
+        let Here { shards, journal, waiting, calls_pending, .. } = self;
+        Departing { shards, journal, waiting, calls: calls_pending }
+    }
+
     pub(super) fn new(shards: Vec<Shard>, journal: Box<dyn Journal>) -> Here {
         Here {
             shards,
@@ -239,6 +256,18 @@ impl Crew {
                 away.journal(move |journal| Ok(journal.begin_snapshot(number, from)))?.map_err(of_store)
             }
         }
+    }
+
+    /// Notes that an attempt at a recovery has ended.
+    pub(super) fn note_end(&mut self) -> Result<(), NodeError> {
+        match self {
+            Crew::Here(here) => Attempts::end(&mut *here.journal),
+            Crew::Away(away) => away.journal(|journal| {
+                Attempts::end(journal);
+                Ok(())
+            })?,
+        }
+        Ok(())
     }
 
     /// Lets go of what is below a position.

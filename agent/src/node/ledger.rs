@@ -31,8 +31,8 @@ pub struct Ledger {
     pub left: Option<ReleaseEntry>,
     /// Clients that the next switch leaves behind, in lines.
     dropping: Vec<String>,
-    /// Instances that were held because their replay differs.
-    pub held: BTreeSet<String>,
+    /// Instances that were held, with the number of their last input, as earlier versions told of replays that differ.
+    pub held: BTreeSet<(String, u64)>,
 }
 
 impl Ledger {
@@ -134,8 +134,11 @@ impl Ledger {
                 let running = self.running().cloned();
                 self.note(stamp, HistoryKind::MadePermanent, None, running.as_ref(), Some(*switch), ("", ""));
             }
-            Control::InstanceHeld { stamp, instance, reason, .. } => {
-                self.held.insert(instance.clone());
+            Control::InstanceHeld { stamp, instance, reason, .. }
+            | Control::RecoveryHeld { stamp, instance, reason, .. } => {
+                if let Control::InstanceHeld { seq, .. } = control {
+                    self.held.insert((instance.clone(), *seq));
+                }
                 let why = format!("{instance}: {reason}");
                 let running = self.running().cloned();
                 let reason = (crate::problem::HELD.code, why.as_str());

@@ -25,13 +25,14 @@ mod snapshot;
 mod status;
 mod switch;
 mod upgrade;
+mod watch;
 
 use std::sync::Arc;
 
-use camshaft_store::{Control, Journal, Refusal, ReleaseEntry, Stamp, StoreError};
+use camshaft_store::{Control, Refusal, ReleaseEntry, Stamp, StoreError};
 
-pub(crate) use crew::full;
 use crew::{Crew, Here};
+pub(crate) use crew::{Departing, full};
 pub use ledger::Ledger;
 pub use open::{OpenNodeError, Opener, Settings};
 pub use rollback::Holding;
@@ -71,6 +72,8 @@ pub struct Node {
     saved: u64,
     last_pause_us: Option<u64>,
     health: care::Health,
+    /// While the attempt at the recovery goes on that opened this node: how often it is still looked whether it has ended.
+    watched: Option<u32>,
 }
 
 /// Why the node does not do what it is asked for.
@@ -168,7 +171,8 @@ impl Node {
     ///
     /// When the journal fails.
     pub fn sync(&mut self) -> Result<(), StoreError> {
-        self.here().sync()
+        self.here().sync()?;
+        self.look_at_first().map_err(store_error)
     }
 
     /// Returns how many shards there are.
@@ -209,12 +213,12 @@ impl Node {
     /// What `host` refuses.
     pub(crate) fn depart<E>(
         mut self,
-        host: impl FnOnce(Vec<Shard>, Box<dyn Journal>, Option<Arc<Epoch>>) -> Result<Away, E>,
+        host: impl FnOnce(Departing, Option<Arc<Epoch>>) -> Result<Away, E>,
     ) -> Result<Node, E> {
         let epoch = self.epoch.clone();
         match self.crew {
             Crew::Here(here) => {
-                self.crew = Crew::Away(host(here.shards, here.journal, epoch)?);
+                self.crew = Crew::Away(host(here.depart(), epoch)?);
                 Ok(self)
             }
             Crew::Away(_) => Ok(self),

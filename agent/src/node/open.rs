@@ -6,19 +6,18 @@ use std::sync::Arc;
 use camshaft_manifests::name::NameError;
 use camshaft_manifests::{AppName, InstanceAddress};
 use camshaft_store::{
-    Aside, ClientSeen, Control, Direction, Entry, InputRecord, Journal, Record, ReleaseEntry, Saved,
+    Aside, ClientSeen, Control, Direction, Entry, HeldBefore, Journal, Record, ReleaseEntry, Saved,
     StoreError,
 };
 
 use super::attempts::Attempts;
 use super::crew::{Crew, Here};
 use super::order::by_switch;
+use super::watch::Holds;
 use super::{Asked, Ledger, Node, NodeError};
 use crate::engine::{
-    Divergence, Epoch, LoadError, Plan, PlanError, ReplayError, Seen, Shard, ShardConfig, ShardLimits, Way,
-    shard_of,
+    Epoch, LoadError, Plan, PlanError, ReplayError, Seen, Shard, ShardConfig, ShardLimits, Way, shard_of,
 };
-use crate::failpoint;
 use crate::release::Release;
 
 /// Makes a release of the bytes of its bundle: everything in it is verified. Nodes may share one.
@@ -89,12 +88,7 @@ pub(super) struct Reading {
     pub(super) clients: Seen,
     /// The greatest cut of a chunk.
     cut: u64,
-    divergences: Vec<Divergence>,
-    /// How the attempts before this one went.
-    attempts: Attempts,
-    /// Holds that the journal tells of further on, by instance: the number of the last input that was applied, the reason,
-    /// and the position that tells.
-    holds: BTreeMap<String, Vec<(u64, String, u64)>>,
+    pub(super) holds: Holds,
 }
 
 impl Node {
@@ -112,11 +106,11 @@ impl Node {
     ) -> Result<Node, OpenNodeError> {
         let mut node = Node::empty(journal, opener, settings);
         let attempts = Attempts::begin(&mut *node.here().journal)?;
-        let mut reading = Reading { attempts, ..Reading::default() };
+        let mut reading = Reading::default();
+        reading.holds.attempts = attempts;
         let number = node.load_snapshot(&mut reading)?;
         node.replay_all(number, &mut reading)?;
         node.finish(reading, now_ms)?;
-        Attempts::end(&mut *node.here().journal);
         Ok(node)
     }
 
@@ -147,6 +141,7 @@ impl Node {
             saved: 0,
             last_pause_us: None,
             health: Default::default(),
+            watched: None,
         }
     }
 
@@ -280,23 +275,15 @@ impl Node {
         records: &[(u64, Record)],
         reading: &mut Reading,
     ) -> Result<(), OpenNodeError> {
-        for (position, record) in records {
-            if let Record::Control(Control::InstanceHeld { instance, seq, reason, .. }) = record {
-                let holds = reading.holds.entry(instance.clone()).or_default();
-                holds.push((*seq, reason.clone(), *position));
-            }
-        }
+        reading.holds.learn(records);
         for (position, record) in records {
             match record {
                 Record::Input(input) => {
                     let shard = self.shard_in(&input.instance, input.switch, reading)?;
-                    self.hold_if_noted(shard, *position, input, reading);
+                    self.hold_before_input(shard, *position, input, reading);
                     let divergence = self.here().shards[shard].replay(input)?;
                     if let Some(divergence) = divergence {
-                        tracing::error!(
-                            instance = %divergence.instance, seq = divergence.seq, "held: {}", divergence.reason
-                        );
-                        reading.divergences.push(divergence);
+                        reading.holds.differs(*position, divergence);
                     }
                     self.pass_on(shard, reading);
                 }
@@ -304,7 +291,9 @@ impl Node {
                 Record::Aside(aside) => {
                     let (instance, switch) = of_aside(aside);
                     let shard = self.shard_in(instance, switch, reading)?;
-                    self.here().shards[shard].replay_aside(aside)?;
+                    if let Some(aside) = self.survived(shard, *position, aside, reading) {
+                        self.here().shards[shard].replay_aside(&aside)?;
+                    }
                     self.pass_on(shard, reading);
                 }
                 Record::Control(control) => {
@@ -317,32 +306,13 @@ impl Node {
         Ok(())
     }
 
-    /// Holds an instance before an input that the agent did not survive when it was replayed.
-    fn hold_if_noted(&mut self, shard: usize, position: u64, input: &InputRecord, reading: &mut Reading) {
-        let Ok(address) = input.instance.parse::<InstanceAddress>() else { return };
-        let here = self.here();
-        if here.shards[shard].is_held(&address) {
-            return;
-        }
-        // Once it was told in the journal it is so for ever, also when the notes are gone.
-        let told = reading.holds.get(&input.instance).into_iter().flatten();
-        let mut told =
-            told.filter(|(seq, _, at)| seq + 1 == input.seq && *at > position).map(|(_, reason, _)| reason);
-        let reason = match told.next_back() {
-            Some(reason) => reason.clone(),
-            None if reading.attempts.at(&mut *here.journal, position, &input.instance) => {
-                format!("the agent died three times while it replayed input {}", input.seq)
-            }
-            None => return failpoint::pass_of("replay.input", &input.instance),
-        };
-        if let Some(divergence) = here.shards[shard].hold_before(&address, &reason) {
-            tracing::error!(instance = %divergence.instance, seq = divergence.seq, "held: {}", divergence.reason);
-            reading.divergences.push(divergence);
-        }
-    }
-
     /// Returns the shard of an instance, which has gone over the switch of its record.
-    fn shard_in(&mut self, instance: &str, switch: u64, reading: &Reading) -> Result<usize, OpenNodeError> {
+    fn shard_in(
+        &mut self,
+        instance: &str,
+        switch: u64,
+        reading: &mut Reading,
+    ) -> Result<usize, OpenNodeError> {
         let address: Result<InstanceAddress, _> = instance.parse();
         let address =
             address.map_err(|_| OpenNodeError::Ledger("a record of an instance without address"))?;
@@ -355,16 +325,18 @@ impl Node {
         Ok(shard)
     }
 
-    fn enter_up_to(&mut self, shard: usize, switch: u64, reading: &Reading) {
-        let shard = &mut self.here().shards[shard];
+    fn enter_up_to(&mut self, shard: usize, switch: u64, reading: &mut Reading) {
+        let here = self.here();
+        let shard = &mut here.shards[shard];
         let from = shard.switch_number() + 1;
-        for (_, epoch) in reading.epochs.range(from..).take_while(|(number, _)| **number <= switch) {
-            shard.enter(epoch, Default::default());
+        for (number, epoch) in reading.epochs.range(from..).take_while(|(number, _)| **number <= switch) {
+            let mut watch = reading.holds.over(&mut *here.journal, *number);
+            shard.enter_watched(epoch, Default::default(), &mut watch);
         }
     }
 
     /// Gives the messages that came out of a shard to those that they are for.
-    fn pass_on(&mut self, shard: usize, reading: &Reading) {
+    fn pass_on(&mut self, shard: usize, reading: &mut Reading) {
         // The records and calls are known already.
         for posted in self.here().shards[shard].take_out().mail {
             let to = usize::from(posted.shard);
@@ -413,7 +385,12 @@ impl Node {
                     shard.make_permanent();
                 }
             }
-            Control::CheckPassed { .. }
+            Control::RecoveryHeld { instance, before: HeldBefore::Rest, reason, .. } => {
+                self.enter_all(reading);
+                self.hold_the_rest(instance, reason)?;
+            }
+            Control::RecoveryHeld { .. }
+            | Control::CheckPassed { .. }
             | Control::CheckFailed { .. }
             | Control::InstanceHeld { .. }
             | Control::InstanceReset { .. }
@@ -432,7 +409,7 @@ impl Node {
     }
 
     /// Lets every shard go over all switches that are known.
-    fn enter_all(&mut self, reading: &Reading) {
+    fn enter_all(&mut self, reading: &mut Reading) {
         for shard in 0..self.here().shards.len() {
             self.enter_up_to(shard, u64::MAX, reading);
         }
@@ -442,8 +419,8 @@ impl Node {
     }
 
     /// Ends what the last life of the agent left open.
-    pub(super) fn finish(&mut self, reading: Reading, now_ms: i64) -> Result<(), OpenNodeError> {
-        self.enter_all(&reading);
+    pub(super) fn finish(&mut self, mut reading: Reading, now_ms: i64) -> Result<(), OpenNodeError> {
+        self.enter_all(&mut reading);
         // A cut that was begun and not finished is not begun again under the same number.
         self.cut = reading.cut;
         for (index, shard) in self.here().shards.iter_mut().enumerate() {
@@ -452,30 +429,20 @@ impl Node {
         }
         self.advance(now_ms).map_err(stopped)?;
         self.here().calls = self.here().shards.iter().flat_map(Shard::outstanding_calls).collect();
-        self.settle(reading.divergences).map_err(stopped)
+        self.settle(&mut reading).map_err(stopped)?;
+        let attempts = &mut reading.holds.attempts;
+        self.deliver_first(attempts).map_err(stopped)?;
+        self.end_or_watch(attempts);
+        Ok(())
     }
 
-    fn settle(&mut self, divergences: Vec<Divergence>) -> Result<(), NodeError> {
+    fn settle(&mut self, reading: &mut Reading) -> Result<(), NodeError> {
         let asked = Asked { who: "agent".to_owned(), now_ms: self.now_ms };
-        let held: Vec<Control> = divergences
-            .into_iter()
-            .filter(|divergence| !self.ledger.held.contains(&divergence.instance.to_string()))
-            .map(|divergence| Control::InstanceHeld {
-                stamp: self.stamp(&asked),
-                instance: divergence.instance.to_string(),
-                seq: divergence.seq,
-                reason: divergence.reason,
-            })
-            .collect();
-        if !held.is_empty() {
-            self.append(&held)?;
-        }
-        if self.ledger.unchecked.is_none() {
-            return Ok(());
-        }
-        self.crew.each(Shard::settle_applies)?;
-        self.crew.flush()?;
-        let checked = self.checks()?.run();
+        self.tell_holds(reading, &asked)?;
+        let Some(switch) = self.ledger.unchecked else { return Ok(()) };
+        let attempts = &mut reading.holds.attempts;
+        self.apply_first(attempts)?;
+        let checked = self.check_first(attempts, switch)?;
         match self.settle_check(&asked, checked) {
             Ok(_) => Ok(()),
             Err(NodeError::Refused(problem)) if problem.code == crate::problem::UNDONE.code => {

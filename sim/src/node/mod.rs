@@ -548,7 +548,8 @@ fn entry(record: Record) -> Result<Entry, String> {
             Control::CheckPassed { switch } => Entry::CheckPassed { switch },
             Control::CheckFailed { switch, .. } => Entry::CheckFailed { switch },
             Control::Permanent { .. } => Entry::Permanent,
-            Control::InstanceHeld { instance, reason, .. } => Entry::Held { instance, reason },
+            Control::InstanceHeld { instance, reason, .. }
+            | Control::RecoveryHeld { instance, reason, .. } => Entry::Held { instance, reason },
             Control::Refused(refusal) => Entry::Refused { code: refusal.code, reason: refusal.reason },
             Control::ClientsDropped { .. } => Entry::ClientsDropped,
             // No world declares what could lead there.
