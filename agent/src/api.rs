@@ -96,6 +96,9 @@ pub struct NodeStatus {
     /// True while the disk is full: inputs are refused, and reads are answered.
     #[serde(default)]
     pub disk_full: bool,
+    /// The journal of the node.
+    #[serde(default)]
+    pub journal: Option<JournalStatus>,
     /// The labels that `agent.toml` gives the node.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -214,6 +217,17 @@ pub struct Counts {
     pub applied: u64,
 }
 
+/// The journal of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalStatus {
+    /// The position of the last entry that is durable.
+    pub position: u64,
+    /// The position that the newest state snapshot covers; 0 without one.
+    pub covered: u64,
+    /// How many bytes the entries take that are kept; none where that is not counted.
+    pub bytes: Option<u64>,
+}
+
 /// An application that is unhealthy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppStatus {
@@ -304,12 +318,18 @@ pub enum HistoryKind {
     MadePermanent,
     /// An instance was held.
     Held,
-    /// An instance began anew because of its traps; its state is archived.
+    /// An instance began anew because of its traps, or by command; its state is archived.
     Reset,
     /// An application became unhealthy: more traps lately than it declares.
     Unhealthy,
     /// An application is healthy again.
     Recovered,
+    /// What was parked of an instance was delivered anew.
+    Redriven,
+    /// What was parked of an instance was given up, and the states that earlier resets archived.
+    Dropped,
+    /// An instance that was held goes on.
+    Released,
 }
 
 /// `GET /v1/node/instances`: the instances, by address.

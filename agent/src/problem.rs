@@ -143,7 +143,7 @@ codes! {
     DISK_FULL = "disk-full", 503, "The disk of the node is full",
         "make room on it: the agent goes on by itself then; what changes nothing is answered meanwhile";
     HELD = "held", 503, "The instance is held",
-        "`camshaft node instances` says why";
+        "it does not come back by itself: `camshaft node instances --held` says why; then `camshaft node release INSTANCE`, or `reset`";
     STOPPING = "stopping", 503, "The agent is stopping",
         "send it again when the agent runs again, with the same identity";
 }

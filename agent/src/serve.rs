@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::engine::ShardLimits;
 use crate::failpoint;
 use crate::host::{Host, HostError};
-use crate::http::{Names, router};
+use crate::http::{Names, PortCounts, router};
 use crate::node::{Node, OpenNodeError, Settings};
 use crate::operate::Operator;
 use crate::ports::{Bindings, CallOut};
@@ -194,11 +194,11 @@ async fn run(
     let (ended, node_ended) = oneshot::channel();
     let (to_make, calls) = mpsc::unbounded_channel();
     let (host, threads) = Host::start(node, Arc::new(now_ms), options.waiting, ended, Some(to_make))?;
-    let carriers = carry_calls(options, &host, calls)?;
+    let (carriers, counts) = carry_calls(options, &host, calls)?;
     let operator =
         Operator::new(host.clone(), gate, Arc::new(now_ms), options.registry.clone(), options.ports.clone());
     let names = Names { addresses: !options.listen.ip().is_loopback(), names: options.names.clone() };
-    let service = router(host.clone(), operator, &options.labels, names);
+    let service = router(host.clone(), operator, &options.labels, names, counts);
     tracing::info!(%address, "ready");
     on_ready(address);
     let (stopping, stops) = oneshot::channel::<()>();
@@ -239,11 +239,12 @@ fn carry_calls(
     options: &Options,
     host: &Host,
     mut calls: mpsc::UnboundedReceiver<CallOut>,
-) -> Result<[JoinHandle<()>; 2], ServeError> {
+) -> Result<([JoinHandle<()>; 2], PortCounts), ServeError> {
     let identity = crate::ports::Identity::new(node_id(&options.data)?);
     let seed = RandomState::new().hash_one("calls");
     let settings = crate::ports::Settings { identity, seed, bounds: crate::ports::Bounds::default() };
     let (ports, mut ends) = crate::ports::start(options.ports.clone(), settings)?;
+    let counts = ports.counts();
     let out = tokio::spawn(async move {
         while let Some(call) = calls.recv().await {
             ports.call(call);
@@ -255,7 +256,7 @@ fn carry_calls(
             host.end_call(ended.id, ended.end);
         }
     });
-    Ok([out, back])
+    Ok(([out, back], counts))
 }
 
 /// The file with what a node is to the receivers of its calls.

@@ -97,6 +97,23 @@ fn an_instance_is_held_after_so_many_traps_and_nobody_else_is() {
     drop(node);
     let mut node = world.open(journal, 2000).expect("open");
     assert_eq!(get(&mut node, "shop/till/a"), "{\"Is\":1}");
+    let told: Vec<_> = node.node.history().entries.into_iter().map(|entry| (entry.what, entry.why)).collect();
+    assert_eq!(told.last(), Some(&(HistoryKind::Released, "shop/till/a".to_owned())));
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+/// Its first input is in the journal before the hold, and is replayed; no snapshot has it.
+#[test]
+fn an_instance_that_is_held_has_its_inputs_also_after_a_restart() {
+    let (world, journal, mut node) = looked_after(OnTrap::Hold(After::First), Strategy::OneForOne, None);
+    assert!(node.send("shop/till/a", HUGE).starts_with("trap overflow"));
+    drop(node);
+    let mut node = world.open(journal, 0).expect("open");
+    assert!(get(&mut node, "shop/till/a").starts_with("refused: shop/till/a is held: a trap"));
+    let asked = node.asked();
+    let address = "shop/till/a".parse().expect("an address");
+    node.node.redrive(&asked, &address, Redrive::Released).expect("it is held");
+    assert_eq!(get(&mut node, "shop/till/a"), "{\"Is\":1}");
 }
 
 #[test]

@@ -64,6 +64,10 @@ impl Journal for FolderJournal {
         self.log.last()
     }
 
+    fn bytes(&self) -> Option<u64> {
+        Some(self.log.bytes())
+    }
+
     fn read(&self, from: u64, visit: &mut Visit<'_>) -> Result<(), StoreError> {
         self.log.read(from, visit)
     }

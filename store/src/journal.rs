@@ -35,6 +35,11 @@ pub trait Journal: Send {
     /// Returns the position of the last entry; 0 when there is none.
     fn last(&self) -> u64;
 
+    /// Returns how many bytes the entries take that are kept; none where that is not counted.
+    fn bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Shows every entry from a position on, in order.
     ///
     /// # Errors

@@ -249,6 +249,11 @@ impl Log {
         Ok(())
     }
 
+    /// Returns how many bytes the frames take that can be read.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.end).sum()
+    }
+
     /// Lets go of entries before a position, by whole segments: those that have no other entries. The last
     /// entry of all always stays. Their files are dealt with by the next [`chore`](Log::chore). Returns how
     /// many segments went.

@@ -327,7 +327,8 @@ pub enum Control {
         stamp: Stamp,
         /// The instance.
         instance: String,
-        /// The number of the last input that was applied to it.
+        /// The number of the last input that was applied to it, when a replay did not go on with the next one;
+        /// the greatest number when its traps led to it, which its shard has recorded in its place.
         seq: u64,
         /// The reason, for people.
         reason: String,
@@ -371,6 +372,19 @@ pub enum Control {
         before: HeldBefore,
         /// The reason, for people.
         reason: String,
+    },
+    /// An operator let something of an instance go on, or gave it up; its shard has done and recorded it.
+    Redriven {
+        /// Who and when.
+        stamp: Stamp,
+        /// The instance.
+        instance: String,
+        /// What.
+        what: Redrive,
+        /// How many go on, or were given up.
+        driven: u64,
+        /// How many stay parked.
+        left: u64,
     },
 }
 

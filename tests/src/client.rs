@@ -19,6 +19,8 @@ pub struct Answered {
     pub status: u16,
     /// The content type.
     pub kind: String,
+    /// After how many seconds it is worth trying again, when the node says so.
+    pub retry_after: Option<String>,
     /// The version that the answer is in, when the node says so.
     pub speaks: Option<String>,
     /// The body.
@@ -138,6 +140,7 @@ fn answered(request: reqwest::blocking::RequestBuilder) -> Result<Answered, reqw
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let kind = header("content-type").unwrap_or_default();
     let speaks = header("camshaft-speaks");
+    let retry_after = header("retry-after");
     let body = String::from_utf8_lossy(&response.bytes()?).into_owned();
-    Ok(Answered { status, kind, speaks, body })
+    Ok(Answered { status, kind, retry_after, speaks, body })
 }

@@ -15,7 +15,8 @@ fn read(text: &str) -> BTreeMap<String, u64> {
         let (family, _) = help.strip_prefix("# HELP ").and_then(|help| help.split_once(' ')).expect(help);
         assert!(family.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{family}");
         assert!(families.insert(family.to_owned()), "{family} stands twice");
-        assert_eq!(lines.next(), Some(format!("# TYPE {family} gauge").as_str()));
+        let kind = if family.ends_with("_total") { "counter" } else { "gauge" };
+        assert_eq!(lines.next(), Some(format!("# TYPE {family} {kind}").as_str()));
         while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
             let (name, value) = line.rsplit_once(' ').expect(line);
             let labels = name.strip_prefix(family).expect(line);
@@ -62,6 +63,12 @@ fn a_node_tells_how_it_is_to_prometheus() {
     assert_eq!(running["camshaft_instances{machine=\"counter/counter\"}"], 1);
     assert_eq!(running["camshaft_applied_inputs{machine=\"counter/counter\"}"], 3);
     assert_eq!(running["camshaft_waiting_requests_limit"], 4096);
+    assert_eq!(running["camshaft_disk_full"], 0);
+    // The install, and three inputs.
+    assert!(running["camshaft_journal_position"] >= empty["camshaft_journal_position"] + 4, "{running:?}");
+    assert!(running["camshaft_journal_bytes"] > empty["camshaft_journal_bytes"], "{running:?}");
+    assert_eq!(running["camshaft_journal_covered_position"], 0);
+    assert!(!running.keys().any(|name| name.starts_with("camshaft_traps_total{")), "{running:?}");
     let info = running.keys().find(|name| name.starts_with("camshaft_release_info{")).expect("the release");
     assert!(info.contains("version=\"1.0.0\"") && info.contains("digest=\"sha256:"), "{info}");
 }

@@ -168,6 +168,19 @@ fn a_call_is_repeated_with_its_key_until_it_is_answered_and_the_answer_reaches_t
     let refused =
         until("the refusal", || Some(stands(&agent, "ann")).filter(|stands| stands["refused"] != 0));
     assert_eq!(refused, json!({"asked": 2, "answers": 2, "last": 7, "refused": 1}));
+    for line in [
+        "camshaft_port_attempts_total{machine=\"shop/signup\",port=\"mail\"} 3",
+        "camshaft_port_retries_total{machine=\"shop/signup\",port=\"mail\"} 1",
+        "camshaft_port_calls_total{machine=\"shop/signup\",port=\"mail\",outcome=\"taken\"} 1",
+        "camshaft_port_calls_total{machine=\"shop/signup\",port=\"mail\",outcome=\"given_up\"} 1",
+        "camshaft_port_open_calls{machine=\"shop/signup\",port=\"mail\"} 0",
+    ] {
+        // It is told after the answer went to the machine.
+        until(line, || {
+            let metrics = agent.client().get("/v1/metrics").expect("an answer").body;
+            metrics.lines().any(|other| other == line).then_some(())
+        });
+    }
     // What has ended is not sent again by a node that starts.
     agent.kill();
     let agent = node.start();

@@ -13,7 +13,8 @@
 //!
 //! Where to look: `admit` takes requests in, `again` answers those that are not new, `step` computes, `deliver` runs and commits,
 //! `post` takes messages, `carry` takes one instance over a switch, `applied` gives what a relup applies, `trial` all of them for a
-//! try, `switch` goes over, `saving` makes state snapshots while the service goes on, `watch` is asked by a recovery before code runs that it may not survive.
+//! try, `switch` goes over, `saving` makes state snapshots while the service goes on, `watch` is asked by a recovery before code runs that it may not survive,
+//! `walk` counts and lists a slice at a time.
 
 mod admit;
 mod again;
@@ -38,6 +39,7 @@ pub mod supervise;
 mod switch;
 mod table;
 mod trial;
+mod walk;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -65,6 +67,7 @@ pub use switch::reason_not_startable;
 pub use switch::{Checks, Epoch, Switched};
 pub(crate) use trial::micros;
 pub use trial::{Carryable, Trial, TriedInOrder, Versions};
+pub use walk::{CountPlace, Counted, Found, SLICE};
 pub use watch::{Risk, Unwatched, Watch};
 
 use crate::ports::CallOut;

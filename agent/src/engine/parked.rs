@@ -1,7 +1,5 @@
 //! Looking at what is parked: messages, timers and calls that were not delivered and are kept.
 
-use std::collections::BTreeMap;
-
 use camshaft_cam::digest::Digest;
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
@@ -9,7 +7,6 @@ use camshaft_manifests::InstanceAddress;
 use camshaft_store::{MailOrigin, MailSnapshot, Parked, ParkedItem};
 
 use super::Shard;
-use super::table::Resident;
 use crate::api::{ParkedKind, ParkedStatus};
 use crate::speech::{edge, takes};
 
@@ -20,42 +17,21 @@ const SHOWN_MAX: usize = 4_096;
 pub type ParkedPlace = (InstanceAddress, u64);
 
 impl Shard {
-    /// Returns up to `limit` of what is parked, of one instance or of all, after a place.
-    ///
-    /// Of all, it walks over all instances of the shard.
-    pub fn parked<'s>(
-        &'s self,
-        of: Option<&InstanceAddress>,
+    /// Returns what is parked of one instance after a place: what lives first, then what is archived of it.
+    pub fn parked_of(
+        &self,
+        address: &InstanceAddress,
         after: Option<&ParkedPlace>,
-        limit: usize,
     ) -> Vec<(ParkedPlace, ParkedStatus)> {
-        let mut found: Vec<(ParkedPlace, &Parked, bool)> = vec![];
-        let mut add = |address: &InstanceAddress, all: &'s [Parked], live: bool, before: usize| {
-            let numbered = (before as u64 + 1..).zip(all);
-            found.extend(numbered.map(|(number, parked)| ((address.clone(), number), parked, live)));
-        };
-        let mut before: BTreeMap<&InstanceAddress, usize> = BTreeMap::new();
-        let has = |resident: &&Resident| !resident.instance.rest().parked.is_empty();
-        let one = of.and_then(|of| self.table.find(of)).map(|slot| &self.table[slot]);
-        let all = self.table.iter().filter(|_| of.is_none());
-        for Resident { address, instance } in one.into_iter().chain(all).filter(has) {
-            let parked = &instance.rest().parked;
-            add(address, parked, true, 0);
-            before.insert(address, parked.len());
-        }
-        // The archived ones of an address come after the one that lives.
-        for ((address, ..), saved) in &self.archive {
-            if of.is_none_or(|of| of == address) {
-                let before = before.entry(address).or_default();
-                add(address, &saved.parked, false, *before);
-                *before += saved.parked.len();
-            }
-        }
-        found.retain(|(place, ..)| after.is_none_or(|after| place > after));
-        found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-        found.truncate(limit);
-        found
-            .into_iter()
+        let lives = self.table.get(address).map(|instance| (&instance.rest().parked, true));
+        let from = (address.clone(), Digest::from_bytes([0; 32]), 0);
+        let archived = self.archive.range(from..).take_while(|((at, ..), _)| at == address);
+        let all = lives.into_iter().chain(archived.map(|(_, saved)| (&saved.parked, false)));
+        let all = all.flat_map(|(parked, live)| parked.iter().map(move |parked| (parked, live)));
+        (1..)
+            .zip(all)
+            .map(|(number, (parked, live))| ((address.clone(), number), parked, live))
+            .filter(|(place, ..)| after.is_none_or(|after| place > after))
             .map(|(place, parked, live)| {
                 let status = self.parked_status(&place, parked, live);
                 (place, status)

@@ -1,9 +1,7 @@
 //! Looking at the instances.
 
-use std::collections::BTreeMap;
-
 use camshaft_cam::digest::Digest;
-use camshaft_manifests::{InstanceAddress, MachineAddress};
+use camshaft_manifests::InstanceAddress;
 use camshaft_store::Status;
 
 use super::Shard;
@@ -15,42 +13,13 @@ use crate::api::{Counts, InstanceState, InstanceStatus, Instances, TimerStatus};
 const ARCHIVED: char = '~';
 
 impl Shard {
-    /// Returns the sums over all instances.
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for Resident { instance, .. } in self.table.iter() {
-            count(&mut counts, instance);
-        }
-        for saved in self.archive.values() {
-            counts.archived += 1;
-            counts.queued += saved.mailbox.len() as u64;
-            counts.parked += saved.parked.len() as u64;
-        }
-        counts
-    }
-
-    /// Returns the sums over the instances of each machine.
-    pub fn counts_by_machine(&self) -> BTreeMap<MachineAddress, Counts> {
-        let mut counts: BTreeMap<MachineAddress, Counts> = BTreeMap::new();
-        for Resident { address, instance } in self.table.iter() {
-            count(counts.entry(address.machine_address()).or_default(), instance);
-        }
-        counts
-    }
-
     /// Returns up to `limit` instances after a place in the listing, each with its own place: by address;
     /// archived ones come last.
     pub fn list(&self, after: Option<&str>, limit: usize) -> Vec<(String, InstanceStatus)> {
-        self.list_of(after, limit, false)
-    }
-
-    /// Returns the same, or only those that are held. For these it walks over all instances.
-    pub fn list_of(&self, after: Option<&str>, limit: usize, held: bool) -> Vec<(String, InstanceStatus)> {
         let in_archive = after.is_some_and(|after| after.starts_with(ARCHIVED));
         let place: Option<InstanceAddress> =
             after.filter(|_| !in_archive).and_then(|after| after.parse().ok());
         let live = self.table.after(place.as_ref()).filter(|_| !in_archive);
-        let live = live.filter(|resident| !held || resident.instance.held().is_some());
         let live = live.map(|resident| (resident.address.to_string(), Ok(resident)));
         // One address may stand in the archive several times.
         let cursor = |(address, writer, reset): &(InstanceAddress, Digest, u32)| {
@@ -59,7 +28,6 @@ impl Shard {
         };
         let archived = self.archive.iter().map(|(key, saved)| (cursor(key), Err(saved)));
         let mut archived: Vec<_> = archived
-            .filter(|_| !held)
             .filter(|(cursor, _)| !in_archive || after.is_none_or(|after| cursor.as_str() > after))
             .collect();
         archived.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -83,7 +51,7 @@ pub fn merged(lists: Vec<Vec<(String, InstanceStatus)>>, limit: usize) -> Instan
     Instances { instances: all.into_iter().map(|(_, status)| status).collect(), next }
 }
 
-fn count(counts: &mut Counts, instance: &Instance) {
+pub(super) fn count(counts: &mut Counts, instance: &Instance) {
     counts.instances += 1;
     counts.held += u64::from(instance.held().is_some());
     let rest = instance.rest();
@@ -93,7 +61,7 @@ fn count(counts: &mut Counts, instance: &Instance) {
     counts.applied += instance.seq;
 }
 
-fn status(address: &InstanceAddress, instance: &Instance) -> InstanceStatus {
+pub(super) fn status(address: &InstanceAddress, instance: &Instance) -> InstanceStatus {
     let (state, why) = match &instance.state {
         State::None => (InstanceState::Stopped, None),
         State::Live(_) => (InstanceState::Live, None),

@@ -158,12 +158,20 @@ impl Table {
 
     /// Returns the instances after an address, by address.
     pub(super) fn after(&self, address: Option<&InstanceAddress>) -> impl Iterator<Item = &Resident> {
-        let machine = address.map(InstanceAddress::machine_address);
-        let from = machine.clone().map_or(Bound::Unbounded, Bound::Included);
-        let key = address.map(|address| address.key.clone());
-        self.order.range((from, Bound::Unbounded)).flat_map(move |(at, keys)| {
-            let from = match (&machine, &key) {
-                (Some(machine), Some(key)) if machine == at => Bound::Excluded(key.clone()),
+        self.from(address.map_or(Bound::Unbounded, Bound::Excluded))
+    }
+
+    /// Returns the instances from an address on, by address.
+    pub(super) fn from(&self, from: Bound<&InstanceAddress>) -> impl Iterator<Item = &Resident> {
+        let machine = from.map(InstanceAddress::machine_address);
+        let key = from.map(|address| address.key.clone());
+        let machines = match &machine {
+            Bound::Included(machine) | Bound::Excluded(machine) => Bound::Included(machine.clone()),
+            Bound::Unbounded => Bound::Unbounded,
+        };
+        self.order.range((machines, Bound::Unbounded)).flat_map(move |(at, keys)| {
+            let from = match &machine {
+                Bound::Included(machine) | Bound::Excluded(machine) if machine == at => key.clone(),
                 _ => Bound::Unbounded,
             };
             keys.range((from, Bound::Unbounded)).map(|(_, slot)| &self[*slot])

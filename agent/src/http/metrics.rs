@@ -1,14 +1,17 @@
 //! `GET /v1/metrics`: how the node is, in the text form of Prometheus.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
+use camshaft_manifests::agent::PortAddress;
 
 use super::node::blocking;
 use super::{Failed, Shared};
-use crate::api::{Counts, NodeStatus, ReleaseState};
+use crate::api::{Counts, MachineStatus, NodeStatus, ReleaseState};
+use crate::ports::Counts as PortCounts;
 
 /// The media type of the text form.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -29,13 +32,15 @@ const OF_MACHINES: [Family; 6] = [
 ];
 
 pub(super) async fn metrics(State(shared): State<Shared>) -> Result<Response, Failed> {
-    let Shared { operator, host, .. } = shared;
+    let Shared { operator, host, ports, .. } = shared;
     let status = blocking(move || operator.status()).await?;
-    Ok(([(header::CONTENT_TYPE, METRICS_TYPE)], text(&status, host.waiting())).into_response())
+    let mut text = text(&status, host.waiting());
+    of_ports(&mut text, &ports.borrow());
+    Ok(([(header::CONTENT_TYPE, METRICS_TYPE)], text.0).into_response())
 }
 
 /// Returns the metrics of a node. A family stands together, and its values have no time of their own.
-fn text(status: &NodeStatus, (waiting, waiting_max): (usize, usize)) -> String {
+fn text(status: &NodeStatus, (waiting, waiting_max): (usize, usize)) -> Text {
     let mut text = Text::default();
     text.family("camshaft_agent_info", "gauge", "The version of the agent; always 1.");
     text.value(&[("version", &status.agent)], 1);
@@ -60,7 +65,80 @@ fn text(status: &NodeStatus, (waiting, waiting_max): (usize, usize)) -> String {
             text.value(&[("machine", &machine.machine)], count(&machine.counts));
         }
     }
-    text.0
+    text.family(
+        "camshaft_traps_total",
+        "counter",
+        "Inputs that trapped, by kind of trap; `fail` is what programs refuse. From 0 with each start, and with each \
+         switch that changes the machine.",
+    );
+    for machine in &status.machines {
+        for (kind, count) in traps(machine) {
+            text.value(&[("machine", &machine.machine), ("kind", kind)], count);
+        }
+    }
+    text.family("camshaft_disk_full", "gauge", "1 while the disk is full and inputs are refused.");
+    text.value(&[], u64::from(status.disk_full));
+    if let Some(journal) = &status.journal {
+        text.family("camshaft_journal_position", "gauge", "The position of the last durable entry.");
+        text.value(&[], journal.position);
+        text.family(
+            "camshaft_journal_covered_position",
+            "gauge",
+            "The position that the newest state snapshot covers: a start replays what is after it.",
+        );
+        text.value(&[], journal.covered);
+        if let Some(bytes) = journal.bytes {
+            text.family("camshaft_journal_bytes", "gauge", "Bytes of the entries that are kept.");
+            text.value(&[], bytes);
+        }
+    }
+    text
+}
+
+/// Returns how often a machine trapped, by kind.
+fn traps(machine: &MachineStatus) -> BTreeMap<&str, u64> {
+    let mut traps: BTreeMap<&str, u64> = BTreeMap::new();
+    for case in &machine.cases {
+        if case.failed > 0 {
+            *traps.entry("fail").or_default() += case.failed;
+        }
+        for (kind, count) in &case.trapped {
+            *traps.entry(kind).or_default() += count;
+        }
+    }
+    traps
+}
+
+/// What is told of each port: name, kind, help, and where the value is.
+type PortFamily = (&'static str, &'static str, &'static str, fn(&PortCounts) -> u64);
+
+const OF_PORTS: [PortFamily; 4] = [
+    ("camshaft_port_open_calls", "gauge", "Calls that have no end yet.", |counts| counts.open),
+    ("camshaft_port_attempting", "gauge", "Attempts under way.", |counts| u64::from(counts.attempting)),
+    ("camshaft_port_attempts_total", "counter", "Attempts that were begun.", |counts| counts.attempts),
+    (
+        "camshaft_port_retries_total",
+        "counter",
+        "Attempts after which a call was to be tried again.",
+        |counts| counts.failed,
+    ),
+];
+
+fn of_ports(text: &mut Text, ports: &BTreeMap<PortAddress, PortCounts>) {
+    for (name, kind, help, count) in OF_PORTS {
+        text.family(name, kind, help);
+        for (port, counts) in ports {
+            let (machine, name) = (port.machine.to_string(), port.port.to_string());
+            text.value(&[("machine", &machine), ("port", &name)], count(counts));
+        }
+    }
+    text.family("camshaft_port_calls_total", "counter", "Calls that ended, by outcome.");
+    for (port, counts) in ports {
+        for (outcome, count) in [("taken", counts.taken), ("given_up", counts.given_up)] {
+            let (machine, name) = (port.machine.to_string(), port.port.to_string());
+            text.value(&[("machine", &machine), ("port", &name), ("outcome", outcome)], count);
+        }
+    }
 }
 
 #[derive(Default)]

@@ -20,12 +20,15 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use camshaft_manifests::agent::PortAddress;
 use camshaft_manifests::label::Labels;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::api::{PROBLEM_TYPE, Problem};
 use crate::host::Host;
 use crate::operate::Operator;
+use crate::ports::Counts;
 use crate::problem;
 
 /// The largest input, in bytes.
@@ -47,7 +50,12 @@ struct Shared {
     operator: Arc<Operator>,
     /// The labels of the node, for its status.
     labels: Arc<BTreeMap<String, String>>,
+    /// How its ports do.
+    ports: PortCounts,
 }
+
+/// How the ports of a node do, as it is now.
+pub type PortCounts = watch::Receiver<BTreeMap<PortAddress, Counts>>;
 
 /// By which names a node may be asked for, besides those of loopback.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,7 +82,7 @@ impl Names {
 }
 
 /// Returns the service of a node.
-pub fn router(host: Host, operator: Operator, labels: &Labels, names: Names) -> Router {
+pub fn router(host: Host, operator: Operator, labels: &Labels, names: Names, ports: PortCounts) -> Router {
     let labels = labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     let names = Arc::new(names);
     let inputs = post(apps::input).fallback(wrong_method);
@@ -97,7 +105,7 @@ pub fn router(host: Host, operator: Operator, labels: &Labels, names: Names) -> 
         .route("/v1/node/make-permanent", post(node::make_permanent).fallback(wrong_method))
         .fallback(nothing_here)
         .layer(from_fn(move |request, next| refuse_foreign(names.clone(), request, next)))
-        .with_state(Shared { host, operator: Arc::new(operator), labels: Arc::new(labels) })
+        .with_state(Shared { host, operator: Arc::new(operator), labels: Arc::new(labels), ports })
 }
 
 /// A problem on its way out.
@@ -113,7 +121,9 @@ impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = json_response(status, PROBLEM_TYPE, &self.0);
-        if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
+        let passes = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE;
+        // What is held waits for a person: trying again after any time is no use.
+        if passes && self.0.code != problem::HELD.code {
             let after = self.0.more.get(problem::RETRY_AFTER).and_then(|after| after.parse().ok());
             let after = after.unwrap_or_else(|| HeaderValue::from_static("1"));
             response.headers_mut().insert(header::RETRY_AFTER, after);

@@ -37,7 +37,7 @@ impl Node {
                 let (instance, reason) = (deed.instance, deed.reason);
                 controls.push(match deed.resets {
                     true => Control::InstanceReset { stamp, instance, reason },
-                    false => Control::InstanceHeld { stamp, instance, seq: 0, reason },
+                    false => Control::InstanceHeld { stamp, instance, seq: u64::MAX, reason },
                 });
             }
             self.health.windows[index].extend(windows);

@@ -244,6 +244,14 @@ impl Crew {
         }
     }
 
+    /// Returns how many bytes the records take that are kept, where that is counted.
+    pub(super) fn bytes(&mut self) -> Result<Option<u64>, NodeError> {
+        match self {
+            Crew::Here(here) => Ok(here.journal.bytes()),
+            Crew::Away(away) => away.journal(|journal| Ok(journal.bytes())),
+        }
+    }
+
     /// Begins a snapshot.
     pub(super) fn begin_snapshot(
         &mut self,

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use camshaft_cam::digest::Digest;
-use camshaft_store::{Control, Direction, ReleaseEntry, Stamp};
+use camshaft_store::{Control, Direction, Redrive, ReleaseEntry, Stamp};
 
 use crate::api::{HistoryEntry, HistoryKind, KnownRelease, ReleaseRef, ReleaseState};
 use crate::release::reference;
@@ -155,6 +155,18 @@ impl Ledger {
                     Some(traps) => (HistoryKind::Unhealthy, format!("{app}: {traps} traps lately")),
                     None => (HistoryKind::Recovered, app.clone()),
                 };
+                self.note(stamp, kind, None, running.as_ref(), None, ("", why.as_str()));
+            }
+            Control::Redriven { stamp, instance, what, driven, left } => {
+                let (kind, why) = match what {
+                    Redrive::Parked => {
+                        (HistoryKind::Redriven, format!("{instance}: {driven} go on, {left} stay parked"))
+                    }
+                    Redrive::Dropped => (HistoryKind::Dropped, format!("{instance}: {driven} are given up")),
+                    Redrive::Released => (HistoryKind::Released, instance.clone()),
+                    Redrive::Reset => (HistoryKind::Reset, format!("{instance}: by command")),
+                };
+                let running = self.running().cloned();
                 self.note(stamp, kind, None, running.as_ref(), None, ("", why.as_str()));
             }
             Control::ClientsDropped { clients, .. } => {

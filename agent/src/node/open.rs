@@ -395,6 +395,7 @@ impl Node {
             | Control::InstanceHeld { .. }
             | Control::InstanceReset { .. }
             | Control::Health { .. }
+            | Control::Redriven { .. }
             | Control::ClientsDropped { .. }
             | Control::Refused(_) => {}
         }

@@ -1,7 +1,7 @@
 //! What operators let go on: dead letters, and instances that are held.
 
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::Redrive;
+use camshaft_store::{Control, Redrive};
 
 use super::{Asked, Node, NodeError};
 use crate::engine::{Redriven, shard_of};
@@ -27,13 +27,18 @@ impl Node {
         let shards = self.crew.shards();
         let mine = usize::from(shard_of(&homes, shards, address));
         let (address, stamp) = (address.clone(), self.stamp(asked));
+        let (instance, told) = (address.to_string(), stamp.clone());
         let places: Vec<bool> = (0..usize::from(shards)).map(|index| index == mine).collect();
         let redriven = self.crew.each_with(places, move |shard, here| {
             here.then(|| shard.redrive(&address, stamp.clone(), what))
         })?;
-        self.crew.flush()?;
         match redriven.into_iter().flatten().next() {
-            Some(Ok(redriven)) => Ok(redriven),
+            Some(Ok(redriven)) => {
+                // Behind the record of the shard, which does it: this one tells of it.
+                let Redriven { driven, left } = redriven;
+                self.append(&[Control::Redriven { stamp: told, instance, what, driven, left }])?;
+                Ok(redriven)
+            }
             Some(Err(reason)) => Err(problem::NOTHING_TO_REDRIVE.problem(reason).into()),
             None => Err(problem::FAULT.problem("no shard has the instance").into()),
         }

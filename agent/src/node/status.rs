@@ -1,15 +1,18 @@
 //! Looking at a node.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::{Node, NodeError};
-use crate::api::{CaseCount, Counts, History, Instances, MachineStatus, NodeStatus, ParkedList};
+use crate::api::{
+    CaseCount, Counts, History, Instances, JournalStatus, MachineStatus, NodeStatus, ParkedList,
+};
 use crate::engine::supervise::Counters;
-use crate::engine::{ParkedPlace, merged};
+use crate::engine::{CountPlace, Found, ParkedPlace, SLICE, Shard, merged};
 use crate::release::{MachineCode, reference};
 
 impl Node {
@@ -19,13 +22,12 @@ impl Node {
     ///
     /// When the node is gone.
     pub fn status(&mut self) -> Result<NodeStatus, NodeError> {
-        let counts = self.counts()?;
-        let mut by_machine: BTreeMap<MachineAddress, Counts> = BTreeMap::new();
-        for of_shard in self.crew.each(|shard| shard.counts_by_machine())? {
-            for (machine, counts) in of_shard {
-                by_machine.entry(machine).or_default().add(&counts);
-            }
-        }
+        let (counts, by_machine) = self.census()?;
+        let journal = JournalStatus {
+            position: self.crew.position()?,
+            covered: self.covered,
+            bytes: self.crew.bytes()?,
+        };
         let clients = super::clients::status(self.seen()?);
         let now_ms = self.crew.each(|shard| shard.now_ms())?.into_iter().fold(self.now_ms, i64::max);
         let mut cases: BTreeMap<MachineAddress, Counters> = BTreeMap::new();
@@ -65,6 +67,7 @@ impl Node {
             clients,
             unhealthy,
             disk_full,
+            journal: Some(journal),
             // The node's shell knows them.
             labels: Default::default(),
             // The gate is outside the node.
@@ -75,11 +78,55 @@ impl Node {
 
     /// Returns the sums over all instances.
     pub(super) fn counts(&mut self) -> Result<Counts, NodeError> {
-        let mut counts = Counts::default();
-        for of_shard in self.crew.each(|shard| shard.counts())? {
-            counts.add(&of_shard);
+        Ok(self.census()?.0)
+    }
+
+    /// Returns the sums over all instances, and those of each machine; a slice at a time.
+    fn census(&mut self) -> Result<(Counts, BTreeMap<MachineAddress, Counts>), NodeError> {
+        let (mut counts, mut machines) = (Counts::default(), BTreeMap::<MachineAddress, Counts>::new());
+        let mut places: Vec<_> = (0..self.crew.shards()).map(|_| Some(CountPlace::Slot(0))).collect();
+        while places.iter().any(Option::is_some) {
+            let slices = self
+                .crew
+                .each_with(places, |shard, place| place.map(|place| shard.count_some(&place, SLICE)))?;
+            places = vec![];
+            for slice in slices {
+                places.push(slice.as_ref().and_then(|slice| slice.next.clone()));
+                let Some(slice) = slice else { continue };
+                counts.add(&slice.archived);
+                for (machine, of_machine) in slice.machines {
+                    counts.add(&of_machine);
+                    machines.entry(machine).or_default().add(&of_machine);
+                }
+            }
         }
-        Ok(counts)
+        Ok((counts, machines))
+    }
+
+    /// Gathers what a walk finds, a slice at a time, until each shard is at its end or has `limit`.
+    fn walk<P: Clone + Send + 'static, T: Send + 'static>(
+        &mut self,
+        first: P,
+        limit: usize,
+        go_on: impl Fn(InstanceAddress) -> P,
+        slice: impl Fn(&Shard, &P) -> Found<T> + Send + Sync + Clone + 'static,
+    ) -> Result<Vec<Vec<T>>, NodeError> {
+        let mut lists: Vec<Vec<T>> = (0..self.crew.shards()).map(|_| vec![]).collect();
+        let mut places: Vec<Option<P>> = lists.iter().map(|_| Some(first.clone())).collect();
+        while places.iter().any(Option::is_some) {
+            let slice = slice.clone();
+            let slices =
+                self.crew.each_with(places, move |shard, place| place.map(|place| slice(shard, &place)))?;
+            places = vec![];
+            for (list, slice) in lists.iter_mut().zip(slices) {
+                let next = slice.and_then(|slice| {
+                    list.extend(slice.found);
+                    slice.next
+                });
+                places.push(next.filter(|_| list.len() < limit).map(&go_on));
+            }
+        }
+        Ok(lists)
     }
 
     /// Returns the archives of the bundles that are kept, by their digests, the newest first.
@@ -117,8 +164,19 @@ impl Node {
         after: Option<&ParkedPlace>,
         limit: usize,
     ) -> Result<ParkedList, NodeError> {
-        let (of, after) = (of.cloned(), after.cloned());
-        let lists = self.crew.each(move |shard| shard.parked(of.as_ref(), after.as_ref(), limit + 1))?;
+        let lists = match of.cloned() {
+            Some(of) => {
+                let after = after.cloned();
+                self.crew.each(move |shard| shard.parked_of(&of, after.as_ref()))?
+            }
+            None => {
+                let first = after.map_or(Bound::Unbounded, |(address, _)| Bound::Included(address.clone()));
+                let after = after.cloned();
+                self.walk(first, limit + 1, Bound::Excluded, move |shard, from| {
+                    shard.parked_some(from.as_ref(), after.as_ref(), limit + 1, SLICE)
+                })?
+            }
+        };
         let mut all: Vec<_> = lists.into_iter().flatten().collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         let more = all.len() > limit;
@@ -134,8 +192,10 @@ impl Node {
     ///
     /// When the node is gone.
     pub fn held_instances(&mut self, after: Option<&str>, limit: usize) -> Result<Instances, NodeError> {
-        let after = after.map(str::to_owned);
-        let lists = self.crew.each(move |shard| shard.list_of(after.as_deref(), limit + 1, true))?;
+        let first: Option<InstanceAddress> = after.and_then(|after| after.parse().ok());
+        let lists = self.walk(first, limit + 1, Some, move |shard, after| {
+            shard.held_some(after.as_ref(), limit + 1, SLICE)
+        })?;
         Ok(merged(lists, limit))
     }
 

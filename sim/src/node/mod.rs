@@ -553,7 +553,7 @@ fn entry(record: Record) -> Result<Entry, String> {
             Control::Refused(refusal) => Entry::Refused { code: refusal.code, reason: refusal.reason },
             Control::ClientsDropped { .. } => Entry::ClientsDropped,
             // No world declares what could lead there.
-            other @ (Control::InstanceReset { .. } | Control::Health { .. }) => {
+            other @ (Control::InstanceReset { .. } | Control::Health { .. } | Control::Redriven { .. }) => {
                 Entry::Other(format!("{other:?}"))
             }
         },

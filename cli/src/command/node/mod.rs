@@ -51,7 +51,7 @@ enum Verb {
     /// Messages, timers and calls that were not delivered and are kept
     Parked(waiting::Parked),
     /// Deliver anew what is parked of an instance, in the types that run
-    Redrive(waiting::One),
+    Redrive(waiting::Redriving),
     /// Give up what is parked of an instance, and the states that earlier resets archived
     Drop(waiting::GivenUp),
     /// Let an instance that is held go on

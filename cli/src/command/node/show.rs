@@ -138,6 +138,9 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::Reset => "reset",
         HistoryKind::Unhealthy => "unhealthy",
         HistoryKind::Recovered => "recovered",
+        HistoryKind::Redriven => "redriven",
+        HistoryKind::Dropped => "dropped",
+        HistoryKind::Released => "released",
     }
 }
 

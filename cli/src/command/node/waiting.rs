@@ -34,6 +34,48 @@ pub struct Parked {
     after: Option<String>,
 }
 
+/// Arguments of `redrive`.
+#[derive(Debug, clap::Args)]
+pub struct Redriving {
+    /// The instance: app/machine or app/machine/key
+    #[arg(required_unless_present = "all", conflicts_with_all = ["all", "app", "machine"])]
+    instance: Option<String>,
+
+    /// All instances that have something parked
+    #[arg(long)]
+    all: bool,
+
+    /// With --all: only those of this application
+    #[arg(long, value_name = "APP", requires = "all")]
+    app: Option<String>,
+
+    /// With --all: only those of this machine, app/machine
+    #[arg(long, value_name = "MACHINE", requires = "all")]
+    machine: Option<String>,
+}
+
+impl Redriving {
+    fn wants(&self, address: &InstanceAddress) -> bool {
+        self.app.as_ref().is_none_or(|app| address.app.to_string() == *app)
+            && self.machine.as_ref().is_none_or(|machine| address.machine_address().to_string() == *machine)
+    }
+}
+
+/// What came of `redrive --all`.
+#[derive(Debug, serde::Serialize)]
+struct AllRedriven {
+    /// What goes on, by instance.
+    redriven: Vec<RedriveReport>,
+    /// The instances of which nothing goes on.
+    refused: Vec<NotRedriven>,
+}
+
+#[derive(Debug, serde::Serialize)]
+struct NotRedriven {
+    instance: String,
+    why: String,
+}
+
 /// An instance, where nothing is given up.
 #[derive(Debug, clap::Args)]
 pub struct One {
@@ -57,11 +99,8 @@ pub fn parked(args: &Parked, node: &Node, talk: &mut Talk) -> Result<(), Failure
     let instance = args.instance.as_deref().map(address).transpose()?.map(|address| address.to_string());
     let mut all = ParkedList { parked: vec![], next: args.after.clone() };
     loop {
-        let limit = args.limit.saturating_sub(all.parked.len() as u64).min(PAGE).to_string();
-        let mut query = vec![("limit", limit.as_str())];
-        query.extend(instance.as_deref().map(|instance| ("instance", instance)));
-        query.extend(all.next.as_deref().map(|next| ("after", next)));
-        let page: ParkedList = node.get(&["v1", "node", "parked"], &query, PATIENCE)?.read()?;
+        let limit = args.limit.saturating_sub(all.parked.len() as u64).min(PAGE);
+        let page = page(node, instance.as_deref(), all.next.as_deref(), limit)?;
         let empty = page.parked.is_empty();
         all.parked.extend(page.parked);
         all.next = page.next;
@@ -72,6 +111,14 @@ pub fn parked(args: &Parked, node: &Node, talk: &mut Talk) -> Result<(), Failure
     }
     talk.result(&all, show(&all));
     Ok(())
+}
+
+fn page(node: &Node, instance: Option<&str>, after: Option<&str>, limit: u64) -> Result<ParkedList, Failure> {
+    let limit = limit.to_string();
+    let mut query = vec![("limit", limit.as_str())];
+    query.extend(instance.map(|instance| ("instance", instance)));
+    query.extend(after.map(|after| ("after", after)));
+    node.get(&["v1", "node", "parked"], &query, PATIENCE)?.read()
 }
 
 fn show(list: &ParkedList) -> String {
@@ -99,8 +146,52 @@ fn show(list: &ParkedList) -> String {
 }
 
 /// Delivers what is parked anew.
-pub fn redrive(args: &One, node: impl Fn() -> Result<Node, Failure>, talk: &mut Talk) -> Result<(), Failure> {
-    ask(&args.instance, RedriveWhat::Parked, node, talk)
+pub fn redrive(
+    args: &Redriving,
+    node: impl Fn() -> Result<Node, Failure>,
+    talk: &mut Talk,
+) -> Result<(), Failure> {
+    match &args.instance {
+        Some(instance) => ask(instance, RedriveWhat::Parked, node, talk),
+        None => redrive_all(args, &node()?, talk),
+    }
+}
+
+/// Does it for all that have something parked now. What is parked anew meanwhile stays.
+fn redrive_all(args: &Redriving, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    let mut instances: Vec<String> = vec![];
+    let mut next: Option<String> = None;
+    loop {
+        let page = page(node, None, next.as_deref(), PAGE)?;
+        // What is archived has no machine that could take it.
+        for parked in page.parked.into_iter().filter(|parked| !parked.archived) {
+            if instances.last() != Some(&parked.instance) && args.wants(&address(&parked.instance)?) {
+                instances.push(parked.instance);
+            }
+        }
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    let mut all = AllRedriven { redriven: vec![], refused: vec![] };
+    for instance in instances {
+        match request(&instance, RedriveWhat::Parked, node) {
+            Ok(report) => all.redriven.push(report),
+            // It is held, or somebody else was faster.
+            Err(failure) if failure.code.as_deref() == Some("nothing-to-redrive") => {
+                all.refused.push(NotRedriven { instance, why: failure.message });
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    let mut lines: Vec<String> = all.redriven.iter().map(told).collect();
+    lines.extend(all.refused.iter().map(|NotRedriven { why, .. }| why.clone()));
+    if lines.is_empty() {
+        lines.push("nothing is parked".to_owned());
+    }
+    talk.result(&all, lines.join("\n"));
+    Ok(())
 }
 
 /// Lets an instance that is held go on.
@@ -167,21 +258,29 @@ fn ask(
     node: impl Fn() -> Result<Node, Failure>,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
+    address(instance)?;
+    let report = request(instance, what, &node()?)?;
+    let text = told(&report);
+    talk.result(&report, text);
+    Ok(())
+}
+
+fn request(instance: &str, what: RedriveWhat, node: &Node) -> Result<RedriveReport, Failure> {
     let asked = Redrive { instance: address(instance)?.to_string(), what };
     let who = crate::registry::who();
     let mut headers: Vec<(&str, &str)> = who.iter().map(|who| (OPERATOR_HEADER, who.as_str())).collect();
     headers.push(("content-type", "application/json"));
     let body = serde_json::to_vec(&asked)
         .map_err(|error| Failure::fault(error.to_string(), "this is a fault of ours; please report it"))?;
-    let answer = node()?.post(&["v1", "node", "redrive"], &[], &headers, body, None, Effect::Changes)?;
-    let report: RedriveReport = answer.read()?;
-    let RedriveReport { instance, driven, left, .. } = &report;
-    let text = match report.what {
+    node.post(&["v1", "node", "redrive"], &[], &headers, body, None, Effect::Changes)?.read()
+}
+
+fn told(report: &RedriveReport) -> String {
+    let RedriveReport { instance, driven, left, .. } = report;
+    match report.what {
         RedriveWhat::Parked => format!("{driven} of {instance} go on, {left} stay parked"),
         RedriveWhat::Dropped => format!("{driven} of {instance} are given up"),
         RedriveWhat::Released => format!("{instance} goes on"),
         RedriveWhat::Reset => format!("{instance} begins anew; its state is in the archive"),
-    };
-    talk.result(&report, text);
-    Ok(())
+    }
 }
