@@ -215,6 +215,9 @@ pub struct Counts {
     pub timers: u64,
     /// Inputs that were applied, since the instances were born.
     pub applied: u64,
+    /// Instances that nobody has used since the last switch: they have not gone over it.
+    #[serde(default)]
+    pub behind: u64,
 }
 
 /// The journal of a node.
@@ -254,7 +257,7 @@ pub struct CaseCount {
 impl Counts {
     /// Adds others.
     pub fn add(&mut self, other: &Counts) {
-        let Counts { instances, held, archived, queued, parked, timers, applied } = other;
+        let Counts { instances, held, archived, queued, parked, timers, applied, behind } = other;
         self.instances += instances;
         self.held += held;
         self.archived += archived;
@@ -262,6 +265,7 @@ impl Counts {
         self.parked += parked;
         self.timers += timers;
         self.applied += applied;
+        self.behind += behind;
     }
 }
 
@@ -506,7 +510,10 @@ pub struct TryReport {
     pub failures: Vec<TryFailure>,
     /// The number of failures.
     pub failure_count: u64,
-    /// How long the switch would keep inputs waiting: what the trial itself took.
+    /// How many of the instances that the failures name would be held; `hold_failing` allows it.
+    #[serde(default)]
+    pub holds: u64,
+    /// How long an input would wait at most for its instance to go over, when it is used first.
     pub pause_us: u64,
     /// States that the way back does not give back exactly.
     pub downgrade_lossy: u64,

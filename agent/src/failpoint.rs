@@ -43,7 +43,7 @@ pub const FAILPOINTS: &[&str] = &[
     "replay.aside",
     "replay.birth",
     "replay.carry",
-    "replay.check",
+    "replay.over",
     "deliver.step",
 ];
 

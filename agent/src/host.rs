@@ -44,6 +44,9 @@ const COMMANDS_MAX: usize = 64;
 /// How many groups may wait for the journal's thread; a shard that has another one waits with it.
 const GROUPS_MAX: usize = 256;
 
+/// How long the sweeper rests after a batch.
+const SWEEP: Duration = Duration::from_millis(2);
+
 /// How often it is looked whether a state snapshot is due.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -377,7 +380,11 @@ fn node_thread(shared: &Arc<Shared>, mut node: Node, commands: &Receiver<Command
     // Also when commands come more often than it is to be looked.
     let mut looked = Instant::now();
     loop {
-        let wait = if node.is_saving() { Duration::ZERO } else { LOOK.saturating_sub(looked.elapsed()) };
+        let wait = match (node.is_saving(), node.is_sweeping()) {
+            (true, _) => Duration::ZERO,
+            (false, true) => SWEEP,
+            (false, false) => LOOK.saturating_sub(looked.elapsed()),
+        };
         match commands.recv_timeout(wait) {
             Ok(Command::Call(job)) => job(&mut node)?,
             Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
@@ -391,6 +398,7 @@ fn node_thread(shared: &Arc<Shared>, mut node: Node, commands: &Receiver<Command
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
+        node.sweep_if_due().or_else(journal)?;
         if node.is_saving() || looked.elapsed() >= LOOK {
             looked = Instant::now();
             node.look_after().or_else(journal)?;

@@ -5,6 +5,7 @@
 //! on; only what must be settled at one moment is done there.
 
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
 
 use camshaft_manifests::{InstanceAddress, Version};
 use camshaft_registry::Place;
@@ -14,16 +15,19 @@ use crate::api::{
     FilesMissing, History, NodeStatus, Problem, Redrive, RedriveReport, RedriveWhat, Report, Supplied,
     TryReport,
 };
-use crate::engine::Trial;
+use crate::engine::{Copies, Trial};
 use crate::failpoint;
 use crate::host::Host;
-use crate::node::{Asked, Holding, NodeError};
+use crate::node::{Asked, Holding, Node, NodeError};
 use crate::ports::{Bindings, Unbound};
 use crate::problem;
 use crate::release::Release;
 use crate::stage::{Unopened, of_stage_error};
 use crate::supply::{self, Offer, Supply};
 use crate::trust::{Admission, Gate};
+
+/// The longest rest of a trial after a batch.
+const REST_MAX: Duration = Duration::from_millis(20);
 
 /// Does the commands of operators, one at a time.
 pub struct Operator {
@@ -42,6 +46,15 @@ pub struct Upload {
     pub bundle: Vec<u8>,
     /// Its signature file, if one came with it.
     pub signatures: Option<Vec<u8>>,
+}
+
+/// What an operator allows an upgrade to do that it would be refused for.
+#[derive(Debug, Clone, Default)]
+pub struct Allowed {
+    /// Clients that speak these versions may be left behind.
+    pub dropped: Vec<Version>,
+    /// How many instances may be held because they cannot go over.
+    pub hold_failing: u64,
 }
 
 /// A bundle that may not be used, with its names as far as they are known.
@@ -172,42 +185,43 @@ impl Operator {
         Ok(Supplied { report, fetched })
     }
 
-    /// Tries an upgrade on the live state and changes nothing. Clients that speak versions among
-    /// `dropped` may be left behind.
+    /// Tries an upgrade on the live state and changes nothing.
     ///
     /// # Errors
     ///
     /// Why it cannot be tried; that it did not pass is no error but in the report.
-    pub fn try_upgrade(&self, offer: Offer, dropped: Vec<Version>) -> Outcome<Supplied<TryReport>> {
+    pub fn try_upgrade(&self, offer: Offer, allowed: Allowed) -> Outcome<Supplied<TryReport>> {
+        let Allowed { dropped, hold_failing } = allowed;
         let _busy = self.begin()?;
         let Supply { upload, fetched } = self.supply(offer)?;
         let (release, _) = self.stage(&upload).map_err(|(_, problem)| problem)?;
         let now_ms = (self.clock)();
-        let (plan, copies) = self.host.call(move |node| {
+        let trial = self.host.call(move |node| {
             let plan = node.plan_upgrade(&release)?;
             node.leave_behind(&release, &dropped, now_ms)?;
-            let copies = node.carryable(&plan)?;
-            Ok((plan, copies))
+            node.begin_trial(plan)
         })?;
-        let trial = Trial::new(plan, copies);
-        let report = self.host.call(move |node| node.report_trial(&trial))?;
-        Ok(Supplied { report, fetched })
+        let mut trial = self.tried(trial)?;
+        trial.allow_holding(hold_failing);
+        self.host.call(Node::end_trial)?;
+        Ok(Supplied { report: trial.report(), fetched })
     }
 
     /// Upgrades: reads and verifies everything, tries on copies, switches, checks, and undoes the
-    /// switch if the check fails. Clients that speak versions among `dropped` may be left behind.
+    /// switch if the check fails.
     ///
     /// # Errors
     ///
     /// Why not; the problem says whether something was changed.
-    pub fn upgrade(&self, who: &str, offer: Offer, dropped: Vec<Version>) -> Outcome<Supplied<Report>> {
+    pub fn upgrade(&self, who: &str, offer: Offer, allowed: Allowed) -> Outcome<Supplied<Report>> {
+        let Allowed { dropped, hold_failing } = allowed;
         let _busy = self.begin()?;
         let Supply { upload, fetched } = self.supply(offer)?;
         let release = self.staged(who, &upload)?;
         failpoint::pass("upgrade.staged");
         let asked = self.asked(who);
         let leaving = dropped.clone();
-        let (plan, copies) = self.host.call(move |node| {
+        let trial = self.host.call(move |node| {
             let plan = node.plan_upgrade(&release).map_err(NodeError::from);
             let kept =
                 plan.and_then(|plan| node.leave_behind(&release, &leaving, asked.now_ms).map(|_| plan));
@@ -218,25 +232,37 @@ impl Operator {
                 }
                 Err(error) => return Err(error),
             };
-            let copies = node.carryable(&plan)?;
-            Ok((plan, copies))
+            node.begin_trial(plan)
         })?;
-        let makes_permanent = plan.makes_permanent;
-        let trial = Trial::new(plan, copies);
+        let makes_permanent = trial.plan().makes_permanent;
+        let mut trial = self.tried(trial)?;
+        trial.allow_holding(hold_failing);
         let asked = self.asked(who);
-        let (report, checks) = self.host.call(move |node| {
-            let report = node.upgrade(&asked, trial, &upload.bundle, &dropped)?;
-            Ok((report, node.checks()?))
-        })?;
-        let checked = checks.run();
+        let report = self.host.call(move |node| node.upgrade(&asked, trial, &upload.bundle, &dropped))?;
         let asked = self.asked(who);
-        self.host.call(move |node| node.settle_check(&asked, checked).map(drop))?;
+        self.host.call(move |node| node.settle_check(&asked, Ok(())).map(drop))?;
         if makes_permanent {
             let permanent = self.permanent(who)?;
             let report = Report { state: permanent.state, ..report };
             return Ok(Supplied { report, fetched });
         }
         Ok(Supplied { report, fetched })
+    }
+
+    /// Tries what was not tried yet, in batches, and rests as long as it works: inputs come first. What
+    /// changed since is tried again when the switch is made.
+    fn tried(&self, mut trial: Trial) -> Outcome<Trial> {
+        loop {
+            let start = Instant::now();
+            let copies = self.host.call(Node::copies)?;
+            let done = copies.iter().all(Copies::is_empty);
+            copies.into_iter().for_each(|copies| trial.add(copies));
+            let (looked, all) = trial.progress();
+            if done || looked >= all {
+                return Ok(trial);
+            }
+            std::thread::sleep(start.elapsed().min(REST_MAX));
+        }
     }
 
     /// Goes back to the release before.
@@ -246,12 +272,11 @@ impl Operator {
     /// Why not.
     pub fn rollback(&self, who: &str, holding: Holding) -> Outcome<Report> {
         let _busy = self.begin()?;
-        let (plan, copies) = self.host.call(|node| {
+        let trial = self.host.call(|node| {
             let plan = node.plan_rollback()?;
-            let copies = node.carryable(&plan)?;
-            Ok((plan, copies))
+            node.begin_trial(plan)
         })?;
-        let trial = Trial::new(plan, copies);
+        let trial = self.tried(trial)?;
         let asked = self.asked(who);
         self.host.call(move |node| node.rollback(&asked, trial, holding))
     }

@@ -108,6 +108,8 @@ codes! {
         "bind it in the agent.toml of the node and start the agent with --config; the notes have the lines";
     TRIAL_FAILED = "trial-failed", 409, "The upgrade does not pass on the live state",
         "mend the migration that the failure names and build again; nothing was changed";
+    CANNOT_CATCH_UP = "cannot-catch-up", 409, "The instances change faster than they can be tried",
+        "try again when there is less to do; nothing was changed";
     NOTHING_TO_ROLL_BACK = "nothing-to-roll-back", 409, "There is no release to go back to",
         "a rollback goes to the release that ran before the last upgrade";
     WOULD_HOLD = "would-hold", 409, "The rollback would hold instances",

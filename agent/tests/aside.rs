@@ -79,7 +79,8 @@ fn what_was_kept_aside_is_put_back_with_later_writes() {
         let report = node.rollback(Holding::Refuse).expect("rollback");
         let counts = report.rollback.expect("counts");
         let exact = if permanent { 0 } else { 1 };
-        assert_eq!((counts.before_image, counts.down, counts.held), (exact, 4 - exact, 0));
+        assert_eq!((counts.untouched, counts.before_image), (exact, 0));
+        assert_eq!((counts.down, counts.held), (4 - exact, 0));
         for (cart, state) in [
             (
                 "a",

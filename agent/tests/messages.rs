@@ -3,7 +3,6 @@
 mod common;
 
 use camshaft_agent::api::InstanceState;
-use camshaft_agent::engine::Trial;
 use camshaft_agent::node::Holding;
 use camshaft_store::{Journal as _, MemoryJournal};
 use common::{Made, World, make, refusal};
@@ -349,8 +348,7 @@ fn a_trial_leaves_the_live_node_alone() {
     node.post("ping/client", "{\"Start\":{\"count\":3000}}", None);
     node.node.run(0).expect("run");
     let plan = node.node.plan_upgrade(&world.release("2.0.0")).expect("a plan");
-    let trial = Trial::new(plan.clone(), node.node.carryable(&plan).expect("copies"));
-    assert!(node.node.report_trial(&trial).expect("a report").passed);
+    assert!(node.node.try_all(plan).expect("a trial").report().passed);
     node.settle();
     let counts = "{\"Counts\":{\"sent\":3000,\"good\":3000,\"bad\":0,\"none\":0}}";
     assert_eq!(node.send("ping/client", "\"Report\""), counts);

@@ -239,7 +239,7 @@ fn a_check_that_fails_after_the_switch_undoes_it() {
     node.send("counter/counter", "\"Incr\"");
     let release = counters().release("2.0.0");
     let plan = node.node.plan_upgrade(&release).expect("a plan");
-    let trial = camshaft_agent::engine::Trial::new(plan.clone(), node.node.carryable(&plan).expect("copies"));
+    let trial = node.node.try_all(plan).expect("a trial");
     node.node.upgrade(&node.asked(), trial, b"2.0.0", &[]).expect("upgrade");
     node.send("counter/counter", "\"Incr\"");
     let address = "counter/counter".parse().expect("an address");
@@ -249,8 +249,8 @@ fn a_check_that_fails_after_the_switch_undoes_it() {
     assert_eq!(node.send("counter/counter", "\"Read\""), "{\"Count\":2}");
     let kinds: Vec<HistoryKind> = node.node.history().entries.iter().map(|entry| entry.what).collect();
     assert_eq!(kinds, [HistoryKind::Installed, HistoryKind::Upgraded, HistoryKind::Undone]);
-    // Two inputs, four of the operator's, and who was seen.
-    assert_eq!(journal.last(), 7);
+    // Two inputs, four of the operator's, who was seen, and that the instance went back.
+    assert_eq!(journal.last(), 8);
     drop(node);
     let mut node = counters().open(journal, 0).expect("open");
     assert_eq!(node.send("counter/counter", "\"Read\""), "{\"Count\":2}");

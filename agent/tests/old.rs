@@ -31,7 +31,12 @@ fn unpacked() -> TempDir {
 }
 
 fn expected() -> Value {
-    let text = fs::read_to_string(fixture().join("expected.json")).expect("the file is there");
+    expected_of("format-3")
+}
+
+fn expected_of(format: &str) -> Value {
+    let file = fixture().with_file_name(format).join("expected.json");
+    let text = fs::read_to_string(file).expect("the file is there");
     serde_json::from_str(&text).expect("it is JSON")
 }
 
@@ -83,11 +88,19 @@ fn read(node: &mut Node, now_ms: i64, key: &str) -> Value {
 
 /// Compares everything that can be seen with what the agent of that day told.
 fn compare(node: &mut Node, now_ms: i64) {
-    let expected = expected();
+    compare_with(node, now_ms, &expected());
+}
+
+fn compare_with(node: &mut Node, now_ms: i64, expected: &Value) {
     settle(node, now_ms);
     let status = serde_json::to_value(node.status().expect("the node is here")).expect("it is JSON");
     for name in ["running", "rollback_to", "switch"] {
         assert_eq!(status[name], expected[name], "{name}");
+    }
+    // First: these go over the switch now, which that agent had them do at once.
+    for (key, was) in expected["reads"].as_object().expect("by key") {
+        let was: Value = serde_json::from_str(was.as_str().expect("a text")).expect("it is JSON");
+        assert_eq!(read(node, now_ms, key), was, "{key}");
     }
     let instances = node.instances(None, 100).expect("the node is here");
     let instances = serde_json::to_value(instances.instances).expect("it is JSON");
@@ -104,10 +117,6 @@ fn compare(node: &mut Node, now_ms: i64) {
         for name in ["number", "at_ms", "who", "what", "from", "to", "switch", "code", "why"] {
             assert_eq!(is[name], was[name], "{name} of {was}");
         }
-    }
-    for (key, was) in expected["reads"].as_object().expect("by key") {
-        let was: Value = serde_json::from_str(was.as_str().expect("a text")).expect("it is JSON");
-        assert_eq!(read(node, now_ms, key), was, "{key}");
     }
 }
 
@@ -185,8 +194,7 @@ fn timers_fire(node: &mut Node, now_ms: i64) {
 fn rolls_back(node: &mut Node, now_ms: i64) {
     let asked = Asked { who: "test".to_owned(), now_ms };
     let plan = node.plan_rollback().expect("the release before is kept");
-    let copies = node.carryable(&plan).expect("the node is here");
-    let trial = camshaft_agent::engine::Trial::new(plan, copies);
+    let trial = node.try_all(plan).expect("the node is here");
     node.rollback(&asked, trial, Holding::Refuse).expect("it goes back");
     assert_eq!(read(node, now_ms, "a"), json!({"State": {"sum": 16, "seen": 23, "late": 0}}));
 }
@@ -246,4 +254,40 @@ fn damage_is_noticed_and_nothing_is_taken_over() {
     };
     assert_eq!(error, "instance of snapshot (20, 3) is damaged: its checksum is wrong");
     assert!(path.exists());
+}
+
+/// Its state snapshot was made while the release was provisional: states from before are in it, and the way back
+/// is exact. Everything in it had gone over the last switch; what is not said is so read.
+#[test]
+fn a_folder_of_format_5_goes_on_and_back() {
+    let expected = expected_of("format-5");
+    let now_ms = expected["now_ms"].as_i64().expect("a number");
+    for shards in [1, 2, 3] {
+        let folder = TempDir::new().expect("a folder");
+        let packed =
+            fs::read(fixture().with_file_name("format-5").join("folder.tar.gz")).expect("it is there");
+        tar::Archive::new(flate2::read::GzDecoder::new(&packed[..]))
+            .unpack(folder.path())
+            .expect("it unpacks");
+        let mut node = opened(folder.path(), shards, now_ms);
+        compare_with(&mut node, now_ms, &expected);
+        // What was answered then is answered so again.
+        let zoe = Identity::Client { sender: "zoe".into(), seq: 1 };
+        let again = send(&mut node, now_ms, "a", r#"{"Add":{"count":7}}"#, Some(zoe));
+        assert!(matches!(again, Reply::Answered { answer: Ok(_), repeated: true, .. }), "{again:?}");
+        node.save_snapshot().expect("a snapshot of today");
+        drop(node);
+        let mut node = opened(folder.path(), shards, now_ms);
+        compare_with(&mut node, now_ms, &expected);
+        let asked = Asked { who: "test".to_owned(), now_ms };
+        let plan = node.plan_rollback().expect("the release before is kept");
+        let trial = node.try_all(plan).expect("the node is here");
+        let report = node.rollback(&asked, trial, Holding::Refuse).expect("it goes back");
+        let counts = report.rollback.expect("counts");
+        assert!(counts.before_image > 0 && counts.down > 0, "{counts:?}");
+        assert_eq!(read(&mut node, now_ms, "a")["State"]["sum"], json!(35));
+        // The timers that waited fire under the old release.
+        settle(&mut node, now_ms + 2 * HOUR);
+        assert_eq!(read(&mut node, now_ms + 2 * HOUR, "q")["State"]["late"], json!(4));
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, anyhow, bail};
-use camshaft_agent::engine::{Epoch, Reply, Shard, ShardConfig, ShardLimits, TriedInOrder};
+use camshaft_agent::engine::{Epoch, Reply, Shard, ShardConfig, ShardLimits};
 use camshaft_agent::host::{Host, HostThreads, Input};
 use camshaft_agent::node::{Asked, Node, NodeError, Settings};
 use camshaft_agent::release::Release;
@@ -67,7 +67,7 @@ impl Sample {
         let limits = ShardLimits::default();
         let mut shard = Shard::new(ShardConfig { index: 0, shards: 1, salt: 7, limits, journalled });
         shard.advance(now_ms());
-        shard.enter_once(&Epoch::install(self.release.clone()), TriedInOrder::default());
+        shard.enter_once(&Epoch::install(self.release.clone()));
         shard
     }
 

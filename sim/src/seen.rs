@@ -57,6 +57,13 @@ pub enum Entry {
     ClientsDropped,
     /// Clients were counted.
     Clients,
+    /// What waits for an instance went over the last switch before it was delivered.
+    Settled {
+        /// The instance.
+        instance: InstanceAddress,
+    },
+    /// All instances have gone over the last switch.
+    Swept,
     /// Something else, which no world makes happen.
     Other(String),
 }

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::old::{Instance1, Instance2, Instance4, Record4};
+use crate::old::{Instance1, Instance2, Instance4, Instance5, Record4, Saved5};
 use crate::record::Record;
-use crate::snapshot::InstanceSnapshot;
+use crate::snapshot::{InstanceSnapshot, Saved};
 
 /// The format that this version writes. It reads all from 1 on.
 ///
@@ -16,7 +16,8 @@ use crate::snapshot::InstanceSnapshot;
 /// | 3 | a kept answer says which machine gave it; the control record `ClientsDropped` |
 /// | 4 | inputs that a relup applies: `Source::Relup`, `MailOrigin::Relup` |
 /// | 5 | in segments instead of SQLite; an input record names no type and no digest of a state, and says channel and life of a message; ports; `Record::Aside` |
-pub const FORMAT: u8 = 5;
+/// | 6 | in a state snapshot, instances, messages and timers say which switch they went over last |
+pub const FORMAT: u8 = 6;
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +76,15 @@ pub(crate) fn decode_instance(bytes: &[u8]) -> Result<InstanceSnapshot, CodecErr
         (1, rest) => whole::<Instance1>(rest).map(InstanceSnapshot::from),
         (2, rest) => whole::<Instance2>(rest).map(InstanceSnapshot::from),
         (3 | 4, rest) => whole::<Instance4>(rest).map(InstanceSnapshot::from),
+        (5, rest) => whole::<Instance5>(rest).map(InstanceSnapshot::from),
+        (_, rest) => whole(rest),
+    }
+}
+
+/// Returns the entry of a state snapshot in a folder of segments, whatever format it was written in.
+pub(crate) fn decode_saved(bytes: &[u8]) -> Result<Saved, CodecError> {
+    match format(bytes)? {
+        (1..=5, rest) => whole::<Saved5>(rest).map(Saved::from),
         (_, rest) => whole(rest),
     }
 }

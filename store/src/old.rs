@@ -4,10 +4,11 @@ use camshaft_cam::digest::Digest;
 use serde::Deserialize;
 
 use crate::codec::digest_bytes;
+use crate::record::ClientSeen;
 use crate::record::{Control, Effect, InputRecord, Record, Source, Verdict};
 use crate::snapshot::{
-    AsideSnapshot, BeforeImage, InstanceSnapshot, KeptAnswer, KeptSender, MailSnapshot, Parked, Status,
-    TimerSnapshot,
+    AsideSnapshot, BeforeImage, CallSnapshot, InstanceSnapshot, KeptAnswer, KeptSender, MailOrigin,
+    MailSnapshot, Parked, ParkedItem, Saved, SavedLane, SavedMail, SavedNode, Status, TimerSnapshot,
 };
 
 /// A record of formats 1 to 4.
@@ -137,12 +138,12 @@ pub(crate) struct Instance1 {
     seq: u64,
     life: u64,
     state: Option<Vec<u8>>,
-    mailbox: Vec<MailSnapshot>,
-    timers: Vec<TimerSnapshot>,
+    mailbox: Vec<Mail5>,
+    timers: Vec<Timer5>,
     timer_generation: u64,
     kept: Vec<Sender1>,
-    before: Option<BeforeImage>,
-    parked: Vec<Parked>,
+    before: Option<Before5>,
+    parked: Vec<Parked5>,
 }
 
 /// An instance of format 2: its kept answers did not say which machine gave them.
@@ -165,12 +166,12 @@ pub(crate) struct Instance4 {
     seq: u64,
     life: u64,
     state: Option<Vec<u8>>,
-    mailbox: Vec<MailSnapshot>,
-    timers: Vec<TimerSnapshot>,
+    mailbox: Vec<Mail5>,
+    timers: Vec<Timer5>,
     timer_generation: u64,
     kept: Vec<KeptSender>,
-    before: Option<BeforeImage>,
-    parked: Vec<Parked>,
+    before: Option<Before5>,
+    parked: Vec<Parked5>,
     aside: Option<AsideSnapshot>,
 }
 
@@ -179,16 +180,17 @@ impl From<Instance4> for InstanceSnapshot {
         InstanceSnapshot {
             address: old.address,
             status: old.status,
+            switch: 0,
             machine: old.machine,
             seq: old.seq,
             life: old.life,
             state: old.state,
-            mailbox: old.mailbox,
-            timers: old.timers,
+            mailbox: all(old.mailbox),
+            timers: all(old.timers),
             timer_generation: old.timer_generation,
             kept: old.kept,
-            before: old.before,
-            parked: old.parked,
+            before: old.before.map(BeforeImage::from),
+            parked: all(old.parked),
             aside: old.aside,
             calls: vec![],
         }
@@ -219,16 +221,17 @@ impl From<Instance2> for InstanceSnapshot {
         InstanceSnapshot {
             address: old.address,
             status: old.status,
+            switch: 0,
             machine: old.machine,
             seq: old.seq,
             life: old.life,
             state: old.state,
-            mailbox: old.mailbox,
-            timers: old.timers,
+            mailbox: all(old.mailbox),
+            timers: all(old.timers),
             timer_generation: old.timer_generation,
             kept: old.kept.into_iter().map(KeptSender::from).collect(),
-            before: old.before,
-            parked: old.parked,
+            before: old.before.map(BeforeImage::from),
+            parked: all(old.parked),
             aside,
             calls: vec![],
         }
@@ -259,6 +262,147 @@ impl From<Sender1> for KeptSender {
     }
 }
 
+/// A message of formats 1 to 5.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) struct Mail5 {
+    origin: MailOrigin,
+    #[serde(with = "digest_bytes")]
+    writer: Digest,
+    input: Vec<u8>,
+    trace: Option<String>,
+}
+
+/// A timer of formats 1 to 5.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) struct Timer5 {
+    name: String,
+    generation: u64,
+    due_ms: i64,
+    #[serde(with = "digest_bytes")]
+    writer: Digest,
+    input: Vec<u8>,
+    trace: Option<String>,
+}
+
+/// A state from before a switch of formats 1 to 5.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) struct Before5 {
+    #[serde(with = "digest_bytes")]
+    machine: Digest,
+    state: Vec<u8>,
+}
+
+/// What was parked in formats 1 to 5.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) struct Parked5 {
+    item: ParkedItem5,
+    reason: String,
+    switch: u64,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+enum ParkedItem5 {
+    Mail(Mail5),
+    Timer(Timer5),
+    Call(CallSnapshot),
+}
+
+/// An entry of a state snapshot of format 5: everything had gone over the switch of its lane.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) enum Saved5 {
+    Node(SavedNode),
+    Lane(Lane5),
+    Instance(Instance5),
+    Mail(SavedMail5),
+    End { count: u64 },
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) struct Lane5 {
+    switch: u64,
+    config: u64,
+    now_ms: i64,
+    clients: Vec<ClientSeen>,
+}
+
+/// An instance of format 5.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) struct Instance5 {
+    old: Instance4,
+    calls: Vec<CallSnapshot>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) struct SavedMail5 {
+    to: String,
+    mail: Mail5,
+    expects: Option<u64>,
+}
+
+fn all<A: Into<B>, B>(old: Vec<A>) -> Vec<B> {
+    old.into_iter().map(Into::into).collect()
+}
+
+impl From<Mail5> for MailSnapshot {
+    fn from(Mail5 { origin, writer, input, trace }: Mail5) -> MailSnapshot {
+        MailSnapshot { origin, writer, input, trace, switch: 0 }
+    }
+}
+
+impl From<Timer5> for TimerSnapshot {
+    fn from(Timer5 { name, generation, due_ms, writer, input, trace }: Timer5) -> TimerSnapshot {
+        TimerSnapshot { name, generation, due_ms, writer, input, trace, switch: 0 }
+    }
+}
+
+impl From<Before5> for BeforeImage {
+    fn from(Before5 { machine, state }: Before5) -> BeforeImage {
+        BeforeImage { machine, state, aside: None }
+    }
+}
+
+impl From<Parked5> for Parked {
+    fn from(Parked5 { item, reason, switch }: Parked5) -> Parked {
+        let item = match item {
+            ParkedItem5::Mail(mail) => ParkedItem::Mail(mail.into()),
+            ParkedItem5::Timer(timer) => ParkedItem::Timer(timer.into()),
+            ParkedItem5::Call(call) => ParkedItem::Call(call),
+        };
+        Parked { item, reason, switch }
+    }
+}
+
+impl From<Instance5> for InstanceSnapshot {
+    fn from(Instance5 { old, calls }: Instance5) -> InstanceSnapshot {
+        InstanceSnapshot { calls, ..old.into() }
+    }
+}
+
+impl From<Saved5> for Saved {
+    fn from(old: Saved5) -> Saved {
+        match old {
+            Saved5::Node(node) => Saved::Node(node),
+            Saved5::Lane(Lane5 { switch, config, now_ms, clients }) => {
+                Saved::Lane(SavedLane { switch, config, now_ms, clients })
+            }
+            Saved5::Instance(old) => Saved::Instance(old.into()),
+            Saved5::Mail(SavedMail5 { to, mail, expects }) => {
+                Saved::Mail(SavedMail { to, mail: mail.into(), expects })
+            }
+            Saved5::End { count } => Saved::End { count },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,7 +421,7 @@ mod tests {
             timers: vec![],
             timer_generation: 3,
             kept: vec![Sender1 { sender: "c".to_owned(), single: false, floor: 3, answers: vec![answer] }],
-            before: Some(BeforeImage { machine: Digest::of(b"old"), state: vec![9] }),
+            before: Some(Before5 { machine: Digest::of(b"old"), state: vec![9] }),
             parked: vec![],
         }
     }
@@ -331,6 +475,7 @@ mod tests {
         let mut expected = InstanceSnapshot {
             address: "a/m/k".to_owned(),
             status: Status::Live,
+            switch: 0,
             machine: Digest::of(b"m"),
             seq: 7,
             life: 1,
@@ -350,7 +495,7 @@ mod tests {
                     writer: None,
                 }],
             }],
-            before: Some(BeforeImage { machine: Digest::of(b"old"), state: vec![9] }),
+            before: Some(BeforeImage { machine: Digest::of(b"old"), state: vec![9], aside: None }),
             parked: vec![],
             aside: None,
             calls: vec![],
@@ -372,7 +517,7 @@ mod tests {
             timers: vec![],
             timer_generation: 3,
             kept,
-            before: expected.before.clone(),
+            before: Some(Before5 { machine: Digest::of(b"old"), state: vec![9] }),
             parked: vec![],
             aside: expected.aside.clone(),
         };
@@ -382,5 +527,46 @@ mod tests {
         assert_eq!(decode_instance(&written(FORMAT, &expected)), Ok(expected.clone()));
         let later = decode_instance(&written(FORMAT + 1, &expected));
         assert_eq!(later, Err(CodecError::Format(FORMAT + 1)));
+    }
+    #[test]
+    fn what_waited_in_format_5_went_over_the_switch_of_its_lane() {
+        let origin = || MailOrigin::Port { seq: 1, effect: 2 };
+        let writer = Digest::of(b"m");
+        let mail = || Mail5 { origin: origin(), writer, input: vec![3], trace: None };
+        let timer =
+            Timer5 { name: "t".to_owned(), generation: 1, due_ms: 2, writer, input: vec![], trace: None };
+        let parked = |item| Parked5 { item, reason: "so".to_owned(), switch: 2 };
+        let instance = Instance4 {
+            address: "a/m/k".to_owned(),
+            status: Status::Live,
+            machine: writer,
+            seq: 7,
+            life: 1,
+            state: None,
+            mailbox: vec![mail()],
+            timers: vec![timer],
+            timer_generation: 3,
+            kept: vec![],
+            before: None,
+            parked: vec![parked(ParkedItem5::Mail(mail()))],
+            aside: None,
+        };
+        let read = |old: &Saved5| Saved::read(&written(5, old));
+        let expected = MailSnapshot { origin: origin(), writer, input: vec![3], trace: None, switch: 0 };
+        let Ok(Saved::Instance(read_back)) =
+            read(&Saved5::Instance(Instance5 { old: instance, calls: vec![] }))
+        else {
+            panic!("it is an instance");
+        };
+        assert_eq!((read_back.switch, &read_back.mailbox), (0, &vec![expected.clone()]));
+        assert_eq!(read_back.timers[0].switch, 0);
+        assert_eq!(read_back.parked[0].item, ParkedItem::Mail(expected.clone()));
+        let lane = Lane5 { switch: 4, config: 3, now_ms: 9, clients: vec![] };
+        let today = SavedLane { switch: 4, config: 3, now_ms: 9, clients: vec![] };
+        assert_eq!(read(&Saved5::Lane(lane)), Ok(Saved::Lane(today)));
+        let on_its_way = SavedMail5 { to: "a/m".to_owned(), mail: mail(), expects: Some(1) };
+        let saved = SavedMail { to: "a/m".to_owned(), mail: expected, expects: Some(1) };
+        assert_eq!(read(&Saved5::Mail(on_its_way)), Ok(Saved::Mail(saved)));
+        assert_eq!(read(&Saved5::End { count: 5 }), Ok(Saved::End { count: 5 }));
     }
 }

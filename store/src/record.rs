@@ -58,6 +58,14 @@ pub enum Aside {
         /// What.
         what: Redrive,
     },
+    /// What waited for an instance went over the last switch, long before it is delivered: what is older is
+    /// needed no more.
+    Settled {
+        /// The instance.
+        instance: String,
+        /// The number of the switch in force.
+        switch: u64,
+    },
 }
 
 /// What was done with an instance because of traps.
@@ -385,6 +393,19 @@ pub enum Control {
         driven: u64,
         /// How many stay parked.
         left: u64,
+    },
+    /// An operator allows the next switch to hold instances that cannot go over. It follows in the same group.
+    MayHold {
+        /// The number of the switch.
+        switch: u64,
+        /// How many.
+        instances: u64,
+    },
+    /// All instances, and all that waits for them, have gone over a switch: what ran before it is needed no
+    /// more to read them.
+    Swept {
+        /// The number of the switch.
+        switch: u64,
     },
 }
 

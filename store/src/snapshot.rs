@@ -12,6 +12,7 @@ use crate::record::{ClientSeen, Control};
 /// An entry of a snapshot. The first is [`Saved::Node`]; each lane has one [`Saved::Lane`] before its
 /// others, and [`Saved::End`] after them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "nearly all entries are instances")]
 pub enum Saved {
     /// What is said of the whole node.
     Node(SavedNode),
@@ -80,7 +81,7 @@ impl Saved {
     ///
     /// When they are none.
     pub fn read(bytes: &[u8]) -> Result<Saved, crate::CodecError> {
-        crate::codec::decode(bytes)
+        crate::codec::decode_saved(bytes)
     }
 }
 
@@ -107,6 +108,8 @@ pub struct InstanceSnapshot {
     pub address: String,
     /// Where it stands.
     pub status: Status,
+    /// The number of the last switch that it went over; 0 for that of its lane.
+    pub switch: u64,
     /// The machine digest whose types the state is written in.
     #[serde(with = "digest_bytes")]
     pub machine: Digest,
@@ -199,6 +202,8 @@ pub struct MailSnapshot {
     pub input: Vec<u8>,
     /// The trace that it belongs to.
     pub trace: Option<String>,
+    /// The number of the last switch that it went over; 0 for that of its lane.
+    pub switch: u64,
 }
 
 /// What a message in a mailbox is.
@@ -258,6 +263,8 @@ pub struct TimerSnapshot {
     pub input: Vec<u8>,
     /// The trace that it belongs to.
     pub trace: Option<String>,
+    /// The number of the last switch that it went over; 0 for that of its lane.
+    pub switch: u64,
 }
 
 /// The answers that are kept for one sender.
@@ -299,6 +306,8 @@ pub struct BeforeImage {
     pub machine: Digest,
     /// The state.
     pub state: Vec<u8>,
+    /// What was kept aside of it before.
+    pub aside: Option<AsideSnapshot>,
 }
 
 /// Something that no arrow accepted. It comes back when its machine runs again.

@@ -198,7 +198,7 @@ const SNAPSHOTS: [&str; 6] = [
 
 /// The points that are passed with the name of an instance; see the test of recoveries.
 const RECOVERIES: [&str; 6] =
-    ["replay.input", "replay.aside", "replay.birth", "replay.carry", "replay.check", "deliver.step"];
+    ["replay.input", "replay.aside", "replay.birth", "replay.carry", "replay.over", "deliver.step"];
 
 /// The points that only the first start on a data folder of an earlier version passes.
 const TAKING: [&str; 2] = ["taking.before-rename", "taking.after-rename"];

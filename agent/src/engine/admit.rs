@@ -152,6 +152,9 @@ impl Shard {
     ) -> Result<Result<Option<Value>, (String, String)>, Refusal> {
         let runner = self.runner_of(address)?;
         let slot = self.table.find(address);
+        if let Some(slot) = slot {
+            self.meet(slot);
+        }
         self.check_taken(address, slot)?;
         self.check_case(runner, &input)?;
         let task = Task {
@@ -226,6 +229,7 @@ impl Shard {
             Some(identity) => Some((identity, content(&request.json)?)),
         };
         if let Some(slot) = slot {
+            self.meet(slot);
             let instance = &self.table[slot].instance;
             if let Some(held) = instance.held() {
                 let reason = held.reason.clone();

@@ -47,7 +47,10 @@ impl Shard {
                 writer: apply.writer,
                 input: apply.input.clone(),
                 trace: None,
+                switch: number,
             };
+            let slot = self.slot(&apply.address);
+            self.meet(slot);
             self.post_first(apply.address.clone(), mail);
             if plan.way == Way::Up {
                 let held = self.table.get(&apply.address).and_then(|instance| instance.held());
@@ -81,7 +84,7 @@ impl Shard {
             let first = instance.rest().mailbox.front().filter(|_| instance.held().is_none());
             first.is_some_and(|mail| matches!(mail.origin, Origin::Relup { .. }))
         };
-        let applies = self.plan.iter().flat_map(|plan| &plan.applies);
+        let applies = self.road.after(0).last().into_iter().flat_map(|step| &step.plan.applies);
         applies.filter_map(|apply| self.table.find(&apply.address)).find(waits)
     }
 

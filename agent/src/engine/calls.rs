@@ -7,7 +7,7 @@
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 use camshaft_manifests::agent::PortAddress;
-use camshaft_store::{Aside, CallSnapshot, Parked, ParkedItem, RecordRef};
+use camshaft_store::{Aside, CallSnapshot, MailOrigin, Parked, ParkedItem, RecordRef};
 
 use super::Shard;
 use super::deliver::DEAD_LETTERS_MAX;
@@ -44,10 +44,17 @@ impl Shard {
     /// Takes in how a call ended. One that has ended already ends no second time.
     pub fn end_call(&mut self, id: &CallId, end: CallEnd) {
         let Some(slot) = self.caller(id) else { return };
+        self.meet(slot);
         let Resident { address, instance } = &self.table[slot];
         let Some(call) = instance.rest().calls.iter().find(|call| is(call, id)).cloned() else { return };
         let waits = |mail: &Mail| matches!(mail.origin, Origin::Port { seq, effect } if (seq, effect) == (id.seq, id.effect));
-        if instance.rest().mailbox.iter().any(waits) {
+        let parked = |parked: &Parked| match &parked.item {
+            ParkedItem::Mail(mail) => {
+                matches!(mail.origin, MailOrigin::Port { seq, effect } if (seq, effect) == (id.seq, id.effect))
+            }
+            _ => false,
+        };
+        if instance.rest().mailbox.iter().any(waits) || instance.rest().parked.iter().any(parked) {
             return;
         }
         let shape = shape(instance, &call.port);
@@ -74,6 +81,7 @@ impl Shard {
                 writer: instance.code.digest(),
                 input: input.into(),
                 trace: call.trace.as_deref().map(Into::into),
+                switch: self.switch,
             }
         });
         match mail {
@@ -107,7 +115,7 @@ impl Shard {
         let Some(place) = rest.calls.iter().position(|call| (call.seq, call.effect) == which) else { return };
         let call = rest.calls.remove(place);
         if let Some(reason) = given_up
-            && rest.parked.len() < DEAD_LETTERS_MAX
+            && rest.dead_letters() < DEAD_LETTERS_MAX
         {
             rest.parked.push(Parked { item: ParkedItem::Call(call), reason, switch: 0 });
         }

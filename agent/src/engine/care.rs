@@ -125,6 +125,7 @@ impl Shard {
         for deed in deeds {
             let address: Option<InstanceAddress> = deed.instance.parse().ok();
             let Some(slot) = address.and_then(|address| self.table.find(&address)) else { continue };
+            self.meet(slot);
             if deed.resets {
                 self.reset(slot);
             } else {

@@ -1,9 +1,13 @@
-//! Taking one instance over a switch: its state, its mail, its timers.
+//! Taking one instance over switches: its state, and what waits for it.
 //!
-//! Pure: from an instance and a plan comes the instance as it is after the switch, and what went
-//! wrong. An instance is always carried somehow, for a replay of the journal cannot refuse; it
+//! Pure: from an instance and the steps of its road comes the instance as it is after them, and what went
+//! wrong. An instance is always taken along somehow, for a replay of the journal cannot refuse; it
 //! is for the trial to see to it that nothing goes wrong in a switch that is made.
+//!
+//! The state goes over when the instance is next used. Messages and timers go over when they are delivered
+//! or fired: who only looks at an instance changes nothing that waits for it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
@@ -12,33 +16,24 @@ use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::VerifiedEdge;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
-use camshaft_store::{AsideSnapshot, MailOrigin, Parked, ParkedItem};
+use camshaft_store::{AsideSnapshot, Parked, ParkedItem};
 
-use super::Shard;
 use super::instance::{Before, Instance, Mail, Origin, State, Timer};
 use super::plan::{Change, Plan, Way};
+use super::road::{Road, Step};
 use super::step::kind;
-use super::table::Slot;
 use crate::api::{Capsule, TryFailure};
 use crate::release::MachineCode;
 
 /// The most characters of a value that a capsule shows.
 const CAPSULE_CHARS_MAX: usize = 64 << 10;
 
-/// An instance after a switch.
-#[derive(Debug, Clone)]
-pub(super) struct Carried {
-    pub(super) instance: Instance,
-    /// How its state came over.
+/// How the state of an instance came over.
+#[derive(Debug)]
+pub(super) struct Brought {
     pub(super) passage: Passage,
-    /// Messages and timers that came over.
-    pub(super) moved: u64,
-    /// Messages and timers that were parked.
-    pub(super) parked: u64,
     /// What went wrong with it.
-    pub(super) failures: Vec<TryFailure>,
-    /// Size of the state before and after, in bytes.
-    pub(super) bytes: (u64, u64),
+    pub(super) failure: Option<Box<TryFailure>>,
 }
 
 /// How the state of an instance comes over a switch.
@@ -56,54 +51,59 @@ pub(super) enum Passage {
     Held,
 }
 
-/// Takes an instance over a switch. Its machine goes on, and so do its states.
-pub(super) fn carry(
-    plan: &Plan,
-    change: &Change,
-    address: &InstanceAddress,
-    instance: &Instance,
-    number: u64,
-) -> Carried {
-    let mut carried = Carried {
-        instance: instance.clone(),
-        passage: Passage::Untouched,
-        moved: 0,
-        parked: 0,
-        failures: vec![],
-        bytes: (0, 0),
-    };
-    let (to, along) = match change {
-        Change::Stays { to } => (to, None),
-        Change::Moves { from, to, edge } => (to, Some(Along { way: plan.way, from, to, edge, address })),
-        Change::Restarts { .. } | Change::Removed { .. } => unreachable!("its states go on"),
-    };
-    carried.instance.code = to.clone();
-    rename_correspondents(&mut carried.instance, plan);
-    if let Some(along) = &along {
-        carry_state(&mut carried, along, instance);
-    }
-    if carried.instance.held().is_some() {
-        return carried;
-    }
-    // First, so that what comes back goes the way of all mail, and may be parked again.
-    unpark(&mut carried.instance);
-    carry_mail(&mut carried, plan, along.as_ref(), number);
-    carried
+/// What became of what waited for an instance.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// Messages and timers that came over an edge.
+    pub(super) moved: u64,
+    /// Messages and timers that were parked.
+    pub(super) parked: u64,
+    /// Why.
+    pub(super) failures: Vec<TryFailure>,
 }
 
-/// Leaves an instance behind at a switch, as one whose edge fails: it is held on the code that it had, and no code is run.
-pub(super) fn leave_behind(
-    plan: &Plan,
-    change: &Change,
+/// Takes the state of an instance over all that it has yet to go over. `to` is the code that it runs then,
+/// and `number` the number of the last switch.
+pub(super) fn bring(
+    road: &Road,
     address: &InstanceAddress,
-    instance: &Instance,
-    reason: String,
-) -> Carried {
-    let mut held = instance.clone();
-    held.hold(reason, true);
-    // Nothing of a held one is taken along.
-    let carried = carry(plan, change, address, &held, 0);
-    Carried { passage: Passage::Held, ..carried }
+    instance: &mut Instance,
+    (to, number): (&Arc<MachineCode>, u64),
+) -> Brought {
+    let mut brought = Brought { passage: Passage::Untouched, failure: None };
+    for step in road.for_state(instance.switch) {
+        let plan = &*step.plan;
+        if plan.way == Way::Up
+            && let Some(rest) = instance.rest_if_any()
+        {
+            // It is that of an earlier switch, whose release is permanent by now.
+            rest.before = None;
+        }
+        rename_dead_letters(instance, plan);
+        let Some(change) = plan.pairs.get(&instance.code.address) else { continue };
+        match change {
+            Change::Stays { to } => instance.code = to.clone(),
+            Change::Moves { from, to, edge } => {
+                let along = Along { way: plan.way, from, to, edge, address };
+                let image = plan.way == Way::Down && road.is_provisional(plan.relup);
+                instance.code = to.clone();
+                bring_state(&mut brought, &along, instance, image);
+            }
+            // What gives up its states was put away when the switch was made.
+            Change::Restarts { .. } | Change::Removed { .. } => {}
+        }
+    }
+    if let Some(down) = road.after(instance.switch).iter().rev().find(|step| step.plan.way == Way::Down)
+        && let Some(rest) = instance.rest_if_any()
+    {
+        // Going back, what the way up applies is forgotten: it is not to be applied any more.
+        let undone =
+            |mail: &Mail| matches!(mail.origin, Origin::Relup { switch, .. } if switch < down.number);
+        rest.mailbox.retain(|mail| !undone(mail));
+    }
+    instance.code = to.clone();
+    instance.switch = number;
+    brought
 }
 
 /// An edge, taken in one way.
@@ -123,7 +123,7 @@ impl Along<'_> {
     }
 }
 
-fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
+fn bring_state(brought: &mut Brought, along: &Along<'_>, instance: &mut Instance, image: bool) {
     let to_type = along.to.verified.state();
     match &instance.state {
         State::None => {}
@@ -131,7 +131,9 @@ fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
             let state = held.state.as_deref().map(|bytes| Value::from_binary(bytes, to_type));
             match state.transpose() {
                 Ok(state) => {
-                    carried.instance.state = state.map_or(State::None, State::Live);
+                    instance.state = state.map_or(State::None, State::Live);
+                    // What kept it from an earlier step of the road is behind it.
+                    *brought = Brought { passage: Passage::Untouched, failure: None };
                 }
                 // Only damage could do this, and the journal has checksums: it stays held.
                 Err(error) => tracing::error!(instance = %along.address, %error, "a held state is damaged"),
@@ -139,42 +141,36 @@ fn carry_state(carried: &mut Carried, along: &Along<'_>, instance: &Instance) {
         }
         State::Held(_) => {}
         State::Live(value) => {
-            let size = |value: &Value, ty: &Ty| value.to_binary(ty).len() as u64;
-            carried.bytes.0 = size(value, along.from.verified.state());
-            let before = instance.rest().before.as_ref();
-            let before = before.filter(|before| before.machine == along.to.digest());
-            if let (Way::Down, Some(before)) = (along.way, before) {
-                carried.bytes.1 = size(&before.value, to_type);
-                carried.instance.state = State::Live(before.value.clone());
-                let rest = carried.instance.rest_mut();
-                rest.before = None;
-                rest.aside = None;
-                carried.passage = Passage::BeforeImage;
+            let value = value.clone();
+            let rest = instance.rest_if_any();
+            let before = rest.filter(|_| along.way == Way::Down).and_then(|rest| rest.before.take());
+            if let Some(before) = before.filter(|before| image && before.machine == along.to.digest()) {
+                instance.state = State::Live(before.value);
+                instance.rest_mut().aside = before.aside;
+                brought.passage = Passage::BeforeImage;
                 return;
             }
-            match moved_state(along, value, instance) {
+            match moved_state(along, &value, instance) {
                 Ok((moved, aside)) => {
-                    carried.bytes.1 = size(&moved, to_type);
-                    carried.instance.state = State::Live(moved);
+                    instance.state = State::Live(moved);
+                    let rest = instance.rest_mut();
+                    let aside = std::mem::replace(&mut rest.aside, aside);
                     // Going back, the state from before is the newer machine's: of no use.
-                    let before = (along.way == Way::Up).then(|| Before {
+                    rest.before = (along.way == Way::Up).then(|| Before {
                         machine: along.from.digest(),
                         ty: along.from.verified.state().clone(),
-                        value: value.clone(),
+                        value,
+                        aside,
                     });
-                    let rest = carried.instance.rest_mut();
-                    rest.before = before;
-                    rest.aside = aside;
                     let as_it_is = along.leaves_states();
-                    carried.passage = if as_it_is { Passage::AsItIs } else { Passage::Edge };
+                    brought.passage = if as_it_is { Passage::AsItIs } else { Passage::Edge };
                 }
                 Err(failure) => {
-                    let mut held = instance.clone();
-                    held.hold(failure.reason.clone(), true);
-                    carried.instance.state = held.state;
-                    carried.instance.rest_mut().before = None;
-                    carried.passage = Passage::Held;
-                    carried.failures.push(*failure);
+                    let to = std::mem::replace(&mut instance.code, along.from.clone());
+                    instance.hold(failure.reason.clone(), true);
+                    instance.code = to;
+                    brought.passage = Passage::Held;
+                    brought.failure = Some(failure);
                 }
             }
         }
@@ -227,24 +223,24 @@ fn kept_aside(along: &Along<'_>, instance: &Instance) -> Result<Option<Value>, S
     kept.transpose().map_err(|error| format!("what was kept aside is damaged: {error}"))
 }
 
-/// Returns what is wrong with the way back of an instance that was carried up: it must give exactly the
-/// state that it came from.
+/// Returns what is wrong with the way back of a state that went up: it must give exactly the state that it
+/// came from.
 pub(super) fn check_way_back(
     change: &Change,
     address: &InstanceAddress,
-    before: &Instance,
-    carried: &Carried,
+    (before, after): (&Instance, &Instance),
+    passage: Passage,
 ) -> Option<TryFailure> {
     let Change::Moves { from, to, edge } = change else { return None };
     let (Passage::Edge | Passage::AsItIs, State::Live(old), State::Live(new)) =
-        (carried.passage, &before.state, &carried.instance.state)
+        (passage, &before.state, &after.state)
     else {
         return None;
     };
     let along = Along { way: Way::Up, from, to, edge, address };
     let ty = from.verified.state();
     let subject = Subject { along: &along, value: old, ty, digest: None, seq: before.seq };
-    let kept = match kept_aside(&along, &carried.instance) {
+    let kept = match kept_aside(&along, after) {
         Ok(kept) => kept,
         Err(reason) => return Some(subject.failure("keep", "damaged", reason)),
     };
@@ -297,65 +293,124 @@ fn short(text: &str) -> String {
     }
 }
 
-fn carry_mail(carried: &mut Carried, plan: &Plan, along: Option<&Along<'_>>, number: u64) {
-    let seq = carried.instance.seq;
-    let park = |carried: &mut Carried, item: ParkedItem, failure: TryFailure| {
-        let reason = format!("{}: {}", failure.step, failure.reason);
-        carried.instance.rest_mut().parked.push(Parked { item, reason, switch: number });
-        carried.parked += 1;
-        carried.failures.push(failure);
-    };
-    let Some(rest) = carried.instance.rest_if_any() else { return };
-    let timers = along.map(|_| std::mem::take(&mut rest.timers));
-    for mail in std::mem::take(&mut rest.mailbox) {
-        let moved = owed(plan, &carried.instance, &mail).and_then(|()| match along {
-            Some(along) => moved_input(along, mail.writer, &mail.input, seq),
-            None => Ok(mail.input.clone()),
-        });
-        match moved {
-            Ok(input) => {
-                carried.moved += u64::from(along.is_some());
-                let writer = carried.instance.code.digest();
-                carried.instance.rest_mut().mailbox.push_back(Mail { writer, input, ..mail });
-            }
-            Err(failure) => {
-                let saved = mail.save().expect("no request from outside waits");
-                park(carried, ParkedItem::Mail(saved), *failure);
+/// An input that came over: the machine in whose type it is now, its bytes, and whether an edge was on its way.
+type MovedInput = (Digest, Arc<[u8]>, bool);
+
+/// Where the inputs of an instance come over.
+pub(super) struct Inputs<'a> {
+    pub(super) road: &'a Road,
+    /// The address of the instance now.
+    pub(super) address: &'a InstanceAddress,
+    /// What it runs now.
+    pub(super) to: &'a Arc<MachineCode>,
+    /// The number of the last switch.
+    pub(super) number: u64,
+    /// The number of the last input that was applied.
+    pub(super) seq: u64,
+}
+
+impl Inputs<'_> {
+    /// Returns where a message comes from, by the names that are in use now.
+    pub(super) fn origin(&self, mail: &Mail) -> Origin {
+        let mut origin = mail.origin.clone();
+        if mail.switch != self.number {
+            self.road.for_input(mail.switch).iter().for_each(|step| rename(&mut origin, &step.plan));
+        }
+        origin
+    }
+
+    /// Takes a message along all that it has yet to go over; says whether an edge was among that. What an
+    /// instance that was left behind got in the meantime may be of the new type already.
+    pub(super) fn mail(&self, mail: &Mail) -> Result<(Mail, bool), Box<TryFailure>> {
+        let mut origin = mail.origin.clone();
+        let steps = self.road.for_input(mail.switch);
+        for step in &steps {
+            rename(&mut origin, &step.plan);
+            owed(&step.plan, self.to.digest(), &origin, &mail.input)?;
+        }
+        let (writer, input, moved) = self.input(&steps, mail.writer, &mail.input)?;
+        Ok((Mail { origin, writer, input, trace: mail.trace.clone(), switch: self.number }, moved))
+    }
+
+    /// The same with a timer.
+    pub(super) fn timer(&self, timer: &Timer) -> Result<(Timer, bool), Box<TryFailure>> {
+        let steps = self.road.for_input(timer.switch);
+        let (writer, input, moved) = self.input(&steps, timer.writer, &timer.input)?;
+        let trace = timer.trace.clone();
+        let Timer { generation, due_ms, .. } = *timer;
+        Ok((Timer { generation, due_ms, writer, input, trace, switch: self.number }, moved))
+    }
+
+    fn input(
+        &self,
+        steps: &[&Step],
+        writer: Digest,
+        input: &Arc<[u8]>,
+    ) -> Result<MovedInput, Box<TryFailure>> {
+        let moves = self.moves(steps);
+        if writer == self.to.digest() {
+            return Ok((writer, input.clone(), !moves.is_empty()));
+        }
+        let (mut writer, mut input) = (writer, input.clone());
+        for along in &moves {
+            // It may have been sent with a later step of this road.
+            if writer == along.from.digest() {
+                input = moved_input(along, &input, self.seq)?;
+                writer = along.to.digest();
             }
         }
+        if writer == self.to.digest() {
+            return Ok((writer, input, !moves.is_empty()));
+        }
+        Err(Box::new(self.unknown(moves.last(), writer, &input)))
     }
-    let Some(along) = along else { return };
-    for (name, timer) in timers.into_iter().flatten() {
-        match moved_input(along, timer.writer, &timer.input, seq) {
-            Ok(input) => {
-                carried.moved += 1;
-                let timer = Timer { writer: along.to.digest(), input, ..timer };
-                carried.instance.rest_mut().timers.insert(name, timer);
+
+    /// Returns the edges that the machine goes along.
+    fn moves<'s>(&'s self, steps: &[&'s Step]) -> Vec<Along<'s>> {
+        let mut at = self.to.address.clone();
+        let mut moves = vec![];
+        for step in steps.iter().rev() {
+            at = step.plan.address_before(&at);
+            if let Some(Change::Moves { from, to, edge }) = step.plan.pairs.get(&at) {
+                moves.push(Along { way: step.plan.way, from, to, edge, address: self.address });
             }
-            Err(failure) => park(carried, ParkedItem::Timer(timer.save(&name)), *failure),
+        }
+        moves.reverse();
+        moves
+    }
+
+    /// Returns the failure of an input that no edge here takes.
+    fn unknown(&self, last: Option<&Along<'_>>, writer: Digest, input: &[u8]) -> TryFailure {
+        let reason = format!("it was written by machine {}", writer.short());
+        let word = last.map_or("lift", |along| along.way.input_word());
+        TryFailure {
+            instance: self.address.to_string(),
+            step: word.to_owned(),
+            kind: "writer".to_owned(),
+            reason,
+            capsule: Capsule {
+                from: writer,
+                to: self.to.digest(),
+                edge: last.map(|along| along.edge.digest()),
+                seq: self.seq,
+                value: String::new(),
+                cut: false,
+                value_digest: Digest::of(input),
+            },
         }
     }
 }
 
-/// Takes a queued input along the edge. What an instance that was left behind got in the
-/// meantime may be of the new type already.
-fn moved_input(
-    along: &Along<'_>,
-    writer: Digest,
-    input: &Arc<[u8]>,
-    seq: u64,
-) -> Result<Arc<[u8]>, Box<TryFailure>> {
-    if writer == along.to.digest() {
-        return Ok(input.clone());
-    }
+/// Takes an input along an edge.
+fn moved_input(along: &Along<'_>, input: &Arc<[u8]>, seq: u64) -> Result<Arc<[u8]>, Box<TryFailure>> {
     let ty = along.from.verified.input();
     let value = match Value::from_binary(input, ty) {
-        Ok(value) if writer == along.from.digest() => value,
-        _ => {
-            let subject =
-                Subject { along, value: &Value::Unit, ty: &Ty::unit(), digest: Some(Digest::of(input)), seq };
-            let reason = format!("it was written by machine {}", writer.short());
-            return Err(Box::new(subject.failure(along.way.input_word(), "writer", reason)));
+        Ok(value) => value,
+        Err(error) => {
+            let (value, ty) = (&Value::Unit, &Ty::unit());
+            let subject = Subject { along, value, ty, digest: Some(Digest::of(input)), seq };
+            let reason = format!("it is damaged: {error}");
+            return Err(Box::new(subject.failure(along.way.input_word(), "damaged", reason)));
         }
     };
     match edge_arrow(along.edge, along.way.input(), &value, Limits::MIGRATION) {
@@ -367,18 +422,18 @@ fn moved_input(
     }
 }
 
-/// Refuses a message whose sender waits for an answer now and would have no place for it after
-/// the switch: delivered, its answer would be lost.
-fn owed(plan: &Plan, receiver: &Instance, mail: &Mail) -> Result<(), Box<TryFailure>> {
-    let Origin::Message(sent) = &mail.origin else { return Ok(()) };
+/// Refuses a message whose sender waits for an answer and has no place for it after the switch:
+/// delivered, its answer would be lost.
+fn owed(plan: &Plan, receiver: Digest, origin: &Origin, input: &[u8]) -> Result<(), Box<TryFailure>> {
+    let Origin::Message(sent) = origin else { return Ok(()) };
     // The sender is called as it is after the switch already.
     let after = sent.sender.machine_address();
-    let before = plan.moved.iter().find(|(_, to)| **to == after).map_or(&after, |(from, _)| from);
+    let before = plan.address_before(&after);
     let waits = |release: &crate::release::Release, sender: &MachineAddress| {
         let code = release.machine(sender)?;
         code.channel(&sent.channel).filter(|channel| channel.answer.is_some()).map(|_| code.digest())
     };
-    let Some(from) = waits(&plan.from, before) else { return Ok(()) };
+    let Some(from) = waits(&plan.from, &before) else { return Ok(()) };
     if waits(&plan.to, &after).is_some() {
         return Ok(());
     }
@@ -390,108 +445,128 @@ fn owed(plan: &Plan, receiver: &Instance, mail: &Mail) -> Result<(), Box<TryFail
         reason,
         capsule: Capsule {
             from,
-            to: receiver.code.digest(),
+            to: receiver,
             edge: None,
             seq: sent.seq,
             value: String::new(),
             cut: false,
-            value_digest: Digest::of(&mail.input),
+            value_digest: Digest::of(input),
         },
     }))
 }
 
-/// Calls those who wrote to an instance, and whom it wrote to, as they are called after the switch.
-/// Going back, what the way up applies is forgotten: it is not to be applied any more.
-fn rename_correspondents(instance: &mut Instance, plan: &Plan) {
-    let Some(rest) = instance.rest_if_any() else { return };
-    if plan.way == Way::Down {
-        rest.mailbox.retain(|mail| !matches!(mail.origin, Origin::Relup { .. }));
+/// Calls who wrote, or who was written to, as it is called after a switch.
+fn rename(origin: &mut Origin, plan: &Plan) {
+    match origin {
+        Origin::Message(sent) => sent.sender = plan.address_after(&sent.sender),
+        Origin::Answer { receiver, .. } => *receiver = plan.address_after(receiver),
+        Origin::Outside { .. } | Origin::Relup { .. } | Origin::Port { .. } => {}
     }
+}
+
+/// Calls those who wrote what could not be delivered as they are called after a switch: an operator may let it go on.
+fn rename_dead_letters(instance: &mut Instance, plan: &Plan) {
     if plan.moved.is_empty() {
         return;
     }
-    for mail in &mut rest.mailbox {
-        match &mut mail.origin {
-            Origin::Message(sent) => sent.sender = plan.address_after(&sent.sender),
-            Origin::Answer { receiver, .. } => *receiver = plan.address_after(receiver),
-            Origin::Outside { .. } | Origin::Relup { .. } | Origin::Port { .. } => {}
-        }
-    }
-    for parked in &mut rest.parked {
-        let ParkedItem::Mail(saved) = &mut parked.item else { continue };
-        let (MailOrigin::Message { sender: address, .. } | MailOrigin::Answer { receiver: address, .. }) =
-            &mut saved.origin
-        else {
-            continue;
-        };
-        // What is damaged is said when it is unparked.
-        if let Ok(known) = address.parse::<InstanceAddress>() {
-            *address = plan.address_after(&known).to_string();
+    let Some(rest) = instance.rest_if_any() else { return };
+    for parked in rest.parked.iter_mut().filter(|parked| parked.switch == 0) {
+        if let ParkedItem::Mail(saved) = &mut parked.item {
+            // What is damaged is said when it is let go on.
+            if let Ok(mut mail) = Mail::load(saved.clone()) {
+                rename(&mut mail.origin, plan);
+                saved.origin = mail.save().expect("no request from outside is parked").origin;
+            }
         }
     }
 }
 
-/// Brings back what a switch parked in the types of the machine that now runs. It is older than all
-/// that came since, so it goes first. What could not be delivered stays: an operator lets it go on.
-fn unpark(instance: &mut Instance) {
-    let digest = instance.code.digest();
-    let mut mail = vec![];
-    let Some(rest) = instance.rest_if_any() else { return };
-    let parked = std::mem::take(&mut rest.parked);
-    for entry in parked {
-        match entry.item {
-            ParkedItem::Mail(saved) if entry.switch > 0 && saved.writer == digest => {
-                match Mail::load(saved.clone()) {
-                    Ok(loaded) => mail.push(loaded),
-                    Err(error) => {
-                        tracing::error!(%error, "a parked message is damaged");
-                        rest.parked.push(Parked { item: ParkedItem::Mail(saved), ..entry });
-                    }
+/// Says of what switches parked that it has gone over the last one: the way that it came is forgotten. It comes
+/// back when its machine runs again.
+pub(super) fn forget_way(inputs: &Inputs<'_>, parked: &mut [Parked]) {
+    for entry in parked.iter_mut().filter(|entry| entry.switch > 0) {
+        match &mut entry.item {
+            ParkedItem::Mail(saved) => {
+                if let Ok(mut mail) = Mail::load(saved.clone()) {
+                    mail.origin = inputs.origin(&mail);
+                    saved.origin = mail.save().expect("no request from outside is parked").origin;
+                }
+                saved.switch = inputs.number;
+            }
+            ParkedItem::Timer(saved) => saved.switch = inputs.number,
+            ParkedItem::Call(_) => {}
+        }
+    }
+}
+
+/// Brings back what a switch parked and what runs now takes. It is older than all that came since, so it
+/// goes first. What could not be delivered stays: an operator lets it go on.
+pub(super) fn unpark(inputs: &Inputs<'_>, instance: &mut Instance) {
+    let Some(rest) = instance.rest_if_any().filter(|rest| !rest.parked.is_empty()) else { return };
+    let mut back = VecDeque::new();
+    let mut stays = vec![];
+    for entry in std::mem::take(&mut rest.parked) {
+        match &entry.item {
+            ParkedItem::Mail(saved) if entry.switch > 0 => match Mail::load(saved.clone()) {
+                Ok(mail) if inputs.mail(&mail).is_ok() => back.push_back(mail),
+                Ok(_) => stays.push(entry),
+                Err(error) => {
+                    tracing::error!(instance = %inputs.address, %error, "a parked message is damaged");
+                    stays.push(entry);
+                }
+            },
+            ParkedItem::Timer(saved) if entry.switch > 0 => {
+                let (name, timer) = Timer::load(saved.clone());
+                match inputs.timer(&timer) {
+                    // A timer that was started anew under the same name replaces it, as it always does.
+                    Ok(_) => drop(rest.timers.entry(name).or_insert(timer)),
+                    Err(_) => stays.push(entry),
                 }
             }
-            // A timer that was started anew under the same name replaces it, as it always does.
-            ParkedItem::Timer(saved) if entry.switch > 0 && saved.writer == digest => {
-                let (name, timer) = Timer::load(saved);
-                rest.timers.entry(name).or_insert(timer);
-            }
-            item => rest.parked.push(Parked { item, ..entry }),
+            _ => stays.push(entry),
         }
     }
-    for loaded in mail.into_iter().rev() {
-        rest.mailbox.push_front(loaded);
-    }
+    rest.parked = stays;
+    back.append(&mut rest.mailbox);
+    rest.mailbox = back;
 }
 
-impl Shard {
-    /// Takes the last message of an instance, which was sent before a switch and came after it, along
-    /// the way of that switch. The instance has gone over already.
-    pub(super) fn carry_last_mail(&mut self, slot: Slot, plan: &Plan, change: &Change) {
-        let number = self.switch;
-        let resident = &mut self.table[slot];
-        let Some(late) = resident.instance.rest_mut().mailbox.pop_back() else { return };
-        // Alone, so that nothing else is taken along twice.
-        let mut alone = Instance::unborn(resident.instance.code.clone());
-        alone.seq = resident.instance.seq;
-        alone.rest_mut().mailbox.push_back(late);
-        rename_correspondents(&mut alone, plan);
-        let mut carried = Carried {
-            instance: alone,
-            passage: Passage::Untouched,
-            moved: 0,
-            parked: 0,
-            failures: vec![],
-            bytes: (0, 0),
-        };
-        let along = match change {
-            Change::Moves { from, to, edge } => {
-                Some(Along { way: plan.way, from, to, edge, address: &resident.address })
+/// Takes all that waits for an instance over; what cannot be taken is parked.
+pub(super) fn settle(inputs: &Inputs<'_>, instance: &mut Instance) -> Settled {
+    let mut settled = Settled::default();
+    let Some(rest) = instance.rest_if_any() else { return settled };
+    let mut park = |parked: &mut Vec<Parked>, item, failure: Box<TryFailure>| {
+        settled.parked += 1;
+        parked.push(Parked { item, reason: reason(&failure), switch: inputs.number });
+        settled.failures.push(*failure);
+    };
+    let mut moved = 0;
+    for mail in std::mem::take(&mut rest.mailbox) {
+        match inputs.mail(&mail) {
+            Ok((mail, over)) => {
+                moved += u64::from(over);
+                rest.mailbox.push_back(mail);
             }
-            Change::Stays { .. } | Change::Restarts { .. } | Change::Removed { .. } => None,
-        };
-        carry_mail(&mut carried, plan, along.as_ref(), number);
-        let rest = carried.instance.rest_mut();
-        let into = resident.instance.rest_mut();
-        into.mailbox.append(&mut rest.mailbox);
-        into.parked.append(&mut rest.parked);
+            Err(failure) => {
+                let saved = mail.save().expect("no request from outside waits");
+                park(&mut rest.parked, ParkedItem::Mail(saved), failure);
+            }
+        }
     }
+    for (name, timer) in std::mem::take(&mut rest.timers) {
+        match inputs.timer(&timer) {
+            Ok((timer, over)) => {
+                moved += u64::from(over);
+                rest.timers.insert(name, timer);
+            }
+            Err(failure) => park(&mut rest.parked, ParkedItem::Timer(timer.save(&name)), failure),
+        }
+    }
+    settled.moved = moved;
+    settled
+}
+
+/// Returns why something is parked, for people.
+pub(super) fn reason(failure: &TryFailure) -> String {
+    format!("{}: {}", failure.step, failure.reason)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::{Effect, InputRef, Parked, ParkedItem, RecordRef, Source, Verdict};
+use camshaft_store::{Effect, InputRef, MailOrigin, Parked, ParkedItem, RecordRef, Source, Verdict};
 
 use super::admit::Refusal;
 use super::instance::{Instance, Mail, Origin, State, Timer};
@@ -65,8 +65,17 @@ impl Shard {
         let Some((_, address, name)) = found else { return false };
         pass(&address);
         let slot = self.table.find(&address).expect("a timer that is listed is of an instance");
+        self.meet(slot);
+        // It may be held now, or the timer may be of no use any more.
+        let listed = |timers: &std::collections::BTreeSet<_>| {
+            timers.first().is_some_and(|(_, at, by)| (at, by) == (&address, &name))
+        };
+        if !listed(&self.timers) {
+            return true;
+        }
         let timer = self.table[slot].instance.rest().timers.get(&name);
         let timer = timer.expect("a timer that is listed is there").clone();
+        let Some(timer) = self.timer_at(slot, &name, timer) else { return true };
         let cause = Cause::Timer { name, generation: timer.generation };
         let task = Task { cause, input: Input::Bytes(timer.input), trace: timer.trace };
         // Only requests from outside can be refused.
@@ -89,14 +98,18 @@ impl Shard {
         if self.read_only {
             return false;
         }
+        self.meet(slot);
         let instance = self.touch(slot);
-        // An instance that stops drops the answers that waited for it.
-        let Some(Mail { origin, input, trace, .. }) = instance.rest_mut().mailbox.pop_front() else {
+        if instance.held().is_some() {
             return true;
-        };
+        }
+        // An instance that stops drops the answers that waited for it.
+        let Some(mail) = instance.rest_mut().mailbox.pop_front() else { return true };
         pass(&self.table[slot].address);
-        let task = Task { cause: Cause::Mail(origin), input: Input::Bytes(input), trace };
-        let _ = self.apply(slot, &task, None);
+        if let Some(Mail { origin, input, trace, .. }) = self.mail_at(slot, mail) {
+            let task = Task { cause: Cause::Mail(origin), input: Input::Bytes(input), trace };
+            let _ = self.apply(slot, &task, None);
+        }
         self.make_ready(slot);
         true
     }
@@ -117,7 +130,8 @@ impl Shard {
         let surroundings =
             Surroundings { now_ms: self.now_ms, seed: self.config_of.seed(address, seq, self.now_ms) };
         let runner = &mut self.runners[instance.runner as usize];
-        let place = Place { release: &release, runner, address, tongue, keep: self.read_only };
+        let (keep, switch) = (self.read_only, self.switch);
+        let place = Place { release: &release, runner, address, tongue, keep, switch };
         let mut computed = compute(place, instance, task, surroundings);
         let source = task.cause.source();
         // What changes nothing is not remembered, unless it must be known again.
@@ -216,7 +230,7 @@ impl Shard {
         (seq, now_ms): (u64, i64),
         computed: &mut Computed,
     ) {
-        let Shard { table, timers, .. } = self;
+        let Shard { table, timers, switch, .. } = self;
         let super::table::Resident { address, instance } = &mut table[slot];
         instance.seq = seq;
         keep(instance, task, now_ms, computed);
@@ -251,6 +265,9 @@ impl Shard {
                     if let Some(timer) = rest.timers.remove(&name) {
                         timers.remove(&(timer.due_ms, address.clone(), name.clone()));
                     }
+                    rest.drop_parked_by_switch(
+                        |item| matches!(item, ParkedItem::Timer(timer) if *timer.name == *name),
+                    );
                     if let Some((due_ms, input)) = due {
                         rest.timer_generation += 1;
                         let timer = Timer {
@@ -259,6 +276,7 @@ impl Shard {
                             writer,
                             input: input.as_slice().into(),
                             trace: task.trace.clone(),
+                            switch: *switch,
                         };
                         rest.timers.insert(name.clone(), timer);
                         timers.insert((due_ms, address.clone(), name));
@@ -277,6 +295,13 @@ impl Shard {
                         let answers =
                             |mail: &Mail| matches!(mail.origin, Origin::Answer { .. } | Origin::Port { .. });
                         rest.mailbox.retain(|mail| !answers(mail));
+                        rest.drop_parked_by_switch(|item| match item {
+                            ParkedItem::Timer(_) => true,
+                            ParkedItem::Mail(mail) => {
+                                matches!(mail.origin, MailOrigin::Answer { .. } | MailOrigin::Port { .. })
+                            }
+                            ParkedItem::Call(_) => false,
+                        });
                     }
                 }
             }
@@ -306,7 +331,7 @@ fn pass(address: &InstanceAddress) {
 fn bury(instance: &mut Instance, task: &Task, unanswered: bool, reason: &str) {
     let Cause::Mail(Origin::Message(sent)) = &task.cause else { return };
     let Input::Bytes(input) = &task.input else { return };
-    if !unanswered || instance.rest().parked.len() >= DEAD_LETTERS_MAX {
+    if !unanswered || instance.rest().dead_letters() >= DEAD_LETTERS_MAX {
         return;
     }
     let mail = Mail {
@@ -314,6 +339,7 @@ fn bury(instance: &mut Instance, task: &Task, unanswered: bool, reason: &str) {
         writer: instance.code.digest(),
         input: input.clone(),
         trace: task.trace.clone(),
+        switch: instance.switch,
     };
     let item = ParkedItem::Mail(mail.save().expect("a message of a machine can be saved"));
     instance.rest_mut().parked.push(Parked { item, reason: reason.to_owned(), switch: 0 });

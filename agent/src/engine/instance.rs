@@ -7,7 +7,9 @@ use camshaft_cam::digest::Digest;
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::{AsideSnapshot, CallSnapshot, MailOrigin, MailSnapshot, Parked, TimerSnapshot};
+use camshaft_store::{
+    AsideSnapshot, CallSnapshot, MailOrigin, MailSnapshot, Parked, ParkedItem, TimerSnapshot,
+};
 
 use super::kept::{Identity, Kept};
 use crate::release::MachineCode;
@@ -30,6 +32,8 @@ pub struct Instance {
     pub life: u64,
     /// The state.
     pub state: State,
+    /// The number of the last switch that it went over.
+    pub switch: u64,
     /// Rises with every change: two copies with the same number are the same.
     pub version: u64,
     /// The number of the last state snapshot that has it, or that it is too new for.
@@ -65,6 +69,19 @@ pub struct Rest {
 static NOTHING: LazyLock<Rest> = LazyLock::new(Rest::default);
 
 impl Rest {
+    /// Returns how many messages and calls are kept that could not be delivered. What a switch parked is not
+    /// counted: it only waits for the switch back.
+    pub fn dead_letters(&self) -> usize {
+        self.parked.iter().filter(|parked| parked.switch == 0).count()
+    }
+
+    /// Drops what a switch parked and what, were it still waiting, would be dropped now.
+    pub fn drop_parked_by_switch(&mut self, drops: impl Fn(&ParkedItem) -> bool) {
+        if !self.parked.is_empty() {
+            self.parked.retain(|parked| parked.switch == 0 || !drops(&parked.item));
+        }
+    }
+
     /// Returns true when nothing would be lost if it were forgotten.
     fn is_nothing(&self) -> bool {
         self.mailbox.is_empty()
@@ -111,6 +128,8 @@ pub struct Before {
     pub ty: Ty,
     /// The state.
     pub value: Value,
+    /// What was kept aside of it before.
+    pub aside: Option<AsideSnapshot>,
 }
 
 /// A message that waits.
@@ -124,6 +143,8 @@ pub struct Mail {
     pub input: Arc<[u8]>,
     /// The trace that it belongs to.
     pub trace: Option<Arc<str>>,
+    /// The number of the last switch that it went over.
+    pub switch: u64,
 }
 
 /// Where a message comes from.
@@ -189,13 +210,16 @@ pub struct Timer {
     pub input: Arc<[u8]>,
     /// The trace that it belongs to.
     pub trace: Option<Arc<str>>,
+    /// The number of the last switch that it went over.
+    pub switch: u64,
 }
 
 impl Instance {
-    /// Returns an instance that is not yet born.
-    pub fn unborn(code: Arc<MachineCode>) -> Instance {
+    /// Returns an instance that is not yet born; `switch` is the number of the last switch.
+    pub fn unborn(code: Arc<MachineCode>, switch: u64) -> Instance {
         Instance {
             code,
+            switch,
             seq: 0,
             life: 0,
             state: State::None,
@@ -220,6 +244,19 @@ impl Instance {
     /// Returns the same, to be changed, if there is any of it.
     pub fn rest_if_any(&mut self) -> Option<&mut Rest> {
         self.rest.as_deref_mut()
+    }
+
+    /// Says that it and all that waits for it has gone over a switch. What waits in other types says so itself.
+    pub fn is_at(&mut self, switch: u64) {
+        self.switch = switch;
+        let digest = self.code.digest();
+        let Some(rest) = self.rest_if_any() else { return };
+        for mail in rest.mailbox.iter_mut().filter(|mail| mail.writer == digest) {
+            mail.switch = switch;
+        }
+        for timer in rest.timers.values_mut().filter(|timer| timer.writer == digest) {
+            timer.switch = switch;
+        }
     }
 
     /// Gives the room back that nothing is in.
@@ -293,6 +330,7 @@ impl Mail {
             writer: self.writer,
             input: self.input.to_vec(),
             trace: self.trace.as_deref().map(str::to_owned),
+            switch: self.switch,
         })
     }
 
@@ -318,6 +356,7 @@ impl Mail {
             writer: saved.writer,
             input: saved.input.into(),
             trace: saved.trace.map(Into::into),
+            switch: saved.switch,
         })
     }
 }
@@ -332,6 +371,7 @@ impl Timer {
             writer: self.writer,
             input: self.input.to_vec(),
             trace: self.trace.as_deref().map(str::to_owned),
+            switch: self.switch,
         }
     }
 
@@ -343,6 +383,7 @@ impl Timer {
             writer: saved.writer,
             input: saved.input.into(),
             trace: saved.trace.map(Into::into),
+            switch: saved.switch,
         };
         (saved.name.into(), timer)
     }

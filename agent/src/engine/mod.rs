@@ -12,9 +12,10 @@
 //! backwards; a shard that is told of a higher switch goes over before anything else.
 //!
 //! Where to look: `admit` takes requests in, `again` answers those that are not new, `step` computes, `deliver` runs and commits,
-//! `post` takes messages, `carry` takes one instance over a switch, `applied` gives what a relup applies, `trial` all of them for a
-//! try, `switch` goes over, `saving` makes state snapshots while the service goes on, `watch` is asked by a recovery before code runs that it may not survive,
-//! `walk` counts and lists a slice at a time.
+//! `post` takes messages, `road` knows the switches that lie behind, `touch` lets what is used go over them, `carry` takes
+//! one instance along, `applied` gives what a relup applies, `trial` tries a switch on copies, `switch` goes over, `saving` makes
+//! state snapshots while the service goes on, `watch` is asked by a recovery before code runs that it may not survive, `walk`
+//! counts and lists a slice at a time.
 
 mod admit;
 mod again;
@@ -30,6 +31,7 @@ mod plan;
 mod post;
 mod recover;
 mod redrive;
+mod road;
 mod saving;
 mod seen;
 mod snapshot;
@@ -38,6 +40,7 @@ mod step;
 pub mod supervise;
 mod switch;
 mod table;
+mod touch;
 mod trial;
 mod walk;
 mod watch;
@@ -64,17 +67,20 @@ pub use seen::Seen;
 pub use snapshot::LoadError;
 pub use status::merged;
 pub use switch::reason_not_startable;
-pub use switch::{Checks, Epoch, Switched};
+pub use switch::{Epoch, Switched};
+use trial::Trying;
 pub(crate) use trial::micros;
-pub use trial::{Carryable, Trial, TriedInOrder, Versions};
+pub use trial::{Begun, Copies, Trial};
 pub use walk::{CountPlace, Counted, Found, SLICE};
 pub use watch::{Risk, Unwatched, Watch};
 
+use crate::api::TryFailure;
 use crate::ports::CallOut;
 use crate::release::Release;
 use care::Caring;
 use instance::Instance;
 use kept::Answered;
+use road::Road;
 use saving::Saving;
 use step::Runner;
 use table::{Slot, Table};
@@ -125,8 +131,17 @@ pub struct Shard {
     switch: u64,
     /// What came of a switch that the shard went over before it was told to.
     switched: Switched,
-    /// The plan of the last switch, for messages that were sent before it.
-    plan: Option<Arc<Plan>>,
+    /// The switches that instances may have yet to go over.
+    road: Road,
+    /// Instances that a switch left behind or parked something of, and maybe others: the next switch looks at
+    /// them at once.
+    stuck: BTreeSet<Slot>,
+    /// What went wrong with instances that were used since a switch.
+    troubles: Vec<TryFailure>,
+    /// What is being tried.
+    trying: Option<Trying>,
+    /// Where the sweeper is: all before it have gone over the last switch.
+    swept: usize,
     /// The number of the switch that brought the configuration.
     config: u64,
     /// The names that applications had when the first release of this process ran, by those that they
@@ -225,7 +240,11 @@ impl Shard {
             left: None,
             switch: 0,
             switched: Switched::default(),
-            plan: None,
+            road: Road::default(),
+            stuck: BTreeSet::new(),
+            troubles: vec![],
+            trying: None,
+            swept: 0,
             config: 0,
             homes: Arc::default(),
             now_ms: 0,
@@ -330,13 +349,21 @@ impl Shard {
 
     /// Puts an instance to an address where none is.
     fn insert(&mut self, address: InstanceAddress, mut instance: Instance) -> Slot {
-        let machine = &instance.code.address;
-        instance.runner =
-            self.machines.get(machine).and_then(|place| u32::try_from(*place).ok()).unwrap_or(0);
+        let place = self.place_of(&address);
+        instance.runner = u32::try_from(place).unwrap_or(0);
         // The names are shared with the code: a node has many instances of a machine.
+        let machine = &self.runners[place].code.address;
         let address =
             InstanceAddress { app: machine.app.clone(), machine: machine.machine.clone(), key: address.key };
-        self.table.insert(address, instance)
+        let slot = self.table.insert(address, instance);
+        self.changed(slot);
+        slot
+    }
+
+    /// Returns the place of the code of an instance.
+    fn place_of(&self, address: &InstanceAddress) -> usize {
+        let place = self.machines.get(&address.machine_address());
+        *place.expect("the instances of a shard are of machines that run")
     }
 
     /// Lists an instance among those with mail.
@@ -353,10 +380,18 @@ impl Shard {
         if self.saving.is_some() {
             self.save_before_change(slot);
         }
+        self.changed(slot);
         self.version += 1;
         let instance = &mut self.table[slot].instance;
         instance.version = self.version;
         instance
+    }
+
+    /// Notes for a trial that what it tried is not so any more.
+    fn changed(&mut self, slot: Slot) {
+        if let Some(trying) = &mut self.trying {
+            trying.changed(slot);
+        }
     }
 }
 

@@ -251,6 +251,12 @@ impl Plan {
         }
         self.moved.get(&address.machine_address()).map_or_else(|| address.clone(), |to| address.at(to))
     }
+
+    /// Returns the address that a machine has before the switch, by that which it has after it.
+    pub(super) fn address_before(&self, machine: &MachineAddress) -> MachineAddress {
+        let found = self.moved.iter().find(|(_, to)| *to == machine);
+        found.map_or_else(|| machine.clone(), |(from, _)| from.clone())
+    }
 }
 
 /// Returns for each input that undoes another, in their order, the place of that one on the way up.

@@ -49,17 +49,14 @@ impl Shard {
         if posted.cut < self.cut {
             self.save_on_its_way(&posted);
         }
-        if posted.switch < self.switch {
-            self.accept_late(posted.out);
-        } else {
-            self.accept(posted.out);
-        }
+        self.accept_from(posted.switch, posted.out);
     }
 
     /// Takes up a message that a state snapshot found on its way.
     pub(super) fn accept_saved(&mut self, saved: SavedMail) -> Result<(), String> {
         let to = saved.to.parse().map_err(|error| format!("`{}` is no address: {error}", saved.to))?;
-        self.accept(Outgoing { to, mail: Mail::load(saved.mail)?, expects: saved.expects });
+        let switch = saved.mail.switch;
+        self.accept_from(switch, Outgoing { to, mail: Mail::load(saved.mail)?, expects: saved.expects });
         Ok(())
     }
 
@@ -73,23 +70,22 @@ impl Shard {
         self.post(out.to, out.mail);
     }
 
-    /// Takes a message that was sent before the last switch: it goes the way of those that waited.
-    fn accept_late(&mut self, mut out: Outgoing) {
-        let Some(plan) = self.plan.clone() else { return self.accept(out) };
-        let was = out.to.machine_address();
-        match plan.pairs.get(&was) {
-            Some(Change::Removed { .. } | Change::Restarts { .. }) => {
-                // Its state was given up, and its mail with it.
-                self.put_to_archive(&out.to, &out.mail);
-            }
-            Some(change) => {
-                let change = change.clone();
-                out.to = plan.address_after(&out.to);
-                self.post(out.to.clone(), out.mail);
-                if let Some(slot) = self.table.find(&out.to) {
-                    self.carry_last_mail(slot, &plan, &change);
+    /// Takes a message that was sent after `switch`. Its receiver may have got another name since, or have been
+    /// put away: then its mail goes with it.
+    fn accept_from(&mut self, switch: u64, mut out: Outgoing) {
+        let mut away = None;
+        for step in self.road.after(switch) {
+            match step.plan.pairs.get(&out.to.machine_address()) {
+                Some(Change::Removed { from } | Change::Restarts { from, .. }) => {
+                    away = Some(from.clone());
+                    break;
                 }
+                Some(_) => out.to = step.plan.address_after(&out.to),
+                None => {}
             }
+        }
+        match away {
+            Some(from) => self.put_to_archive(&out.to, &from, &out.mail),
             None => self.accept(out),
         }
     }
@@ -128,7 +124,7 @@ impl Shard {
     /// and kept answers go on from there: they must not be given away twice.
     pub(super) fn unborn(&self, address: &InstanceAddress) -> Option<Instance> {
         let code = self.release.as_ref()?.machine(&address.machine_address())?.clone();
-        let mut instance = Instance::unborn(code);
+        let mut instance = Instance::unborn(code, self.switch);
         // It is too new for a state snapshot that is being made.
         instance.cut = self.cut;
         if !self.archive.is_empty() {

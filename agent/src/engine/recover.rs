@@ -8,6 +8,7 @@ use camshaft_manifests::InstanceAddress;
 use camshaft_store::{Aside, InputRecord, Source, Verdict};
 
 use super::Shard;
+use super::carry::{Inputs, reason};
 use super::instance::Origin;
 use super::kept::Identity;
 use super::step::{Cause, Input, Place, Surroundings, Task, compute, recorded};
@@ -76,7 +77,8 @@ impl Shard {
         }
         let surroundings = Surroundings { now_ms: record.now_ms, seed: record.seed };
         let runner = &mut self.runners[instance.runner as usize];
-        let place = Place { release: &release, runner, address, tongue: None, keep: true };
+        let switch = self.switch;
+        let place = Place { release: &release, runner, address, tongue: None, keep: true, switch };
         let mut computed = compute(place, instance, &task, surroundings);
         if let Some(reason) = difference(&computed.verdict, &record.verdict) {
             computed.undo(instance);
@@ -115,6 +117,10 @@ impl Shard {
                 let slot = self.replayed(instance, *switch).map_err(wrong(instance))?;
                 self.closed_call(slot, (*seq, *effect), given_up.clone());
             }
+            Aside::Settled { instance, switch } => {
+                let slot = self.replayed(instance, *switch).map_err(wrong(instance))?;
+                self.settle(slot);
+            }
             Aside::Redriven { instance, switch, what, .. } => {
                 let slot = self.replayed(instance, *switch).map_err(wrong(instance))?;
                 self.redriven(slot, *what);
@@ -135,7 +141,12 @@ impl Shard {
         if !self.machines.contains_key(&address.machine_address()) {
             return Err("the release has no such machine".to_owned());
         }
-        Ok(self.slot(&address))
+        let slot = self.slot(&address);
+        if self.table[slot].instance.switch != self.switch {
+            crate::failpoint::pass_of("replay.over", &address);
+            self.meet(slot);
+        }
+        Ok(slot)
     }
 
     /// Returns the input of a record, taken out of the mailbox or the timers that it came from.
@@ -145,10 +156,13 @@ impl Shard {
             input: Input::Bytes(record.input.as_slice().into()),
             trace: record.trace.as_deref().map(Into::into),
         };
-        let instance = &mut self.table[slot].instance;
+        let Resident { address, instance } = &mut self.table[slot];
+        let (code, seq) = (instance.code.clone(), instance.seq);
+        let inputs = Inputs { road: &self.road, address, to: &code, number: self.switch, seq };
         let mut take = |is: &dyn Fn(&Origin) -> bool| {
             let mailbox = &mut instance.rest_if_any()?.mailbox;
-            let place = mailbox.iter().position(|mail| is(&mail.origin))?;
+            // Whoever wrote may be called something else by now.
+            let place = mailbox.iter().position(|mail| is(&inputs.origin(mail)))?;
             mailbox.remove(place)
         };
         let identity = match &record.source {
@@ -167,16 +181,17 @@ impl Shard {
                 let timer = instance.rest().timers.get(name.as_str());
                 let timer = timer.filter(|timer| timer.generation == *generation);
                 let timer = timer.ok_or("the timer that it fires does not run")?;
+                let (timer, _) = inputs.timer(timer).map_err(|failure| reason(&failure))?;
                 if *timer.input != *record.input {
                     return Err("the timer fires another input".to_owned());
                 }
                 let cause = Cause::Timer { name: name.as_str().into(), generation: *generation };
-                let input = Input::Bytes(timer.input.clone());
-                return Ok(Task { cause, input, trace: timer.trace.clone() });
+                return Ok(Task { cause, input: Input::Bytes(timer.input), trace: timer.trace });
             }
             source => {
                 let mail = take(&|origin| is_of(origin, source));
                 let mail = mail.ok_or("the message that it delivers was not sent")?;
+                let (mail, _) = inputs.mail(&mail).map_err(|failure| reason(&failure))?;
                 if *mail.input != *record.input {
                     return Err("another message was sent".to_owned());
                 }
@@ -189,16 +204,9 @@ impl Shard {
 
     /// Holds an instance.
     pub(super) fn hold(&mut self, slot: Slot, reason: String) {
+        self.meet(slot);
         self.touch(slot).hold(reason, false);
-        let Shard { table, timers, ready, .. } = self;
-        let Resident { address, instance } = &mut table[slot];
-        for (name, timer) in &instance.rest().timers {
-            timers.remove(&(timer.due_ms, address.clone(), name.clone()));
-        }
-        if instance.queued {
-            instance.queued = false;
-            ready.retain(|other| *other != slot);
-        }
+        self.unlist(slot);
     }
 
     /// Returns true for an instance that is held.
@@ -213,7 +221,12 @@ impl Shard {
             return false;
         }
         let slot = self.slot(address);
-        self.hold(slot, reason.to_owned());
+        // Without any code of it: that may be what it is held for.
+        if self.table[slot].instance.switch == self.switch {
+            self.hold(slot, reason.to_owned());
+        } else {
+            self.leave_behind(slot, reason.to_owned());
+        }
         true
     }
 

@@ -35,6 +35,8 @@ impl Shard {
         what: Redrive,
     ) -> Result<Redriven, String> {
         let slot = self.table.find(address).ok_or_else(|| format!("there is no instance {address}"))?;
+        self.meet(slot);
+        self.settle(slot);
         let instance = &self.table[slot].instance;
         let held = instance.held();
         match what {
@@ -65,6 +67,8 @@ impl Shard {
 
     /// Does what the record of a redrive says.
     pub(super) fn redriven(&mut self, slot: Slot, what: Redrive) -> Redriven {
+        // What is parked must not depend on what was delivered yet.
+        self.settle(slot);
         match what {
             Redrive::Parked => self.drive_parked(slot),
             Redrive::Dropped => {
@@ -101,7 +105,8 @@ impl Shard {
                     redriven.driven += 1;
                 }
                 ParkedItem::Timer(saved) if saved.writer == self.table[slot].instance.code.digest() => {
-                    let (name, timer) = Timer::load(saved.clone());
+                    let (name, mut timer) = Timer::load(saved.clone());
+                    timer.switch = self.switch;
                     self.start_timer(slot, name, timer);
                     redriven.driven += 1;
                 }
@@ -132,6 +137,7 @@ impl Shard {
         let resident = &self.table[slot];
         let code = &resident.instance.code;
         let mut mail = Mail::load(saved.clone()).ok()?;
+        mail.switch = self.switch;
         if mail.writer != code.digest() {
             let release = self.release.as_ref()?;
             let machine = resident.address.machine_address();
@@ -198,6 +204,7 @@ impl Shard {
         for (name, timer) in std::mem::take(&mut rest.timers) {
             timers.remove(&(timer.due_ms, address.clone(), name));
         }
+        rest.drop_parked_by_switch(|item| matches!(item, ParkedItem::Timer(_)));
         if !self.table[slot].instance.code.keyed() {
             // A machine without keys has its one instance while its application runs.
             if let Ok(state) = super::step::birth(&self.table[slot].instance.code) {

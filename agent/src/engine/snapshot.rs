@@ -5,13 +5,14 @@ use std::sync::Arc;
 use camshaft_cam::digest::Digest;
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
-use camshaft_manifests::InstanceAddress;
-use camshaft_store::{BeforeImage, InstanceSnapshot, SavedLane, SavedMail, Status};
+use camshaft_manifests::{InstanceAddress, MachineAddress};
+use camshaft_store::{BeforeImage, InstanceSnapshot, ParkedItem, SavedLane, SavedMail, Status};
 
 use super::Shard;
 use super::instance::{Before, Held, Instance, Mail, State, Timer};
 use super::kept::Kept;
-use crate::release::{MachineCode, Release};
+use super::road::Step;
+use crate::release::MachineCode;
 
 /// Why the form of a snapshot is no instance.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +40,7 @@ impl Instance {
         InstanceSnapshot {
             address: address.to_string(),
             status,
+            switch: self.switch,
             machine: self.writer(),
             seq: self.seq,
             life: self.life,
@@ -50,6 +52,7 @@ impl Instance {
             before: before.map(|before| BeforeImage {
                 machine: before.machine,
                 state: before.value.to_binary(&before.ty),
+                aside: before.aside.clone(),
             }),
             parked: rest.parked.clone(),
             aside: rest.aside.clone(),
@@ -90,16 +93,16 @@ impl Instance {
         };
         let before = match saved.before {
             None => None,
-            Some(BeforeImage { machine, state }) => {
+            Some(BeforeImage { machine, state, aside }) => {
                 let ty = state_type(machine)
                     .ok_or_else(|| damaged(format!("machine {} is not known", machine.short())))?;
                 let value = Value::from_binary(&state, &ty)
                     .map_err(|error| damaged(format!("its state from before is damaged: {error}")))?;
-                Some(Before { machine, ty, value })
+                Some(Before { machine, ty, value, aside })
             }
         };
         let mailbox: Result<_, String> = saved.mailbox.into_iter().map(Mail::load).collect();
-        let mut instance = Instance::unborn(code.clone());
+        let mut instance = Instance::unborn(code.clone(), saved.switch);
         instance.seq = saved.seq;
         instance.life = saved.life;
         instance.state = state;
@@ -126,27 +129,27 @@ impl Shard {
         self.advance(lane.now_ms);
     }
 
-    /// Takes an instance of a state snapshot over. `previous` is the release that ran before the last
-    /// switch, while its states are kept.
+    /// Takes an instance of a state snapshot over.
     ///
     /// # Errors
     ///
     /// When the instance is not what it should be.
-    pub fn load(&mut self, saved: InstanceSnapshot, previous: Option<&Release>) -> Result<(), LoadError> {
+    pub fn load(&mut self, mut saved: InstanceSnapshot) -> Result<(), LoadError> {
+        let road = &self.road;
         let state_type = |digest: Digest| {
-            let code = previous?.machines().find(|code| code.digest() == digest)?;
+            let mut releases = road.after(0).iter().map(|step| &step.plan.from);
+            let code = releases.find_map(|from| from.machines().find(|code| code.digest() == digest))?;
             Some(code.verified.state().clone())
         };
+        say_switches(&mut saved, self.switch);
         let address: InstanceAddress = saved.address.parse().map_err(|error| LoadError {
             address: saved.address.clone(),
             reason: format!("it has no address: {error}"),
         })?;
         let archived = matches!(saved.status, Status::Archived { .. } | Status::Reset);
-        let release = self.release.clone();
-        let code = release.as_ref().and_then(|release| release.machine(&address.machine_address()));
-        match code {
+        match self.code_at(&address.machine_address(), saved.switch) {
             Some(code) if !archived => {
-                let instance = Instance::load(saved, code, &state_type)?;
+                let instance = Instance::load(saved, &code, &state_type)?;
                 if self.table.find(&address).is_some() {
                     let reason = "it is there twice".to_owned();
                     return Err(LoadError { address: address.to_string(), reason });
@@ -164,12 +167,21 @@ impl Shard {
         Ok(())
     }
 
+    /// Returns the code that a machine ran after a switch; it has this address now.
+    fn code_at(&self, machine: &MachineAddress, switch: u64) -> Option<Arc<MachineCode>> {
+        let steps = self.road.after(switch);
+        let Some(first) = steps.first() else { return self.release.as_ref()?.machine(machine).cloned() };
+        let before = |at: MachineAddress, step: &Step| step.plan.address_before(&at);
+        first.plan.from.machine(&steps.iter().rev().fold(machine.clone(), before)).cloned()
+    }
+
     /// Takes a message over that was on its way.
     ///
     /// # Errors
     ///
     /// When it is not what it should be.
-    pub fn load_mail(&mut self, saved: SavedMail) -> Result<(), LoadError> {
+    pub fn load_mail(&mut self, mut saved: SavedMail) -> Result<(), LoadError> {
+        say(&mut saved.mail.switch, self.switch);
         let address = saved.to.clone();
         self.accept_saved(saved).map_err(|reason| LoadError { address, reason })
     }
@@ -177,5 +189,26 @@ impl Shard {
     /// Lists what waits, after everything was loaded.
     pub fn loaded(&mut self) {
         self.list_anew();
+    }
+}
+
+/// Says which switch something went over last where a format before 6 left it out: that of its lane.
+fn say(switch: &mut u64, lane: u64) {
+    if *switch == 0 {
+        *switch = lane;
+    }
+}
+
+fn say_switches(saved: &mut InstanceSnapshot, lane: u64) {
+    say(&mut saved.switch, lane);
+    let parked = saved.parked.iter_mut().filter_map(|parked| match &mut parked.item {
+        ParkedItem::Mail(mail) => Some(&mut mail.switch),
+        ParkedItem::Timer(timer) => Some(&mut timer.switch),
+        ParkedItem::Call(_) => None,
+    });
+    let waiting = saved.mailbox.iter_mut().map(|mail| &mut mail.switch);
+    let timers = saved.timers.iter_mut().map(|timer| &mut timer.switch);
+    for switch in waiting.chain(timers).chain(parked) {
+        say(switch, lane);
     }
 }

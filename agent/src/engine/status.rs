@@ -6,7 +6,6 @@ use camshaft_store::Status;
 
 use super::Shard;
 use super::instance::{Instance, State};
-use super::table::Resident;
 use crate::api::{Counts, InstanceState, InstanceStatus, Instances, TimerStatus};
 
 /// Marks the place of an archived instance in a listing; no address begins so.
@@ -34,7 +33,7 @@ impl Shard {
         live.chain(archived)
             .take(limit)
             .map(|(cursor, entry)| match entry {
-                Ok(Resident { address, instance }) => (cursor, status(address, instance)),
+                Ok(resident) => (cursor, status(&resident.address, &self.gone_over(resident))),
                 Err(saved) => (cursor, archived_status(saved)),
             })
             .collect()

@@ -166,6 +166,8 @@ pub(super) struct Place<'a> {
     pub(super) tongue: Option<&'a Tongue>,
     /// True when the step may be taken back afterwards.
     pub(super) keep: bool,
+    /// The number of the last switch.
+    pub(super) switch: u64,
 }
 
 /// Does what an input does to an instance, which is not held.
@@ -175,7 +177,7 @@ pub(super) fn compute(
     task: &Task,
     surroundings: Surroundings,
 ) -> Computed {
-    let (release, address) = (place.release, place.address);
+    let (release, address, switch) = (place.release, place.address, place.switch);
     let mut case = None;
     match applied(place, instance, task, surroundings, &mut case) {
         Ok(computed) => computed,
@@ -184,7 +186,7 @@ pub(super) fn compute(
             let answer = task
                 .cause
                 .sent()
-                .and_then(|sent| answer(release, address, sent, None, &task.trace).ok().flatten());
+                .and_then(|sent| answer((release, switch), address, sent, None, &task.trace).ok().flatten());
             Computed {
                 verdict: Verdict::Trapped { kind: kind.to_owned(), reason },
                 case,
@@ -209,7 +211,7 @@ fn applied(
     surroundings: Surroundings,
     case: &mut Option<usize>,
 ) -> Result<Computed, Failed> {
-    let Place { release, runner, address, tongue, keep } = place;
+    let Place { release, runner, address, tongue, keep, switch } = place;
     let code = &*runner.code;
     let read;
     let input = match &task.input {
@@ -256,10 +258,10 @@ fn applied(
     let output = done.output.take();
     let effects = std::mem::take(&mut done.effects);
     let life = instance.life + u64::from(born);
-    let mut did = Did::new(Sender { code, address, seq, life, effect: 0 });
+    let mut did = Did::new(Sender { code, address, seq, life, effect: 0, switch });
     let sent = did.all(effects, surroundings, &task.trace).and_then(|()| {
         let Some(sent) = task.cause.sent() else { return Ok(()) };
-        did.mail.extend(answer(release, address, sent, output.as_ref(), &task.trace)?);
+        did.mail.extend(answer((release, switch), address, sent, output.as_ref(), &task.trace)?);
         Ok(())
     });
     if let Err(failed) = sent {
@@ -376,13 +378,21 @@ pub(super) fn recorded(
         let ty = code.verified.module().ty(code.verified.channels()[channel].message);
         let Ok(message) = Value::from_binary(message, ty) else { continue };
         let Ok(to) = to.parse::<InstanceAddress>() else { continue };
-        let sender = Sender { code, address, seq: record.seq, life: instance.life, effect: index };
+        let sender = Sender {
+            code,
+            address,
+            seq: record.seq,
+            life: instance.life,
+            effect: index,
+            switch: record.switch,
+        };
         let key = to.key.as_ref().map(|key| key.shared());
         let sent = send(&sender, channel, key, &message, &trace).ok();
         mail.extend(sent.map(|(to, mail, _)| Outgoing { to, mail, expects: None }));
     }
     if let Some(sent) = task.and_then(|task| task.cause.sent()) {
         let output = output.and_then(|bytes| Value::from_binary(bytes, code.verified.output()).ok());
+        let release = (release, record.switch);
         mail.extend(answer(release, address, sent, output.as_ref(), &trace).ok().flatten());
     }
     mail
@@ -399,6 +409,7 @@ struct Sender<'a> {
     seq: u64,
     life: u64,
     effect: u32,
+    switch: u64,
 }
 
 /// Returns the receiver, the message as it is put into the mailbox, and the bytes for the record.
@@ -432,6 +443,7 @@ fn send(
         writer: bound.link.link().receiver,
         input: input.to_binary(&bound.receiver_input).into(),
         trace: trace.clone(),
+        switch: sender.switch,
     };
     let bytes = message.to_binary(sender.code.verified.module().ty(declared.message));
     Ok((to, mail, bytes))
@@ -440,7 +452,7 @@ fn send(
 /// Returns the answer to a message, when its channel takes answers. A sender that is gone, or no
 /// longer has the channel, gets none.
 fn answer(
-    release: &Release,
+    (release, switch): (&Release, u64),
     from: &InstanceAddress,
     sent: &Sent,
     output: Option<&Value>,
@@ -464,6 +476,7 @@ fn answer(
         writer: code.digest(),
         input: shape.input(from, answer).to_binary(code.verified.input()).into(),
         trace: trace.clone(),
+        switch,
     };
     Ok(Some(Outgoing { to: sent.sender.clone(), mail, expects: Some(sent.life) }))
 }

@@ -1,27 +1,26 @@
 //! Going over from one release to another, once its record is durable.
 //!
-//! What becomes of every instance follows from the plan and the instances alone, so that a
+//! The shard takes up the new code and puts the switch on its road; instances go over it when they are next
+//! used ([`super::touch`]). Only what cannot wait is done at once: what goes away or begins anew is put
+//! away, what has another name is found under it, and what the last switch left behind or parked is
+//! looked at. What becomes of every instance follows from the plan and the instances alone, so that a
 //! replay of the journal comes to the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
-use camshaft_cam::run::{Limits, check_invariants};
 use camshaft_manifests::{AppName, InstanceAddress, MachineAddress};
 use camshaft_store::{InstanceSnapshot, Status};
 
-use super::carry::{Passage, carry, leave_behind};
 use super::instance::{Instance, Mail, State};
 use super::kept::Kept;
 use super::plan::{Change, Plan, Way};
 use super::step::{Runner, birth};
 use super::supervise::Counters;
-use super::table::Resident;
-use super::trial::TriedInOrder;
+use super::table::{Resident, Slot, Table};
 use super::watch::{Risk, Unwatched, Watch};
 use super::{Archive, Shard};
-use crate::api::RollbackCounts;
 use crate::release::{MachineCode, Release};
 
 /// A switch, as every shard goes over it.
@@ -37,30 +36,20 @@ pub struct Epoch {
     pub homes: Arc<BTreeMap<AppName, AppName>>,
 }
 
-/// What a switch did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What a switch did at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Switched {
-    /// What became of the instances.
-    pub counts: RollbackCounts,
-    /// Instances that are held now, and why.
-    pub held: Vec<(InstanceAddress, String)>,
+    /// Instances that were put away.
+    pub archived: u64,
+    /// Instances that were brought back.
+    pub restored: u64,
 }
 
 impl Switched {
     /// Adds what another shard did.
     pub fn add(&mut self, other: Switched) {
-        let RollbackCounts { untouched, before_image, down, held, moved, parked, archived, restored } =
-            other.counts;
-        let counts = &mut self.counts;
-        counts.untouched += untouched;
-        counts.before_image += before_image;
-        counts.down += down;
-        counts.held += held;
-        counts.moved += moved;
-        counts.parked += parked;
-        counts.archived += archived;
-        counts.restored += restored;
-        self.held.extend(other.held);
+        self.archived += other.archived;
+        self.restored += other.restored;
     }
 }
 
@@ -84,15 +73,16 @@ impl Epoch {
 }
 
 impl Shard {
-    /// Goes over a switch. What was tried and did not change since is taken over from the trial.
-    pub fn enter(&mut self, epoch: &Epoch, tried: TriedInOrder) -> Switched {
-        self.enter_watched(epoch, tried, &mut Unwatched)
+    /// Goes over a switch.
+    pub fn enter(&mut self, epoch: &Epoch) -> Switched {
+        self.enter_watched(epoch, &mut Unwatched)
     }
 
     /// The same, and somebody is asked before code of a machine runs.
-    pub fn enter_watched(&mut self, epoch: &Epoch, tried: TriedInOrder, watch: &mut dyn Watch) -> Switched {
+    pub fn enter_watched(&mut self, epoch: &Epoch, watch: &mut dyn Watch) -> Switched {
         debug_assert!(epoch.number > self.switch, "switches are gone over once, in order");
         self.drop_saving();
+        self.trying = None;
         self.homes = epoch.homes.clone();
         match &epoch.plan {
             None => {
@@ -101,20 +91,20 @@ impl Shard {
                 self.start_all(|_| true, watch);
                 Switched::default()
             }
-            Some(plan) => self.enter_by(plan, epoch.number, tried, watch),
+            Some(plan) => self.enter_by(plan, epoch.number, watch),
         }
     }
 
     /// The same for a shard that may have gone over already, because of a message from one that had.
-    pub fn enter_once(&mut self, epoch: &Epoch, tried: TriedInOrder) -> Switched {
-        self.enter_early(epoch, tried);
+    pub fn enter_once(&mut self, epoch: &Epoch) -> Switched {
+        self.enter_early(epoch);
         std::mem::take(&mut self.switched)
     }
 
     /// Goes over a switch because of a message from a shard that has.
-    pub fn enter_early(&mut self, epoch: &Epoch, tried: TriedInOrder) {
+    pub fn enter_early(&mut self, epoch: &Epoch) {
         if self.switch < epoch.number {
-            self.switched = self.enter(epoch, tried);
+            self.switched = self.enter(epoch);
             self.settle_applies();
         }
     }
@@ -143,82 +133,100 @@ impl Shard {
             .collect();
     }
 
-    /// Takes up the release that runs, with what the switch before it left, before instances are loaded.
-    pub fn resume(&mut self, epoch: &Epoch, left: Option<Arc<Release>>) {
+    /// Takes up the release that runs, with what the switch before it left, and the switches that instances
+    /// may have yet to go over, before instances are loaded.
+    pub fn resume(&mut self, epoch: &Epoch, road: &[(Arc<Epoch>, bool)], left: Option<Arc<Release>>) {
         self.run_release(&epoch.release);
         self.homes = epoch.homes.clone();
         self.left = left;
-    }
-
-    fn enter_by(
-        &mut self,
-        plan: &Arc<Plan>,
-        number: u64,
-        mut tried: TriedInOrder,
-        watch: &mut dyn Watch,
-    ) -> Switched {
-        let mut switched = Switched::default();
-        let mut back = self.take_given_up(plan);
-        // In the order of the addresses, as they were tried.
-        let residents = self.table.take_all();
-        self.run_release(&plan.to);
-        for Resident { address, instance } in residents {
-            let change = plan.pairs.get(&address.machine_address());
-            match change.expect("a plan says what becomes of every machine") {
-                Change::Removed { .. } | Change::Restarts { .. } => {
-                    self.put_away(&address, &instance);
-                    switched.counts.archived += 1;
-                }
-                change => {
-                    let after = plan.address_after(&address);
-                    let carried = tried.take(&address, instance.version).unwrap_or_else(|| {
-                        let runs = matches!(change, Change::Moves { .. }) && instance.held().is_none();
-                        match runs.then(|| watch.before(Risk::Carry, &after)).flatten() {
-                            Some(reason) => leave_behind(plan, change, &address, &instance, reason),
-                            None => carry(plan, change, &address, &instance, number),
-                        }
-                    });
-                    match carried.passage {
-                        Passage::Untouched | Passage::AsItIs => switched.counts.untouched += 1,
-                        Passage::BeforeImage => switched.counts.before_image += 1,
-                        Passage::Edge => switched.counts.down += 1,
-                        Passage::Held => {
-                            switched.counts.held += 1;
-                            let reason = carried.instance.held().map_or("", |held| &held.reason).to_owned();
-                            switched.held.push((address.clone(), reason));
-                        }
-                    }
-                    switched.counts.moved += carried.moved;
-                    switched.counts.parked += carried.parked;
-                    let mut instance = carried.instance;
-                    instance.version = self.next_version();
-                    instance.queued = false;
-                    instance.cut = self.cut;
-                    self.insert(after, instance);
+        for (epoch, permanent) in road {
+            if let Some(plan) = &epoch.plan {
+                self.road.push(epoch.number, plan.clone());
+                if *permanent {
+                    self.road.make_permanent();
                 }
             }
         }
+    }
+
+    fn enter_by(&mut self, plan: &Arc<Plan>, number: u64, watch: &mut dyn Watch) -> Switched {
+        let mut switched = Switched::default();
+        let mut back = self.take_given_up(plan);
+        for (machine, change) in &plan.pairs {
+            if matches!(change, Change::Removed { .. } | Change::Restarts { .. }) {
+                switched.archived += self.put_all_away(machine, watch);
+            }
+        }
+        self.run_release(&plan.to);
+        self.rename(plan);
         self.switch = number;
         self.config = number;
-        self.plan = Some(plan.clone());
+        self.swept = 0;
+        self.road.push(number, plan.clone());
         self.left = (plan.way == Way::Down).then(|| plan.from.clone());
         let restarted: BTreeSet<&MachineAddress> = plan.restarted().map(|code| &code.address).collect();
         for code in plan.to.machines() {
             if plan.added.contains_key(&code.address) {
-                switched.counts.restored += self.bring_back(&code.address);
+                switched.restored += self.bring_back(&code.address);
             } else if restarted.contains(&code.address) {
                 let (mine, rest) =
                     back.into_iter().partition(|((at, ..), _)| at.machine_address() == code.address);
                 back = rest;
-                switched.counts.restored += self.restore(mine, code);
+                switched.restored += self.restore(mine, code);
             }
         }
         let comes =
             |code: &MachineCode| plan.added.contains_key(&code.address) || restarted.contains(&code.address);
         self.start_all(comes, watch);
         self.post_applies(plan, number);
-        self.list_anew();
+        for slot in std::mem::take(&mut self.stuck) {
+            if self.table.at(Table::number(slot)).is_some() {
+                self.meet_watched(slot, watch);
+            }
+        }
         switched
+    }
+
+    /// Puts all instances of a machine away, as they are after all that lies behind them.
+    fn put_all_away(&mut self, machine: &MachineAddress, watch: &mut dyn Watch) -> u64 {
+        let slots = self.table.of_machine(machine);
+        for slot in &slots {
+            self.meet_watched(*slot, watch);
+            self.settle(*slot);
+            self.unlist(*slot);
+            let resident = self.table.remove(*slot);
+            self.stuck.remove(slot);
+            self.put_away(&resident.address, &resident.instance);
+        }
+        slots.len() as u64
+    }
+
+    /// Finds the instances of machines that have other addresses now under these.
+    fn rename(&mut self, plan: &Plan) {
+        let renamed =
+            |(from, to): (&MachineAddress, &MachineAddress)| (self.table.of_machine(from), to.clone());
+        let all: Vec<(Vec<Slot>, MachineAddress)> = plan.moved.iter().map(renamed).collect();
+        for (slots, _) in &all {
+            for slot in slots {
+                let Resident { address, instance } = &self.table[*slot];
+                for (name, timer) in &instance.rest().timers {
+                    self.timers.remove(&(timer.due_ms, address.clone(), name.clone()));
+                }
+                self.table.take_name(*slot);
+            }
+        }
+        for (slots, to) in all {
+            for slot in slots {
+                self.table.give_name(slot, &to);
+                let Resident { address, instance } = &self.table[slot];
+                if instance.held().is_some() {
+                    continue;
+                }
+                for (name, timer) in &instance.rest().timers {
+                    self.timers.insert((timer.due_ms, address.clone(), name.clone()));
+                }
+            }
+        }
     }
 
     /// Starts the instances of machines without keys that belong here.
@@ -231,22 +239,10 @@ impl Shard {
         }
     }
 
-    /// Gives up the states from before the switch: the release stays.
+    /// The release stays: the states from before the switch are of no use any more, and the sweeper may begin.
     pub fn make_permanent(&mut self) {
-        for Resident { instance, .. } in self.table.iter_mut() {
-            // Two copies with the same number are the same, but for what is of no use any more.
-            if let Some(rest) = instance.rest_if_any() {
-                rest.before = None;
-            }
-            instance.shrink();
-        }
-    }
-
-    /// Returns copies of all states with the code to check them, so that it can be done
-    /// elsewhere.
-    pub fn checks(&self) -> Checks {
-        let copy = |resident: &Resident| (resident.address.clone(), resident.instance.clone());
-        Checks(self.table.iter().map(copy).collect())
+        self.road.make_permanent();
+        self.swept = 0;
     }
 
     /// Starts the one instance of a machine, unless it is there.
@@ -282,16 +278,10 @@ impl Shard {
     }
 
     /// Puts a message that came late into the archive, to those that its receiver left there.
-    pub(super) fn put_to_archive(&mut self, address: &InstanceAddress, mail: &Mail) {
-        let Some(plan) = self.plan.clone() else { return };
-        let Some(Change::Removed { from } | Change::Restarts { from, .. }) =
-            plan.pairs.get(&address.machine_address())
-        else {
-            return;
-        };
+    pub(super) fn put_to_archive(&mut self, address: &InstanceAddress, from: &Arc<MachineCode>, mail: &Mail) {
         let key = (address.clone(), from.digest(), 0);
         let saved = self.archive.entry(key).or_insert_with(|| {
-            let mut saved = Instance::unborn(from.clone()).save(address);
+            let mut saved = Instance::unborn(from.clone(), mail.switch).save(address);
             saved.status = Status::Archived { held: None };
             saved
         });
@@ -344,11 +334,18 @@ impl Shard {
                 Ok(mut instance) => {
                     instance.version = self.next_version();
                     instance.cut = self.cut;
+                    // It was put away under the code that it has now, after all that lay behind it.
+                    instance.is_at(self.switch);
                     // Late mail may have made one that is not yet born.
                     if let Some(slot) = self.table.find(&key.0) {
+                        self.unlist(slot);
                         self.table.remove(slot);
                     }
-                    self.insert(key.0, instance);
+                    let slot = self.insert(key.0, instance);
+                    if self.table[slot].instance.held().is_none() {
+                        self.enlist(slot);
+                    }
+                    self.note_stuck(slot);
                     restored += 1;
                 }
                 Err(error) => {
@@ -376,7 +373,7 @@ impl Shard {
         }
     }
 
-    /// Lists timers and mail anew.
+    /// Lists timers and mail anew, after everything was loaded.
     pub(super) fn list_anew(&mut self) {
         self.timers.clear();
         self.ready.clear();
@@ -397,15 +394,10 @@ impl Shard {
             );
             self.make_ready(slot);
         }
-    }
-
-    /// Returns how many instances a plan would put away: their machines go, or give up their states.
-    pub fn archives(&self, plan: &Plan) -> u64 {
-        let removed = |resident: &&Resident| {
-            let change = plan.pairs.get(&resident.address.machine_address());
-            matches!(change, Some(Change::Removed { .. } | Change::Restarts { .. }))
-        };
-        self.table.iter().filter(removed).count() as u64
+        let slots: Vec<Slot> = (0..self.table.slots()).filter_map(|at| Some(self.table.at(at)?.0)).collect();
+        for slot in slots {
+            self.note_stuck(slot);
+        }
     }
 }
 
@@ -413,46 +405,4 @@ impl Shard {
 pub fn reason_not_startable(release: &Release) -> Option<(MachineAddress, String)> {
     let unkeyed = release.machines().filter(|code| !code.keyed());
     unkeyed.into_iter().find_map(|code| Some((code.address.clone(), birth(code).err()?.1)))
-}
-
-/// Copies of all states, with the code to check them.
-#[derive(Debug, Default)]
-pub struct Checks(Vec<(InstanceAddress, Instance)>);
-
-impl Checks {
-    /// Adds those of another shard.
-    pub fn add(&mut self, other: Checks) {
-        self.0.extend(other.0);
-    }
-
-    /// Checks the invariants of every state.
-    ///
-    /// # Errors
-    ///
-    /// The first instance of which an invariant does not hold, and the reason.
-    pub fn run(&self) -> Result<(), (InstanceAddress, String)> {
-        self.run_watched(|_| None)
-    }
-
-    /// The same. `before` is asked before a state is checked; what it returns is the reason why the state does not
-    /// pass, and it is not checked.
-    ///
-    /// # Errors
-    ///
-    /// The first instance that does not pass, and the reason.
-    pub fn run_watched(
-        &self,
-        mut before: impl FnMut(&InstanceAddress) -> Option<String>,
-    ) -> Result<(), (InstanceAddress, String)> {
-        for (address, instance) in &self.0 {
-            if let State::Live(value) = &instance.state {
-                if let Some(reason) = before(address) {
-                    return Err((address.clone(), reason));
-                }
-                check_invariants(&instance.code.verified, value, Limits::MIGRATION)
-                    .map_err(|trap| (address.clone(), trap.to_string()))?;
-            }
-        }
-        Ok(())
-    }
 }

@@ -112,22 +112,44 @@ impl Table {
 
     /// Takes an instance out.
     pub(super) fn remove(&mut self, slot: Slot) -> Resident {
+        self.take_name(slot);
         let taken = self.pages[slot.0 as usize / PAGE][slot.0 as usize % PAGE].take();
         let resident = taken.expect("a slot that is known is taken");
-        let hash = hash(&resident.address);
+        self.free.push(slot);
+        self.len -= 1;
+        resident
+    }
+
+    /// Returns the instances of a machine.
+    pub(super) fn of_machine(&self, machine: &MachineAddress) -> Vec<Slot> {
+        self.order.get(machine).map(|keys| keys.values().copied().collect()).unwrap_or_default()
+    }
+
+    /// Takes an instance off the index and the order, so that it gets another name.
+    pub(super) fn take_name(&mut self, slot: Slot) {
+        let address = self[slot].address.clone();
+        let hash = hash(&address);
         if let Ok(found) = self.index[part(hash)].find_entry(hash, |other| *other == slot) {
             found.remove();
         }
-        let machine = resident.address.machine_address();
+        let machine = address.machine_address();
         if let Some(keys) = self.order.get_mut(&machine) {
-            keys.remove(&resident.address.key);
+            keys.remove(&address.key);
             if keys.is_empty() {
                 self.order.remove(&machine);
             }
         }
-        self.free.push(slot);
-        self.len -= 1;
-        resident
+    }
+
+    /// Gives an instance without a name one.
+    pub(super) fn give_name(&mut self, slot: Slot, machine: &MachineAddress) {
+        let address = self[slot].address.at(machine);
+        let hash = hash(&address);
+        self.order.entry(machine.clone()).or_default().insert(address.key.clone(), slot);
+        self[slot].address = address;
+        let pages = &self.pages;
+        let of = |slot: &Slot| self::hash(&resident(pages, *slot).address);
+        self.index[part(hash)].insert_unique(hash, slot, of);
     }
 
     /// Returns how many slots there are; some may be free.
@@ -176,14 +198,6 @@ impl Table {
             };
             keys.range((from, Bound::Unbounded)).map(|(_, slot)| &self[*slot])
         })
-    }
-
-    /// Takes all instances out, by address.
-    pub(super) fn take_all(&mut self) -> Vec<Resident> {
-        let mut table = std::mem::take(self);
-        let order: Vec<Slot> = table.order.values().flat_map(|keys| keys.values().copied()).collect();
-        let take = |slot: Slot| table.pages[slot.0 as usize / PAGE][slot.0 as usize % PAGE].take();
-        order.into_iter().filter_map(take).collect()
     }
 }
 

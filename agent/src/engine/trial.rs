@@ -1,80 +1,208 @@
 //! Trying a switch on all live instances, without changing any.
 //!
-//! A trial works on copies, so that the service goes on meanwhile. What was tried is kept: when
-//! the switch is made, only the instances that changed since are carried once more.
+//! A trial works on copies, which the shards make in batches between steps, so that the service goes on
+//! meanwhile. A shard notes which instances changed after they were copied: these are tried again, in
+//! rounds, until so few are left that the switch can be made.
 
-use std::collections::btree_map::IntoIter;
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter::Peekable;
 use std::time::Instant;
 
-use camshaft_manifests::{AppName, InstanceAddress, MachineAddress};
+use camshaft_cam::digest::Digest;
+use camshaft_manifests::{InstanceAddress, MachineAddress};
 
+use super::Shard;
 use super::applied::try_applies;
-use super::carry::{Carried, Passage, carry, check_way_back};
-use super::instance::Instance;
+use super::carry::{Inputs, Passage, bring, check_way_back, settle, unpark};
+use super::instance::{Instance, State};
 use super::plan::{Change, Plan, Way};
+use super::road::Road;
 use super::step::birth;
-use super::table::Resident;
-use super::{Shard, shard_of};
-use crate::api::{Capsule, TryFailure, TryMachine, TryReport};
+use super::table::{Resident, Slot, Table};
+use crate::api::{Capsule, RollbackCounts, TryFailure, TryMachine, TryReport};
 
 /// How many failures a report lists.
 const FAILURES_MAX: usize = 100;
 
-/// Copies of instances, to be tried elsewhere.
-#[derive(Debug, Default)]
-pub struct Carryable {
-    instances: Vec<(InstanceAddress, Instance)>,
-    number: u64,
+/// A trial, as a shard knows it.
+#[derive(Debug)]
+pub(super) struct Trying {
+    /// The number of the next slot.
+    next: usize,
+    /// The number of slots when it began: what came later is noted as changed.
+    end: usize,
+    /// Slots that changed after they were copied.
+    changed: BTreeSet<Slot>,
+    plan: std::sync::Arc<Plan>,
+}
+
+impl Trying {
+    pub(super) fn changed(&mut self, slot: Slot) {
+        let number = Table::number(slot);
+        if number < self.next || number >= self.end {
+            self.changed.insert(slot);
+        }
+    }
+
+    /// Returns what a trial is shown of an instance.
+    fn seen(&self, resident: Option<&Resident>) -> Seen {
+        let Some(Resident { address, instance }) = resident else { return Seen::Gone };
+        match self.plan.pairs.get(&address.machine_address()) {
+            Some(Change::Moves { .. }) => {}
+            Some(Change::Stays { .. }) => {
+                let applied = || {
+                    let after = self.plan.address_after(address);
+                    self.plan.applies.iter().any(|apply| apply.address == after)
+                };
+                if instance.rest().mailbox.is_empty() && instance.held().is_none() && !applied() {
+                    return Seen::Stays;
+                }
+            }
+            Some(Change::Restarts { .. } | Change::Removed { .. }) => return Seen::PutAway,
+            None => return Seen::Gone,
+        }
+        Seen::Copy(Box::new((address.clone(), instance.clone())))
+    }
+}
+
+/// What a trial is shown of an instance.
+#[derive(Debug)]
+enum Seen {
+    /// It is there no more.
+    Gone,
+    /// Nothing happens to it.
+    Stays,
+    /// Its machine goes, or gives up its states.
+    PutAway,
+    /// A copy.
+    Copy(Box<(InstanceAddress, Instance)>),
+}
+
+/// What a shard says when a trial begins.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    road: Road,
+    switch: u64,
     now_ms: i64,
+    /// How many slots are to be looked at.
+    slots: usize,
+}
+
+/// Copies of instances of a shard, to be tried elsewhere.
+#[derive(Debug)]
+pub struct Copies {
+    shard: u16,
+    seen: Vec<(u32, Seen)>,
+    now_ms: i64,
+    /// How many are left: not looked at, or changed since.
+    left: usize,
+}
+
+impl Copies {
+    /// Returns how many of the shard are left.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Returns true when there is nothing to try.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+}
+
+impl Shard {
+    /// Begins to note what changes while a plan is tried.
+    pub fn begin_trial(&mut self, plan: &std::sync::Arc<Plan>) -> Begun {
+        let end = self.table.slots();
+        self.trying = Some(Trying { next: 0, end, changed: BTreeSet::new(), plan: plan.clone() });
+        Begun { road: self.road.clone(), switch: self.switch, now_ms: self.now_ms, slots: end }
+    }
+
+    /// Returns copies of up to `max` instances that were not tried, or changed since. Once all were looked at
+    /// these are those that changed.
+    pub fn copy_some(&mut self, max: usize) -> Copies {
+        let shard = self.config_of.index;
+        let Some(mut trying) = self.trying.take() else {
+            return Copies { shard, seen: vec![], now_ms: self.now_ms, left: 0 };
+        };
+        let mut numbers: Vec<usize> = vec![];
+        if trying.next < trying.end {
+            let until = trying.end.min(trying.next.saturating_add(max));
+            numbers.extend(trying.next..until);
+            trying.next = until;
+        } else {
+            while numbers.len() < max {
+                let Some(slot) = trying.changed.pop_first() else { break };
+                numbers.push(Table::number(slot));
+            }
+        }
+        let seen = |number: usize| {
+            let resident = self.table.at(number).map(|(_, resident)| resident);
+            (u32::try_from(number).unwrap_or(u32::MAX), trying.seen(resident))
+        };
+        let seen: Vec<_> = numbers.into_iter().map(seen).collect();
+        let left = trying.end - trying.next + trying.changed.len();
+        self.trying = Some(trying);
+        Copies { shard, seen, now_ms: self.now_ms, left }
+    }
+
+    /// Ends a trial.
+    pub fn end_trial(&mut self) {
+        self.trying = None;
+    }
 }
 
 /// What came of trying a switch.
 #[derive(Debug)]
 pub struct Trial {
-    plan: Plan,
-    /// By instance: the version that was tried, and what came of it.
-    tried: BTreeMap<InstanceAddress, (u64, Tried)>,
+    id: u64,
+    plan: std::sync::Arc<Plan>,
+    /// The road as it is after the switch.
+    road: Road,
     number: u64,
     now_ms: i64,
+    /// How many slots there were when it began.
+    slots: usize,
+    looked: usize,
+    /// By shard and slot: how the instance there comes over.
+    fates: Vec<Vec<Fate>>,
+    /// Those of which there is something to tell.
+    told: BTreeMap<(u16, u32), Tell>,
+    machines: BTreeMap<MachineAddress, Cost>,
+    applied: BTreeSet<InstanceAddress>,
     starts: Vec<InstanceAddress>,
     start_failures: Vec<TryFailure>,
-    /// How long the last round took, in microseconds.
-    round_us: u64,
-}
-
-/// What was tried, by rising address.
-#[derive(Debug)]
-pub struct TriedInOrder {
-    rest: Peekable<IntoIter<InstanceAddress, (u64, Tried)>>,
-}
-
-impl Default for TriedInOrder {
-    fn default() -> TriedInOrder {
-        TriedInOrder { rest: BTreeMap::new().into_iter().peekable() }
-    }
-}
-
-impl TriedInOrder {
-    /// Returns what an instance was carried over to, when it is still the one that was tried.
-    /// Addresses are asked for in rising order.
-    pub(super) fn take(&mut self, address: &InstanceAddress, version: u64) -> Option<Carried> {
-        while self.rest.next_if(|(tried, _)| tried < address).is_some() {}
-        let (_, (tried, found)) = self.rest.next_if(|(tried, _)| tried == address)?;
-        (tried == version).then_some(found.carried)
-    }
-}
-
-#[derive(Debug)]
-struct Tried {
-    machine: MachineAddress,
-    carried: Carried,
-    /// What is wrong with the way back.
-    way_back: Option<TryFailure>,
-    /// What is wrong with what the relup applies to it.
-    apply: Option<TryFailure>,
+    /// How long it took, in microseconds.
     took_us: u64,
+    /// How many instances may be held because they cannot go over.
+    may_hold: u64,
+}
+
+/// How an instance comes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Unknown,
+    PutAway,
+    Comes { passage: Passage, machine: u16 },
+}
+
+/// What there is to tell of an instance beyond that.
+#[derive(Debug, Default)]
+struct Tell {
+    moved: u64,
+    parked: u64,
+    failures: Vec<TryFailure>,
+    /// What is wrong with the way back.
+    lossy: bool,
+    /// It cannot go over, and would be held.
+    held: bool,
+}
+
+/// What trying the instances of a machine took.
+#[derive(Debug, Clone, Default)]
+struct Cost {
+    bytes_before: u64,
+    bytes_after: u64,
+    worst_us: u64,
 }
 
 /// Returns the time since `start` in microseconds.
@@ -82,151 +210,219 @@ pub(crate) fn micros(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
-impl Shard {
-    /// Returns copies of all instances that a plan carries over.
-    pub fn carryable(&self, plan: &Plan) -> Carryable {
-        self.carryable_if(plan, |_, _| true)
-    }
-
-    /// Returns copies of the instances that changed since they were tried. `versions` are those that
-    /// were tried.
-    pub fn carryable_since(&self, plan: &Plan, versions: &Versions) -> Carryable {
-        self.carryable_if(plan, |address, instance| {
-            versions.0.get(address).is_none_or(|version| *version != instance.version)
-        })
-    }
-
-    fn carryable_if(&self, plan: &Plan, wanted: impl Fn(&InstanceAddress, &Instance) -> bool) -> Carryable {
-        let stays = |address: &InstanceAddress| {
-            matches!(
-                plan.pairs.get(&address.machine_address()),
-                Some(Change::Stays { .. } | Change::Moves { .. })
-            )
-        };
-        let copy = |Resident { address, instance }: &Resident| {
-            (stays(address) && wanted(address, instance)).then(|| (address.clone(), instance.clone()))
-        };
-        Carryable {
-            instances: self.table.iter().filter_map(copy).collect(),
-            number: self.switch + 1,
-            now_ms: self.now_ms,
-        }
-    }
-}
-
-/// Which versions of instances were tried.
-#[derive(Debug, Clone, Default)]
-pub struct Versions(BTreeMap<InstanceAddress, u64>);
-
-impl Carryable {
-    /// Returns these and those of another shard.
-    #[must_use]
-    pub fn with(mut self, other: Carryable) -> Carryable {
-        self.instances.extend(other.instances);
-        self.now_ms = self.now_ms.max(other.now_ms);
-        self
-    }
-}
-
 impl Trial {
-    /// Tries a plan on copies of the instances.
-    pub fn new(plan: Plan, copies: Carryable) -> Trial {
-        let (mut starts, mut start_failures) = (vec![], vec![]);
-        for code in plan.to.machines() {
-            let begins = plan.added.contains_key(&code.address)
-                || plan.restarted().any(|other| other.address == code.address);
-            if !code.keyed() && begins {
-                let machine = code.address.clone();
-                let address = InstanceAddress { app: machine.app, machine: machine.machine, key: None };
-                if let Err((kind, reason)) = birth(code) {
-                    let value = code.config.to_json_redacted(code.verified.config());
-                    let capsule = Capsule {
-                        from: code.digest(),
-                        to: code.digest(),
-                        edge: None,
-                        seq: 0,
-                        value_digest: camshaft_cam::digest::Digest::of(
-                            &code.config.to_binary(code.verified.config()),
-                        ),
-                        value,
-                        cut: false,
-                    };
-                    start_failures.push(TryFailure {
-                        instance: address.to_string(),
-                        step: "start".to_owned(),
-                        kind: kind.to_owned(),
-                        reason,
-                        capsule,
-                    });
-                }
-                starts.push(address);
-            }
+    /// Returns a trial that has tried nothing but whether machines can start; `id` tells it from others.
+    pub fn new(id: u64, plan: std::sync::Arc<Plan>, begun: &[Begun]) -> Trial {
+        let (starts, start_failures) = try_starts(&plan);
+        let number = begun.iter().map(|begun| begun.switch).max().unwrap_or(0) + 1;
+        let now_ms = begun.iter().map(|begun| begun.now_ms).max().unwrap_or(0);
+        let mut road = begun.first().map(|begun| begun.road.clone()).unwrap_or_default();
+        road.push(number, plan.clone());
+        Trial {
+            id,
+            plan,
+            road,
+            number,
+            now_ms,
+            slots: begun.iter().map(|begun| begun.slots).sum(),
+            looked: 0,
+            fates: begun.iter().map(|begun| vec![Fate::Unknown; begun.slots]).collect(),
+            told: BTreeMap::new(),
+            machines: BTreeMap::new(),
+            applied: BTreeSet::new(),
+            starts,
+            start_failures,
+            took_us: 0,
+            may_hold: 0,
         }
-        let (number, now_ms) = (copies.number, copies.now_ms);
-        let tried = BTreeMap::new();
-        let mut trial = Trial { plan, tried, number, now_ms, starts, start_failures, round_us: 0 };
-        trial.again(copies);
-        trial
     }
 
-    /// Tries instances once more that changed since.
-    pub fn again(&mut self, copies: Carryable) {
-        let round = Instant::now();
-        for (address, instance) in copies.instances {
-            let machine = address.machine_address();
-            let change = &self.plan.pairs[&machine];
-            let start = Instant::now();
-            let carried = carry(&self.plan, change, &address, &instance, self.number);
-            // Going back, the newer state is given up on purpose.
-            let way_back = match self.plan.way {
-                Way::Up => check_way_back(change, &address, &instance, &carried),
-                Way::Down => None,
+    /// Allows instances to be held that cannot go over, up to so many.
+    pub fn allow_holding(&mut self, instances: u64) {
+        self.may_hold = instances;
+    }
+
+    /// Returns how many instances were looked at, and how many there were when the trial began.
+    pub fn progress(&self) -> (usize, usize) {
+        (self.looked.min(self.slots), self.slots)
+    }
+
+    /// Tries copies.
+    pub fn add(&mut self, copies: Copies) {
+        let start = Instant::now();
+        self.now_ms = self.now_ms.max(copies.now_ms);
+        for (slot, seen) in copies.seen {
+            self.looked += 1;
+            self.told.remove(&(copies.shard, slot));
+            let fate = match seen {
+                Seen::Gone => Fate::Unknown,
+                Seen::Stays => Fate::Comes { passage: Passage::Untouched, machine: u16::MAX },
+                Seen::PutAway => Fate::PutAway,
+                Seen::Copy(copy) => self.try_one((copies.shard, slot), &copy.0, &copy.1),
             };
-            let after = self.plan.address_after(&address);
-            let apply = try_applies(&self.plan, &after, Some(&carried.instance), self.now_ms);
-            let tried = Tried { machine, carried, way_back, apply, took_us: micros(start) };
-            self.tried.insert(address, (instance.version, tried));
+            let Some(fates) = self.fates.get_mut(usize::from(copies.shard)) else { continue };
+            let place = slot as usize;
+            if place >= fates.len() {
+                fates.resize(place + 1, Fate::Unknown);
+            }
+            fates[place] = fate;
         }
-        self.round_us = micros(round);
+        self.took_us += micros(start);
     }
 
-    /// Returns which versions of instances were tried.
-    pub fn versions(&self) -> Versions {
-        Versions(self.tried.iter().map(|(address, (version, _))| (address.clone(), *version)).collect())
+    fn try_one(&mut self, place: (u16, u32), address: &InstanceAddress, instance: &Instance) -> Fate {
+        let start = Instant::now();
+        let machine = address.machine_address();
+        let change = &self.plan.pairs[&machine];
+        let to = change.to().expect("its states go on").clone();
+        let after = self.plan.address_after(address);
+        let mut copy = instance.clone();
+        let brought = bring(&self.road, &after, &mut copy, (&to, self.number));
+        let mut tell = Tell { held: brought.failure.is_some(), ..Tell::default() };
+        tell.failures.extend(brought.failure.map(|failure| *failure));
+        // Going back, the newer state is given up on purpose.
+        if self.plan.way == Way::Up && instance.switch + 1 == self.number {
+            let lossy = check_way_back(change, address, (instance, &copy), brought.passage);
+            tell.lossy = lossy.is_some();
+            tell.failures.extend(lossy);
+        }
+        if copy.held().is_none() {
+            let road = &self.road;
+            let inputs = Inputs { road, address: &after, to: &to, number: self.number, seq: instance.seq };
+            unpark(&inputs, &mut copy);
+            let settled = settle(&inputs, &mut copy);
+            (tell.moved, tell.parked) = (settled.moved, settled.parked);
+            tell.failures.extend(settled.failures);
+        }
+        if !self.plan.applies.is_empty() {
+            tell.failures.extend(try_applies(&self.plan, &after, Some(&copy), self.now_ms));
+            self.applied.insert(after);
+        }
+        let took_us = micros(start);
+        if let Change::Moves { .. } = change {
+            let cost = self.machines.entry(machine.clone()).or_default();
+            if brought.passage != Passage::Untouched {
+                let size = |instance: &Instance| match &instance.state {
+                    State::Live(_) => instance.state_bytes().map_or(0, |bytes| bytes.len() as u64),
+                    State::None | State::Held(_) => 0,
+                };
+                cost.bytes_before += size(instance);
+                cost.bytes_after += size(&copy);
+            }
+            cost.worst_us = cost.worst_us.max(took_us);
+        }
+        if tell.moved > 0 || tell.parked > 0 || !tell.failures.is_empty() {
+            self.told.insert(place, tell);
+        }
+        let machine = self.plan.pairs.keys().position(|known| *known == machine);
+        let machine = machine.and_then(|place| u16::try_from(place).ok()).unwrap_or(u16::MAX);
+        Fate::Comes { passage: brought.passage, machine }
+    }
+
+    /// Returns how many instances may be held because they cannot go over.
+    pub fn may_hold(&self) -> u64 {
+        self.may_hold
+    }
+
+    /// Returns what tells it from other trials of the node.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Returns the plan.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &std::sync::Arc<Plan> {
         &self.plan
     }
 
-    /// Gives everything that was tried away, to each shard its own.
-    pub fn take_all(&mut self, shards: u16, homes: &BTreeMap<AppName, AppName>) -> Vec<TriedInOrder> {
-        let mut parts: Vec<BTreeMap<_, _>> = (0..shards).map(|_| BTreeMap::new()).collect();
-        for (address, tried) in std::mem::take(&mut self.tried) {
-            let shard = shard_of(homes, shards, &address);
-            parts[usize::from(shard)].insert(address, tried);
-        }
-        parts.into_iter().map(|part| TriedInOrder { rest: part.into_iter().peekable() }).collect()
+    /// Returns how long one instance took in the middle, in microseconds; it is less than one when it is 0.
+    pub fn each_us(&self) -> u64 {
+        self.took_us / self.looked.max(1) as u64
     }
 
     /// Returns what is wrong with what the relup applies to instances that are not there yet.
     fn failures_of_new(&self) -> Vec<TryFailure> {
-        let there: BTreeSet<InstanceAddress> =
-            self.tried.keys().map(|address| self.plan.address_after(address)).collect();
-        let new: BTreeSet<&InstanceAddress> =
-            self.plan.applies.iter().map(|apply| &apply.address).filter(|at| !there.contains(at)).collect();
-        new.into_iter().filter_map(|address| try_applies(&self.plan, address, None, self.now_ms)).collect()
+        let new: BTreeSet<&InstanceAddress> = self.plan.applies.iter().map(|apply| &apply.address).collect();
+        let new = new.into_iter().filter(|at| !self.applied.contains(at));
+        new.filter_map(|address| try_applies(&self.plan, address, None, self.now_ms)).collect()
     }
 
-    /// Returns the instances that would be held.
-    pub fn holds(&self) -> u64 {
-        self.tried.values().filter(|(_, tried)| tried.carried.passage == Passage::Held).count() as u64
+    fn passages(&self) -> impl Iterator<Item = (Passage, u16)> {
+        self.fates.iter().flatten().filter_map(|fate| match fate {
+            Fate::Comes { passage, machine } => Some((*passage, *machine)),
+            Fate::Unknown | Fate::PutAway => None,
+        })
     }
 
-    /// Returns what came of it. `archives` is the number of instances whose machines go away.
-    pub fn report(&self, archives: u64) -> TryReport {
-        let mut machines: BTreeMap<&MachineAddress, TryMachine> = BTreeMap::new();
+    /// Returns what becomes of the instances, as far as it was tried.
+    pub fn counts(&self) -> RollbackCounts {
+        let mut counts = RollbackCounts::default();
+        for (passage, _) in self.passages() {
+            match passage {
+                Passage::Untouched | Passage::AsItIs => counts.untouched += 1,
+                Passage::BeforeImage => counts.before_image += 1,
+                Passage::Edge => counts.down += 1,
+                Passage::Held => counts.held += 1,
+            }
+        }
+        for tell in self.told.values() {
+            counts.moved += tell.moved;
+            counts.parked += tell.parked;
+        }
+        counts
+    }
+
+    /// Returns what came of it.
+    pub fn report(&self) -> TryReport {
+        let mut machines = self.machines_of_report();
+        for (passage, machine) in self.passages() {
+            let Some(address) = self.plan.pairs.keys().nth(usize::from(machine)) else { continue };
+            if let Some(machine) = machines.get_mut(address) {
+                machine.states += u64::from(passage != Passage::Untouched);
+                machine.untouched += u64::from(passage == Passage::AsItIs);
+            }
+        }
+        for ((shard, slot), tell) in &self.told {
+            let fate = self.fates[usize::from(*shard)][*slot as usize];
+            let Fate::Comes { machine, .. } = fate else { continue };
+            let Some(address) = self.plan.pairs.keys().nth(usize::from(machine)) else { continue };
+            if let Some(machine) = machines.get_mut(address) {
+                machine.messages += tell.moved;
+            }
+        }
+        let of_new = self.failures_of_new();
+        let told = self.told.values().flat_map(|tell| &tell.failures);
+        let failures: Vec<&TryFailure> = self.start_failures.iter().chain(&of_new).chain(told).collect();
+        let order = self.plan.to.machines().chain(self.plan.from.machines());
+        let mut in_order = vec![];
+        for code in order {
+            in_order.extend(machines.remove(&code.address));
+        }
+        let counts = self.counts();
+        let held: Vec<&Tell> = self.told.values().filter(|tell| tell.held).collect();
+        let others = failures.len() - held.iter().map(|tell| tell.failures.len()).sum::<usize>();
+        // Going back, what no arrow accepts is parked and speaks against nothing.
+        let passed = match self.plan.way {
+            Way::Up => others == 0 && held.len() as u64 <= self.may_hold,
+            Way::Down => counts.held == 0 && self.start_failures.is_empty(),
+        };
+        TryReport {
+            from: self.plan.from.reference(),
+            to: self.plan.to.reference(),
+            passed,
+            machines: in_order,
+            starts: self.starts.iter().map(ToString::to_string).collect(),
+            archives: self.fates.iter().flatten().filter(|fate| **fate == Fate::PutAway).count() as u64,
+            moved: counts.moved,
+            parks: counts.parked,
+            failure_count: failures.len() as u64,
+            failures: failures.into_iter().take(FAILURES_MAX).cloned().collect(),
+            holds: held.len() as u64,
+            pause_us: self.machines.values().map(|cost| cost.worst_us).max().unwrap_or(0),
+            downgrade_lossy: self.told.values().filter(|tell| tell.lossy).count() as u64,
+        }
+    }
+
+    fn machines_of_report(&self) -> BTreeMap<&MachineAddress, TryMachine> {
         let changes = self.plan.pairs.iter().filter_map(|(address, change)| match change {
             Change::Stays { .. } => None,
             Change::Moves { from, to, .. } | Change::Restarts { from, to } => {
@@ -235,63 +431,57 @@ impl Trial {
             Change::Removed { from } => Some((address, Some(from.digest()), None)),
         });
         let added = self.plan.added.iter().map(|(address, to)| (address, None, Some(to.digest())));
-        for (address, from, to) in changes.chain(added) {
+        let machine = |(address, from, to): (_, Option<Digest>, Option<Digest>)| {
+            let Cost { bytes_before, bytes_after, worst_us } =
+                self.machines.get(address).cloned().unwrap_or_default();
             let machine = TryMachine {
-                machine: address.to_string(),
+                machine: MachineAddress::to_string(address),
                 from,
                 to,
                 states: 0,
                 untouched: 0,
                 messages: 0,
-                bytes_before: 0,
-                bytes_after: 0,
-                worst_us: 0,
+                bytes_before,
+                bytes_after,
+                worst_us,
             };
-            machines.insert(address, machine);
-        }
-        let of_new = self.failures_of_new();
-        let mut failures: Vec<&TryFailure> = self.start_failures.iter().chain(&of_new).collect();
-        let (mut moved, mut parks, mut lossy) = (0, 0, 0);
-        for (_, tried) in self.tried.values() {
-            let Carried { passage, moved: carried, parked, bytes, .. } = &tried.carried;
-            moved += carried;
-            parks += parked;
-            lossy += u64::from(tried.way_back.is_some());
-            failures.extend(&tried.carried.failures);
-            failures.extend(&tried.way_back);
-            failures.extend(&tried.apply);
-            if let Some(machine) = machines.get_mut(&tried.machine) {
-                machine.states += u64::from(*passage != Passage::Untouched);
-                machine.untouched += u64::from(*passage == Passage::AsItIs);
-                machine.messages += carried;
-                machine.bytes_before += bytes.0;
-                machine.bytes_after += bytes.1;
-                machine.worst_us = machine.worst_us.max(tried.took_us);
-            }
-        }
-        let order = self.plan.to.machines().chain(self.plan.from.machines());
-        let mut in_order = vec![];
-        for code in order {
-            in_order.extend(machines.remove(&code.address));
-        }
-        // Going back, what no arrow accepts is parked and speaks against nothing.
-        let passed = match self.plan.way {
-            Way::Up => failures.is_empty(),
-            Way::Down => self.holds() == 0 && self.start_failures.is_empty(),
+            (address, machine)
         };
-        TryReport {
-            from: self.plan.from.reference(),
-            to: self.plan.to.reference(),
-            passed,
-            machines: in_order,
-            starts: self.starts.iter().map(ToString::to_string).collect(),
-            archives,
-            moved,
-            parks,
-            failure_count: failures.len() as u64,
-            failures: failures.into_iter().take(FAILURES_MAX).cloned().collect(),
-            pause_us: self.round_us,
-            downgrade_lossy: lossy,
-        }
+        changes.chain(added).map(machine).collect()
     }
+}
+
+/// Tries to start the machines without keys that a plan starts.
+fn try_starts(plan: &Plan) -> (Vec<InstanceAddress>, Vec<TryFailure>) {
+    let (mut starts, mut failures) = (vec![], vec![]);
+    for code in plan.to.machines() {
+        let begins = plan.added.contains_key(&code.address)
+            || plan.restarted().any(|other| other.address == code.address);
+        if code.keyed() || !begins {
+            continue;
+        }
+        let machine = code.address.clone();
+        let address = InstanceAddress { app: machine.app, machine: machine.machine, key: None };
+        if let Err((kind, reason)) = birth(code) {
+            let ty = code.verified.config();
+            let capsule = Capsule {
+                from: code.digest(),
+                to: code.digest(),
+                edge: None,
+                seq: 0,
+                value_digest: Digest::of(&code.config.to_binary(ty)),
+                value: code.config.to_json_redacted(ty),
+                cut: false,
+            };
+            failures.push(TryFailure {
+                instance: address.to_string(),
+                step: "start".to_owned(),
+                kind: kind.to_owned(),
+                reason,
+                capsule,
+            });
+        }
+        starts.push(address);
+    }
+    (starts, failures)
 }

@@ -61,7 +61,9 @@ impl Shard {
                 let end = first.saturating_add(most.max(1)).min(slots);
                 for (_, resident) in (*first..end).filter_map(|slot| self.table.at(slot)) {
                     let machine = resident.address.machine_address();
-                    count(counted.machines.entry(machine).or_default(), &resident.instance);
+                    let counts = counted.machines.entry(machine).or_default();
+                    count(counts, &resident.instance);
+                    counts.behind += u64::from(resident.instance.switch != self.switch);
                 }
                 counted.visited = end.saturating_sub(*first);
                 counted.next = match (end < slots, self.archive.is_empty()) {

@@ -8,7 +8,7 @@ use camshaft_store::{Chunk, StoreError};
 
 use super::writer::{Group, ToWriter};
 use super::{Clock, Shared, Sink};
-use crate::engine::{Posted, Reply, Request, RequestId, Shard, TriedInOrder};
+use crate::engine::{Posted, Reply, Request, RequestId, Shard};
 use crate::ports::{CallEnd, CallId};
 
 /// How many messages from outside go into one group.
@@ -156,7 +156,7 @@ impl Thread<'_> {
             && let Some(epoch) = self.shared.epoch()
         {
             self.flush();
-            self.shard.enter_early(&epoch, TriedInOrder::default());
+            self.shard.enter_early(&epoch);
         }
         if posted.cut > self.shard.cut() {
             self.flush();

@@ -20,7 +20,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 type Family = (&'static str, &'static str, &'static str, fn(&Counts) -> u64);
 
 /// What is told of each machine.
-const OF_MACHINES: [Family; 6] = [
+const OF_MACHINES: [Family; 7] = [
     ("camshaft_instances", "gauge", "Instances that live.", |counts| counts.instances),
     ("camshaft_held_instances", "gauge", "Instances that may not go on.", |counts| counts.held),
     ("camshaft_queued_messages", "gauge", "Messages that wait in mailboxes.", |counts| counts.queued),
@@ -28,6 +28,9 @@ const OF_MACHINES: [Family; 6] = [
     ("camshaft_timers", "gauge", "Timers that run.", |counts| counts.timers),
     ("camshaft_applied_inputs", "gauge", "Inputs that were applied to the instances that live.", |counts| {
         counts.applied
+    }),
+    ("camshaft_instances_behind", "gauge", "Instances that were not used since the last switch.", |counts| {
+        counts.behind
     }),
 ];
 

@@ -17,7 +17,7 @@ use camshaft_releases::bundle::Limits;
 use super::{BUNDLE_BYTES_MAX, Failed, Shared, json, name, read_body};
 use crate::api::{NodeStatus, PART_TYPE, SIGNATURES_HEADER};
 use crate::node::Holding;
-use crate::operate::{Operator, Outcome};
+use crate::operate::{Allowed, Operator, Outcome};
 use crate::problem;
 use crate::supply::{Offer, Offered};
 
@@ -161,10 +161,10 @@ pub(super) async fn try_upgrade(
     query: Parameters,
     body: Body,
 ) -> Result<Response, Failed> {
-    let parameters = parameters(query, &["drop_clients", "release"])?;
-    let dropped = dropped(&parameters)?;
+    let parameters = parameters(query, &ALLOWING)?;
+    let allowed = allowed(&parameters)?;
     let offer = offer(&parameters, &headers, body).await?;
-    operate(shared, move |operator| operator.try_upgrade(offer, dropped)).await
+    operate(shared, move |operator| operator.try_upgrade(offer, allowed)).await
 }
 
 pub(super) async fn upgrade(
@@ -174,10 +174,25 @@ pub(super) async fn upgrade(
     body: Body,
 ) -> Result<Response, Failed> {
     let who = who(&headers)?;
-    let parameters = parameters(query, &["drop_clients", "release"])?;
-    let dropped = dropped(&parameters)?;
+    let parameters = parameters(query, &ALLOWING)?;
+    let allowed = allowed(&parameters)?;
     let offer = offer(&parameters, &headers, body).await?;
-    operate(shared, move |operator| operator.upgrade(&who, offer, dropped)).await
+    operate(shared, move |operator| operator.upgrade(&who, offer, allowed)).await
+}
+
+/// The parameters of an upgrade.
+const ALLOWING: [&str; 3] = ["drop_clients", "hold_failing", "release"];
+
+/// Returns what an upgrade may do: leave clients behind, `hold_failing=3`.
+fn allowed(parameters: &HashMap<String, String>) -> Result<Allowed, Failed> {
+    let hold_failing = match parameters.get("hold_failing") {
+        None => 0,
+        Some(count) => count.parse().map_err(|_| {
+            let reason = format!("`hold_failing` is a number of instances, not `{count}`");
+            Failed(problem::BAD_REQUEST.problem(reason))
+        })?,
+    };
+    Ok(Allowed { dropped: dropped(parameters)?, hold_failing })
 }
 
 /// Returns the versions whose clients may be left behind: `drop_clients=1.0.0,1.1.0`.

@@ -20,8 +20,6 @@ pub(super) enum Deed {
     Record(u64),
     /// The instance goes over the switch of this number, or is born by it.
     Switch(u64),
-    /// The state is checked after the switch of this number.
-    Check(u64),
     /// The input of this number, which waited, is delivered.
     Delivery(u64),
 }
@@ -113,7 +111,6 @@ impl Attempts {
             let (word, number) = match deed {
                 Deed::Record(number) => ("record", number),
                 Deed::Switch(number) => ("switch", number),
-                Deed::Check(number) => ("check", number),
                 Deed::Delivery(number) => ("delivery", number),
             };
             format!("{word} {number} {instance}\n")
@@ -140,7 +137,6 @@ impl Attempts {
             let deed = match word {
                 "record" => Deed::Record(number),
                 "switch" => Deed::Switch(number),
-                "check" => Deed::Check(number),
                 "delivery" => Deed::Delivery(number),
                 _ => return None,
             };
@@ -217,7 +213,7 @@ mod tests {
             assert!(!attempts.at(&mut journal, Deed::Switch(7), key));
         }
         let mut attempts = Attempts::begin(&mut journal).expect("memory can be read");
-        for deed in [Deed::Record(7), Deed::Check(7), Deed::Delivery(7), Deed::Switch(8)] {
+        for deed in [Deed::Record(7), Deed::Delivery(7), Deed::Switch(8)] {
             assert!(!attempts.at(&mut journal, deed, key), "{deed:?}");
         }
         assert!(!attempts.at(&mut journal, Deed::Switch(7), "a/m/k"));
@@ -229,7 +225,7 @@ mod tests {
         let place = |deed, instance: &str| (deed, instance.to_owned());
         let some = Attempts {
             begun: 3,
-            at: Some((place(Deed::Check(7), "a/m/k"), 1)),
+            at: Some((place(Deed::Switch(7), "a/m/k"), 1)),
             held: vec![place(Deed::Record(5), "a/m"), place(Deed::Delivery(5), "a/m/two words")],
         };
         let bytes = some.to_bytes();

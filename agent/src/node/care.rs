@@ -26,6 +26,7 @@ impl Node {
     ///
     /// When the journal fails.
     pub fn look_after(&mut self) -> Result<(), NodeError> {
+        self.heed_troubles()?;
         let told = self.crew.each(|shard| (shard.take_told(), shard.now_ms()))?;
         let mut now_ms = self.now_ms;
         let mut controls = vec![];

@@ -43,7 +43,7 @@ impl Node {
         let entry = release.entry.clone();
         self.append(&[Control::Installed { stamp: self.stamp(asked), release: entry }])?;
         failpoint::pass("install.after-record");
-        self.enter(Epoch::install(release.clone()), None)?;
+        self.enter(Epoch::install(release.clone()))?;
         self.crew.flush()?;
         failpoint::pass("install.started");
         Ok(Report {

@@ -31,6 +31,12 @@ pub struct Ledger {
     pub left: Option<ReleaseEntry>,
     /// Clients that the next switch leaves behind, in lines.
     dropping: Vec<String>,
+    /// The last switch that all instances have gone over.
+    pub swept: u64,
+    /// How many instances the release that runs may hold because they cannot go over.
+    pub may_hold: u64,
+    /// The same of the release that the next switch leads to.
+    holding: u64,
     /// Instances that were held, with the number of their last input, as earlier versions told of replays that differ.
     pub held: BTreeSet<(String, u64)>,
 }
@@ -107,6 +113,7 @@ impl Ledger {
                 }
                 self.switch = *number;
                 self.switched_ms = Some(stamp.at_ms);
+                self.may_hold = std::mem::take(&mut self.holding);
                 let kind = match direction {
                     Direction::Up => HistoryKind::Upgraded,
                     Direction::Down => HistoryKind::RolledBack,
@@ -114,11 +121,17 @@ impl Ledger {
                     Direction::Undo => return,
                 };
                 let left = std::mem::take(&mut self.dropping);
-                let why =
+                let mut why =
                     if left.is_empty() { String::new() } else { format!("left behind: {}", left.join("; ")) };
+                if self.may_hold > 0 {
+                    let comma = if why.is_empty() { "" } else { "; " };
+                    why = format!("{why}{comma}up to {} instances may be held", self.may_hold);
+                }
                 self.note(stamp, kind, Some(from), Some(to), Some(*number), ("", &why));
             }
             Control::CheckPassed { .. } => self.unchecked = None,
+            Control::Swept { switch } => self.swept = *switch,
+            Control::MayHold { instances, .. } => self.holding = *instances,
             Control::CheckFailed { stamp, switch, instance, reason } => {
                 self.unchecked = None;
                 let why = match instance {

@@ -23,7 +23,9 @@ mod redrive;
 mod rollback;
 mod snapshot;
 mod status;
+mod sweep;
 mod switch;
+mod trying;
 mod upgrade;
 mod watch;
 
@@ -71,6 +73,10 @@ pub struct Node {
     /// How many entries the newest state snapshot has, as far as that is known.
     saved: u64,
     last_pause_us: Option<u64>,
+    /// How many instances could not go over the last switch when they were used.
+    troubled: u64,
+    /// How many trials were begun or ended.
+    trials: u64,
     health: care::Health,
     /// While the attempt at the recovery goes on that opened this node: how often it is still looked whether it has ended.
     watched: Option<u32>,
@@ -151,6 +157,7 @@ impl Node {
         }
         self.sync()?;
         self.look_after().map_err(store_error)?;
+        self.sweep_if_due().map_err(store_error)?;
         self.snapshot_if_due().map_err(store_error)
     }
 

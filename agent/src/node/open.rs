@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use camshaft_cam::digest::Digest;
 use camshaft_manifests::name::NameError;
 use camshaft_manifests::{AppName, InstanceAddress};
 use camshaft_store::{
@@ -140,6 +141,8 @@ impl Node {
             saving: None,
             saved: 0,
             last_pause_us: None,
+            troubled: 0,
+            trials: 0,
             health: Default::default(),
             watched: None,
         }
@@ -200,12 +203,65 @@ impl Node {
         }
         let left = self.ledger.left.clone().map(|left| self.load_release(&left)).transpose()?;
         let number = self.ledger.switch;
+        let road = self.road()?;
         let epoch = Arc::new(Epoch { number, release, plan: None, homes: Arc::new(homes) });
         self.epoch = Some(epoch.clone());
         for shard in &mut self.here().shards {
-            shard.resume(&epoch, left.clone());
+            shard.resume(&epoch, &road, left.clone());
         }
         Ok(epoch)
+    }
+
+    /// Returns the switches that instances may have yet to go over, and which of them led to a release that
+    /// was made permanent.
+    fn road(&mut self) -> Result<Vec<(Arc<Epoch>, bool)>, OpenNodeError> {
+        let mut road: Vec<(Arc<Epoch>, bool)> = vec![];
+        let mut last: Option<Arc<Release>> = None;
+        for (_, control) in self.controls.clone() {
+            match control {
+                Control::Switch { number, from, to, direction, relup, .. } if number > self.ledger.swept => {
+                    let from = match last.take().filter(|last| last.entry == from) {
+                        Some(from) => from,
+                        None => self.load_release(&from)?,
+                    };
+                    let plan = self.plan_of((&from, &to), direction, relup, number)?;
+                    last = Some(plan.to.clone());
+                    road.push((Arc::new(Epoch::of(Arc::new(plan), number, &BTreeMap::new())), false));
+                }
+                Control::Permanent { switch, .. } => {
+                    if let Some((epoch, permanent)) = road.last_mut()
+                        && epoch.number == switch
+                    {
+                        *permanent = true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(road)
+    }
+
+    /// Returns the plan of a switch that the journal has.
+    fn plan_of(
+        &mut self,
+        (from, to): (&Arc<Release>, &ReleaseEntry),
+        direction: Direction,
+        relup: Digest,
+        number: u64,
+    ) -> Result<Plan, OpenNodeError> {
+        let to = self.load_release(to)?;
+        let way = match direction {
+            Direction::Up => Way::Up,
+            Direction::Down | Direction::Undo => Way::Down,
+        };
+        let (newer, older) = match way {
+            Way::Up => (&to, from),
+            Way::Down => (from, &to),
+        };
+        let mut relups = newer.relups.iter();
+        let found = relups.find(|(digest, of)| *digest == relup && of.from.digest == older.entry.digest);
+        let (digest, found) = found.ok_or(OpenNodeError::Ledger("a switch by a relup that no bundle has"))?;
+        Plan::new(from, &to, way, (digest, found)).map_err(|source| OpenNodeError::Switch { number, source })
     }
 
     pub(super) fn load_entries(
@@ -213,7 +269,6 @@ impl Node {
         entries: impl Iterator<Item = Saved>,
         reading: &mut Reading,
     ) -> Result<(), OpenNodeError> {
-        let previous = self.previous.clone();
         let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
         let shards = &mut self.here().shards;
         let count = u16::try_from(shards.len()).expect("a node has few shards");
@@ -231,7 +286,7 @@ impl Node {
                     reading.clients.add(&lane.clients);
                 }
                 Saved::Instance(saved) => {
-                    shards[of(&saved.address)].load(saved, previous.as_deref())?;
+                    shards[of(&saved.address)].load(saved)?;
                 }
                 Saved::Mail(mail) => on_their_way.push(mail),
                 Saved::End { .. } => {}
@@ -331,7 +386,7 @@ impl Node {
         let from = shard.switch_number() + 1;
         for (number, epoch) in reading.epochs.range(from..).take_while(|(number, _)| **number <= switch) {
             let mut watch = reading.holds.over(&mut *here.journal, *number);
-            shard.enter_watched(epoch, Default::default(), &mut watch);
+            shard.enter_watched(epoch, &mut watch);
         }
     }
 
@@ -358,25 +413,9 @@ impl Node {
             Control::Switch { number, to, direction, relup, .. } => {
                 let from = self.release.clone();
                 let from = from.ok_or(OpenNodeError::Ledger("a switch on an empty node"))?;
-                let to = self.load_release(to)?;
-                let way = match direction {
-                    Direction::Up => Way::Up,
-                    Direction::Down | Direction::Undo => Way::Down,
-                };
-                let (newer, older) = match way {
-                    Way::Up => (&to, &from),
-                    Way::Down => (&from, &to),
-                };
-                let found = newer
-                    .relups
-                    .iter()
-                    .find(|(digest, relup_of)| digest == relup && relup_of.from.digest == older.entry.digest);
-                let (digest, found) =
-                    found.ok_or(OpenNodeError::Ledger("a switch by a relup that no bundle has"))?;
-                let plan = Plan::new(&from, &to, way, (digest, found))
-                    .map_err(|source| OpenNodeError::Switch { number: *number, source })?;
+                let plan = self.plan_of((&from, to), *direction, *relup, *number)?;
                 let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
-                self.previous = (way == Way::Up).then_some(from);
+                self.previous = (plan.way == Way::Up).then_some(from);
                 self.known_epoch(Epoch::of(Arc::new(plan), *number, &homes), reading);
             }
             Control::Permanent { .. } => {
@@ -389,8 +428,17 @@ impl Node {
                 self.enter_all(reading);
                 self.hold_the_rest(instance, reason)?;
             }
+            Control::Swept { switch } => {
+                self.enter_all(reading);
+                let here = self.here();
+                for shard in &mut here.shards {
+                    shard.sweep_all(&mut reading.holds.over(&mut *here.journal, *switch));
+                    shard.forget_road(*switch);
+                }
+            }
             Control::RecoveryHeld { .. }
             | Control::CheckPassed { .. }
+            | Control::MayHold { .. }
             | Control::CheckFailed { .. }
             | Control::InstanceHeld { .. }
             | Control::InstanceReset { .. }
@@ -440,11 +488,11 @@ impl Node {
     fn settle(&mut self, reading: &mut Reading) -> Result<(), NodeError> {
         let asked = Asked { who: "agent".to_owned(), now_ms: self.now_ms };
         self.tell_holds(reading, &asked)?;
-        let Some(switch) = self.ledger.unchecked else { return Ok(()) };
-        let attempts = &mut reading.holds.attempts;
-        self.apply_first(attempts)?;
-        let checked = self.check_first(attempts, switch)?;
-        match self.settle_check(&asked, checked) {
+        if self.ledger.unchecked.is_none() {
+            return Ok(());
+        }
+        self.apply_first(&mut reading.holds.attempts)?;
+        match self.settle_check(&asked, Ok(())) {
             Ok(_) => Ok(()),
             Err(NodeError::Refused(problem)) if problem.code == crate::problem::UNDONE.code => {
                 tracing::error!("{}", problem.detail);
@@ -495,9 +543,9 @@ pub(super) fn stopped(error: NodeError) -> OpenNodeError {
 fn of_aside(aside: &Aside) -> (&str, u64) {
     match aside {
         Aside::Cared { switch, deeds, .. } => (deeds.first().map_or("", |deed| &deed.instance), *switch),
-        Aside::Called { instance, switch, .. } | Aside::Redriven { instance, switch, .. } => {
-            (instance, *switch)
-        }
+        Aside::Called { instance, switch, .. }
+        | Aside::Redriven { instance, switch, .. }
+        | Aside::Settled { instance, switch } => (instance, *switch),
         Aside::Clients(_) => ("", 0),
     }
 }

@@ -27,7 +27,10 @@ fn key(record: &Record, last: &mut u64) -> u64 {
     match record {
         Record::Input(input) => input.switch,
         Record::Aside(
-            Aside::Cared { switch, .. } | Aside::Called { switch, .. } | Aside::Redriven { switch, .. },
+            Aside::Cared { switch, .. }
+            | Aside::Called { switch, .. }
+            | Aside::Redriven { switch, .. }
+            | Aside::Settled { switch, .. },
         ) => *switch,
         Record::Control(Control::Installed { .. }) => {
             *last = 1;

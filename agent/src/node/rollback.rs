@@ -1,7 +1,5 @@
 //! Going back to the release before.
 
-use std::time::Instant;
-
 use camshaft_store::Direction;
 
 use super::{Asked, Node, NodeError};
@@ -27,19 +25,13 @@ impl Node {
     /// # Errors
     ///
     /// When instances would have to be held, and that is not wanted.
-    pub fn rollback(
-        &mut self,
-        asked: &Asked,
-        mut trial: Trial,
-        holding: Holding,
-    ) -> Result<Report, NodeError> {
-        let start = Instant::now();
+    pub fn rollback(&mut self, asked: &Asked, trial: Trial, holding: Holding) -> Result<Report, NodeError> {
         failpoint::pass("rollback.tried");
         if let Err(problem) = self.reason_stale(&trial) {
             let to = trial.plan().to.entry.clone();
             return Err(self.refuse(asked, Some(&to), problem));
         }
-        let done = self.switch(asked, start, &mut trial, Direction::Down, vec![], |report| {
+        let done = self.switch(asked, trial, Direction::Down, vec![], |report| {
             report.passed || holding == Holding::Hold
         })?;
         failpoint::pass("rollback.switched");

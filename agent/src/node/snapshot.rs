@@ -158,6 +158,11 @@ impl Node {
         }
         // Not before the records of what is in it: else a fall back to the one before would miss them.
         self.crew.flush()?;
+        if self.crew.is_full() {
+            // They may wait for room: a state that only the snapshot knows of would come from nowhere.
+            let detail = "what is in the state snapshot is not durable yet; nothing was changed";
+            return Err(NodeError::Refused(crate::problem::DISK_FULL.problem(detail)));
+        }
         failpoint::pass("snapshot.before-finish");
         saving.writer.finish().map_err(of_store)?;
         failpoint::pass("snapshot.finished");

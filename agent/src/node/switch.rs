@@ -6,8 +6,10 @@ use std::time::Instant;
 use camshaft_store::{ClientSeen, Control, Direction};
 
 use super::{Asked, Node, NodeError};
+use camshaft_manifests::InstanceAddress;
+
 use crate::api::{HistoryKind, Problem, ReleaseRef, Report, RollbackCounts, TryReport, Undone};
-use crate::engine::{Carryable, Checks, Epoch, Plan, Switched, Trial, TriedInOrder, Way};
+use crate::engine::{Epoch, Plan, Switched, Trial, Way};
 use crate::failpoint;
 use crate::problem;
 
@@ -30,12 +32,11 @@ impl Node {
     }
 
     /// Makes a switch, if what `passes` says of the trial holds for what changed since as well.
-    /// Inputs wait since `start`; `left` are the clients that are left behind.
+    /// `left` are the clients that are left behind.
     pub(super) fn switch(
         &mut self,
         asked: &Asked,
-        start: Instant,
-        trial: &mut Trial,
+        mut trial: Trial,
         direction: Direction,
         left: Vec<ClientSeen>,
         passes: impl Fn(&TryReport) -> bool,
@@ -43,12 +44,16 @@ impl Node {
         self.advance(asked.now_ms)?;
         self.drop_snapshot()?;
         self.crew.flush()?;
-        let (plan, versions) = (trial.plan().clone(), trial.versions());
-        let changed = self.crew.each(move |shard| shard.carryable_since(&plan, &versions))?;
-        trial.again(changed.into_iter().reduce(Carryable::with).unwrap_or_default());
-        let report = self.report_trial(trial)?;
-        let plan: Plan = trial.plan().clone();
+        let plan = trial.plan().clone();
+        if let Err(error) = self.catch_up(&mut trial) {
+            return Err(match error {
+                NodeError::Refused(problem) => self.refuse(asked, Some(&plan.to.entry), problem),
+                error => error,
+            });
+        }
+        let report = trial.report();
         if !passes(&report) {
+            self.end_trial()?;
             let problem = failed(direction, report);
             return Err(self.refuse(asked, Some(&plan.to.entry), problem));
         }
@@ -63,38 +68,37 @@ impl Node {
         if !left.is_empty() {
             records.push(Control::ClientsDropped { switch: number, clients: left });
         }
+        if trial.may_hold() > 0 && report.holds > 0 {
+            records.push(Control::MayHold { switch: number, instances: trial.may_hold() });
+        }
         records.push(self.record(asked, &plan, number, direction));
         self.append(&records)?;
         failpoint::pass(after);
         let from = plan.from.clone();
         let reference = from.reference();
-        let switched = self.enter(self.epoch_of(plan, number), Some(trial))?;
+        let start = Instant::now();
+        let switched = self.enter(self.epoch_of(plan, number))?;
+        let pause_us = crate::engine::micros(start);
         self.previous = (direction == Direction::Up).then_some(from);
         self.crew.flush()?;
-        let pause_us = crate::engine::micros(start);
         self.last_pause_us = Some(pause_us);
-        Ok(Done { from: reference, trial: report, counts: switched.counts, pause_us })
+        Ok(Done { from: reference, trial: report, counts: counted(&trial, switched), pause_us })
     }
 
-    fn epoch_of(&self, plan: Plan, number: u64) -> Epoch {
+    fn epoch_of(&self, plan: Arc<Plan>, number: u64) -> Epoch {
         let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
-        Epoch::of(Arc::new(plan), number, &homes)
+        Epoch::of(plan, number, &homes)
     }
 
     /// Lets every shard go over a switch, whose record is durable.
-    pub(super) fn enter(&mut self, epoch: Epoch, trial: Option<&mut Trial>) -> Result<Switched, NodeError> {
+    pub(super) fn enter(&mut self, epoch: Epoch) -> Result<Switched, NodeError> {
         let epoch = Arc::new(epoch);
-        let shards = self.crew.shards();
-        let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
-        let tried = match trial {
-            Some(trial) => trial.take_all(shards, &homes),
-            None => (0..shards).map(|_| TriedInOrder::default()).collect(),
-        };
+        self.troubled = 0;
         self.release = Some(epoch.release.clone());
         self.epoch = Some(epoch.clone());
         self.crew.announce(&epoch);
         let mut all = Switched::default();
-        for switched in self.crew.each_with(tried, move |shard, tried| shard.enter_once(&epoch, tried))? {
+        for switched in self.crew.each(move |shard| shard.enter_once(&epoch))? {
             all.add(switched);
         }
         // A round for what was sent before the switch and is on its way.
@@ -113,20 +117,8 @@ impl Node {
         }
     }
 
-    /// Returns copies of all states with the code to check them, after a switch.
-    ///
-    /// # Errors
-    ///
-    /// When the node is gone.
-    pub fn checks(&mut self) -> Result<Checks, NodeError> {
-        let mut all = Checks::default();
-        for checks in self.crew.each(|shard| shard.checks())? {
-            all.add(checks);
-        }
-        Ok(all)
-    }
-
-    /// Ends an upgrade by what its checks found: it stays, or it is undone.
+    /// Ends an upgrade by what its checks found, here and elsewhere: it stays, or it is undone. The invariants
+    /// of every state were checked when it was tried, and are checked when it goes over.
     ///
     /// # Errors
     ///
@@ -134,7 +126,7 @@ impl Node {
     pub fn settle_check(
         &mut self,
         asked: &Asked,
-        checked: Result<(), (camshaft_manifests::InstanceAddress, String)>,
+        checked: Result<(), (InstanceAddress, String)>,
     ) -> Result<Option<Report>, NodeError> {
         let Some(switch) = self.ledger.unchecked else { return Ok(None) };
         self.advance(asked.now_ms)?;
@@ -159,7 +151,7 @@ impl Node {
 
     /// Goes back, because a check failed. Nobody can be asked whether instances may be held, so
     /// those that cannot go back are.
-    fn undo(
+    pub(super) fn undo(
         &mut self,
         asked: &Asked,
         switch: u64,
@@ -169,6 +161,8 @@ impl Node {
         let plan = self.plan_rollback()?;
         self.drop_snapshot()?;
         self.crew.flush()?;
+        let trial = self.try_all(plan)?;
+        let plan = trial.plan().clone();
         let number = switch + 1;
         let failed = Control::CheckFailed {
             stamp: self.stamp(asked),
@@ -180,7 +174,7 @@ impl Node {
         self.append(&[failed, self.record(asked, &plan, number, Direction::Undo)])?;
         failpoint::pass("undo.after-record");
         let from = plan.from.clone();
-        let switched = self.enter(self.epoch_of(plan, number), None)?;
+        let switched = self.enter(self.epoch_of(plan, number))?;
         self.crew.flush()?;
         self.previous = None;
         failpoint::pass("undo.switched");
@@ -190,7 +184,7 @@ impl Node {
         problem.changed = crate::api::Changed::Undone;
         problem.report = Some(Report {
             from: Some(from.reference()),
-            rollback: Some(switched.counts),
+            rollback: Some(counted(&trial, switched)),
             undone: Some(Undone { instance, reason, switch: number }),
             ..self.report(HistoryKind::Undone)?
         });
@@ -214,6 +208,11 @@ impl Node {
             counts,
         })
     }
+}
+
+/// Returns what became of the instances: as it was tried, and what was done at once.
+fn counted(trial: &Trial, switched: Switched) -> RollbackCounts {
+    RollbackCounts { archived: switched.archived, restored: switched.restored, ..trial.counts() }
 }
 
 fn failed(direction: Direction, report: TryReport) -> Box<Problem> {

@@ -4,14 +4,13 @@
 //! copies wherever the host wants, so that the service goes on.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use camshaft_manifests::Version;
 use camshaft_store::Direction;
 
 use super::{Asked, Node, NodeError};
 use crate::api::{HistoryKind, Problem, Report};
-use crate::engine::{Carryable, Plan, PlanError, Trial, Way};
+use crate::engine::{Plan, PlanError, Trial, Way};
 use crate::failpoint;
 use crate::problem;
 use crate::release::Release;
@@ -44,28 +43,6 @@ impl Node {
         Plan::new(from, to, Way::Up, (digest, relup)).map_err(|error| of_plan_error(&error))
     }
 
-    /// Returns copies of all instances for a first trial.
-    ///
-    /// # Errors
-    ///
-    /// When the node is gone.
-    pub fn carryable(&mut self, plan: &Plan) -> Result<Carryable, NodeError> {
-        let plan = plan.clone();
-        let copies = self.crew.each(move |shard| shard.carryable(&plan))?;
-        Ok(copies.into_iter().reduce(Carryable::with).unwrap_or_default())
-    }
-
-    /// Returns what a trial came to, with what only the node knows.
-    ///
-    /// # Errors
-    ///
-    /// When the node is gone.
-    pub fn report_trial(&mut self, trial: &Trial) -> Result<crate::api::TryReport, NodeError> {
-        let plan = trial.plan().clone();
-        let archives = self.crew.each(move |shard| shard.archives(&plan))?;
-        Ok(trial.report(archives.into_iter().sum()))
-    }
-
     /// Makes the switch of an upgrade that was tried, if it passes on what changed since. Clients
     /// that speak versions among `dropped` may be left behind.
     ///
@@ -75,11 +52,10 @@ impl Node {
     pub fn upgrade(
         &mut self,
         asked: &Asked,
-        mut trial: Trial,
+        trial: Trial,
         bundle: &[u8],
         dropped: &[Version],
     ) -> Result<Report, NodeError> {
-        let start = Instant::now();
         failpoint::pass("upgrade.tried");
         let to = trial.plan().to.entry.clone();
         if let Err(problem) = self.reason_stale(&trial) {
@@ -93,7 +69,7 @@ impl Node {
         };
         failpoint::pass("upgrade.before-blob");
         self.crew.put_blob(bundle)?;
-        let switched = self.switch(asked, start, &mut trial, Direction::Up, left, |report| report.passed)?;
+        let switched = self.switch(asked, trial, Direction::Up, left, |report| report.passed)?;
         failpoint::pass("upgrade.switched");
         Ok(Report {
             what: HistoryKind::Upgraded,

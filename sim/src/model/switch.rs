@@ -10,7 +10,7 @@ use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::arrows::{along, down, keep};
 use super::step::{Cause, Sees, birth};
-use super::{Instance, Mail, Model, Origin, Parked, State, Timer, Unapplied, Wrong, wrong};
+use super::{Instance, Mail, Model, Origin, Parked, State, Timer, Trail, Unapplied, Wrong, wrong};
 use crate::node::Command;
 use crate::seen::Way;
 use crate::world::build::Member;
@@ -149,31 +149,23 @@ impl Model {
             parked: 0,
             unparked: 0,
         };
-        self.rename(plan, &mut carried.instance);
+        self.rename_dead(plan, &mut carried.instance);
+        go_on(plan, &mut carried.instance);
         if matches!(change, Change::Moves(_)) {
             self.carry_state(plan, instance, &mut carried)?;
         }
         if carried.instance.is_held() {
             return Ok(carried);
         }
-        unpark(&mut carried);
-        self.carry_mail(plan, instance, matches!(change, Change::Moves(_)), &mut carried)?;
+        self.carry_inputs(plan, &address_after(plan, address), &mut carried)?;
         Ok(carried)
     }
 
-    fn rename(&self, plan: &Plan, instance: &mut Instance) {
-        if !plan.up {
-            // What the way up applies is not to be applied any more.
-            instance.mailbox.retain(|mail| !matches!(mail.origin, Origin::Relup { .. }));
-        }
-        let parked = instance.parked.iter_mut().filter_map(|parked| match parked {
-            Parked::Mail(mail) | Parked::Dead(mail) => Some(mail),
-            Parked::Timer(..) => None,
-        });
-        for mail in instance.mailbox.iter_mut().chain(parked) {
-            match &mut mail.origin {
-                Origin::Message { sent, .. } | Origin::Answer(sent) => sent.peer = plan.after(&sent.peer),
-                Origin::Relup { .. } => {}
+    /// Calls those who wrote dead letters as they are called now.
+    fn rename_dead(&self, plan: &Plan, instance: &mut Instance) {
+        for parked in &mut instance.parked {
+            if let Parked::Dead(mail) = parked {
+                rename(plan, &mut mail.origin);
             }
         }
     }
@@ -188,10 +180,10 @@ impl Model {
             }
             State::Held { .. } => {}
             State::Live(state) => {
-                let image = before.before.as_ref().filter(|(part, _)| !plan.up && part.digest() == digest);
-                if let Some((_, image)) = image {
+                let image = before.before.as_ref().filter(|(part, ..)| !plan.up && part.digest() == digest);
+                if let Some((_, image, aside)) = image {
                     carried.instance.state = State::Live(image.clone());
-                    (carried.instance.before, carried.instance.aside) = (None, None);
+                    (carried.instance.before, carried.instance.aside) = (None, aside.clone());
                     carried.put_back = true;
                     return Ok(());
                 }
@@ -199,8 +191,9 @@ impl Model {
                     Ok((moved, aside)) => {
                         carried.moved = true;
                         carried.instance.state = State::Live(moved);
-                        carried.instance.before =
-                            plan.up.then(|| (before.member.part.clone(), state.clone()));
+                        carried.instance.before = plan
+                            .up
+                            .then(|| (before.member.part.clone(), state.clone(), before.aside.clone()));
                         carried.instance.aside = aside;
                     }
                     Err(reason) => {
@@ -250,24 +243,32 @@ impl Model {
         })
     }
 
-    fn carry_mail(
-        &self,
-        plan: &Plan,
-        before: &Instance,
-        moves: bool,
-        carried: &mut Carried,
-    ) -> Result<(), Wrong> {
-        let to = carried.instance.member.clone();
+    /// Takes all that waits along its trail, from the form in which it came.
+    fn carry_inputs(&self, plan: &Plan, at: &MachineAddress, carried: &mut Carried) -> Result<(), Wrong> {
+        let digest = carried.instance.member.part.digest();
+        let (mut back, mut stay) = (vec![], vec![]);
+        for parked in std::mem::take(&mut carried.instance.parked) {
+            match parked {
+                Parked::Mail(mail) => match self.form(plan, at, &mail)? {
+                    Ok((origin, input)) => back.push(Mail { origin, writer: digest, input, ..mail }),
+                    Err(_) => stay.push(Parked::Mail(mail)),
+                },
+                Parked::Timer(name, timer) => match self.timer_form(plan, at, &timer)? {
+                    Ok(input) => {
+                        carried.unparked += 1;
+                        let timer = Timer { writer: digest, input, ..timer };
+                        carried.instance.timers.entry(name).or_insert(timer);
+                    }
+                    Err(_) => stay.push(Parked::Timer(name, timer)),
+                },
+                dead @ Parked::Dead(_) => stay.push(dead),
+            }
+        }
+        carried.unparked += back.len() as u64;
+        carried.instance.parked = stay;
         for mail in std::mem::take(&mut carried.instance.mailbox) {
-            let input = match self.is_owed(plan, &mail) {
-                true => Err("nobody is left to take the answer".to_owned()),
-                false if moves => self.moved_input(plan, &before.member, &to, mail.writer, &mail.input)?,
-                false => Ok(mail.input.clone()),
-            };
-            match input {
-                Ok(input) => {
-                    carried.instance.mailbox.push_back(Mail { writer: to.part.digest(), input, ..mail });
-                }
+            match self.form(plan, at, &mail)? {
+                Ok((origin, input)) => back.push(Mail { origin, writer: digest, input, ..mail }),
                 Err(reason) => {
                     carried.failures.push(reason);
                     carried.parked += 1;
@@ -275,13 +276,11 @@ impl Model {
                 }
             }
         }
-        if !moves {
-            return Ok(());
-        }
+        carried.instance.mailbox = back.into();
         for (name, timer) in std::mem::take(&mut carried.instance.timers) {
-            match self.moved_input(plan, &before.member, &to, timer.writer, &timer.input)? {
+            match self.timer_form(plan, at, &timer)? {
                 Ok(input) => {
-                    let timer = Timer { writer: to.part.digest(), input, ..timer };
+                    let timer = Timer { writer: digest, input, ..timer };
                     carried.instance.timers.insert(name, timer);
                 }
                 Err(reason) => {
@@ -292,6 +291,109 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Returns what a message is at the end of its trail; `last` is the last switch of it, at the end of which the
+    /// receiver is at `at`.
+    fn form(
+        &self,
+        last: &Plan,
+        at: &MachineAddress,
+        mail: &Mail,
+    ) -> Result<Result<(Origin, Value), String>, Wrong> {
+        let Some(came) = mail.trail.came.as_deref() else {
+            return Ok(Ok((mail.origin.clone(), mail.input.clone())));
+        };
+        let (mut origin, writer, input) = came.clone();
+        let plans = self.plans(&mail.trail.legs);
+        for plan in &plans {
+            rename(plan, &mut origin);
+            let seen = Mail { origin: origin.clone(), ..mail.clone() };
+            if self.is_owed(plan, &seen) {
+                return Ok(Err("nobody is left to take the answer".to_owned()));
+            }
+        }
+        Ok(self.along_all(last, &plans, at, writer, &input)?.map(|input| (origin, input)))
+    }
+
+    fn timer_form(
+        &self,
+        last: &Plan,
+        at: &MachineAddress,
+        timer: &Timer,
+    ) -> Result<Result<Value, String>, Wrong> {
+        let Some(came) = timer.trail.came.as_deref() else { return Ok(Ok(timer.input.clone())) };
+        let (writer, input) = came.clone();
+        self.along_all(last, &self.plans(&timer.trail.legs), at, writer, &input)
+    }
+
+    fn plans(&self, legs: &[(usize, usize)]) -> Vec<Plan> {
+        legs.iter().map(|(from, to)| self.plan(*from, *to)).collect()
+    }
+
+    fn along_all(
+        &self,
+        last: &Plan,
+        plans: &[Plan],
+        at: &MachineAddress,
+        writer: Digest,
+        input: &Value,
+    ) -> Result<Result<Value, String>, Wrong> {
+        let runs = self.world.editions[last.to].members[at].part.digest();
+        if writer == runs {
+            return Ok(Ok(input.clone()));
+        }
+        // Where the receiver was before each of them.
+        let mut places = vec![at.clone()];
+        for plan in plans.iter().rev() {
+            let after = places.last().expect("there is one");
+            let before = plan
+                .changes
+                .iter()
+                .find(|(_, change)| matches!(change, Change::Stays(to) | Change::Moves(to) if to == after));
+            places.push(before.map_or_else(|| after.clone(), |(before, _)| before.clone()));
+        }
+        places.reverse();
+        let (mut writer, mut input) = (writer, input.clone());
+        for (plan, ends) in plans.iter().zip(places.windows(2)) {
+            let members = (
+                self.world.editions[plan.from].members.get(&ends[0]),
+                self.world.editions[plan.to].members.get(&ends[1]),
+            );
+            let (Some(before), Some(to)) = members else { continue };
+            if writer == before.part.digest() && writer != to.part.digest() {
+                match self.moved_input(plan, before, to, writer, &input)? {
+                    Ok(moved) => (writer, input) = (to.part.digest(), moved),
+                    Err(reason) => return Ok(Err(reason)),
+                }
+            }
+        }
+        Ok(if writer == runs { Ok(input) } else { Err("it was written by another machine".to_owned()) })
+    }
+
+    /// What waits for an instance has gone over all switches for good.
+    pub(super) fn forget_trails(&mut self, address: &InstanceAddress) {
+        let Some(instance) = self.instances.get_mut(address) else { return };
+        instance.mailbox.iter_mut().for_each(|mail| mail.trail = Trail::default());
+        instance.timers.values_mut().for_each(|timer| timer.trail = Trail::default());
+    }
+
+    /// Nobody knows any more how what is parked came.
+    pub(super) fn forget_parked_trails(&mut self) {
+        let mut instances = std::mem::take(&mut self.instances);
+        for parked in instances.values_mut().flat_map(|instance| &mut instance.parked) {
+            match parked {
+                Parked::Mail(mail) => {
+                    for plan in self.plans(&mail.trail.legs) {
+                        rename(&plan, &mut mail.origin);
+                    }
+                    mail.trail = Trail::default();
+                }
+                Parked::Timer(_, timer) => timer.trail = Trail::default(),
+                Parked::Dead(_) => {}
+            }
+        }
+        self.instances = instances;
     }
 
     fn moved_input(
@@ -566,7 +668,9 @@ impl Model {
 
     fn restore(&mut self, address: InstanceAddress, instance: Instance, member: Member) {
         self.tally.restored += 1;
-        self.instances.insert(address, Instance { member, ..instance });
+        self.instances.insert(address.clone(), Instance { member, ..instance });
+        // It was put away as it was then.
+        self.forget_trails(&address);
     }
 
     /// Takes what machines gave up when they restarted out of the archive: going back, they go on with it;
@@ -621,7 +725,8 @@ impl Model {
             let unborn = self.unborn(address, member);
             let instance = self.instances.entry(address.clone()).or_insert(unborn);
             let origin = Origin::Relup { switch: number, index };
-            instance.mailbox.push_front(Mail { origin, writer, input: input.clone() });
+            let trail = Trail::default();
+            instance.mailbox.push_front(Mail { origin, writer, input: input.clone(), trail });
             if plan.up {
                 self.unapplied.insert(index, Unapplied { address: address.clone(), failed: false });
             }
@@ -629,22 +734,55 @@ impl Model {
     }
 }
 
-/// Brings back what was parked in the types of the machine that now runs, before all that came since.
-fn unpark(carried: &mut Carried) {
-    let digest = carried.instance.member.part.digest();
-    let mut back = vec![];
-    for parked in std::mem::take(&mut carried.instance.parked) {
-        match parked {
-            Parked::Mail(mail) if mail.writer == digest => back.push(mail),
-            Parked::Timer(name, timer) if timer.writer == digest => {
-                carried.unparked += 1;
-                carried.instance.timers.entry(name).or_insert(timer);
-            }
-            other => carried.instance.parked.push(other),
+fn address_after(plan: &Plan, address: &InstanceAddress) -> MachineAddress {
+    plan.after(address).machine_address()
+}
+
+fn rename(plan: &Plan, origin: &mut Origin) {
+    match origin {
+        Origin::Message { sent, .. } | Origin::Answer(sent) => sent.peer = plan.after(&sent.peer),
+        Origin::Relup { .. } => {}
+    }
+}
+
+/// Lets all that waits for an instance go on along a switch: back where it came from, if that is the way back.
+fn go_on(plan: &Plan, instance: &mut Instance) {
+    if !plan.up {
+        // What the way up applies is not to be applied any more.
+        instance.mailbox.retain(|mail| !matches!(mail.origin, Origin::Relup { .. }));
+    }
+    let leg = (plan.from, plan.to);
+    let mails = instance.parked.iter_mut().filter_map(|parked| match parked {
+        Parked::Mail(mail) => Some(mail),
+        Parked::Timer(..) | Parked::Dead(_) => None,
+    });
+    for mail in instance.mailbox.iter_mut().chain(mails) {
+        let is = (mail.origin.clone(), mail.writer, mail.input.clone());
+        if let Some((origin, writer, input)) = mail.trail.go(leg, is) {
+            (mail.origin, mail.writer, mail.input) = (origin, writer, input);
         }
     }
-    carried.unparked += back.len() as u64;
-    for mail in back.into_iter().rev() {
-        carried.instance.mailbox.push_front(mail);
+    let timers = instance.parked.iter_mut().filter_map(|parked| match parked {
+        Parked::Timer(_, timer) => Some(timer),
+        Parked::Mail(_) | Parked::Dead(_) => None,
+    });
+    for timer in instance.timers.values_mut().chain(timers) {
+        let is = (timer.writer, timer.input.clone());
+        if let Some((writer, input)) = timer.trail.go(leg, is) {
+            (timer.writer, timer.input) = (writer, input);
+        }
+    }
+}
+
+impl<T: Clone> Trail<T> {
+    /// Goes along a switch; `is` is what it is now. Returns what it came as, when it is back there.
+    fn go(&mut self, leg: (usize, usize), is: T) -> Option<T> {
+        if self.legs.last() == Some(&(leg.1, leg.0)) {
+            self.legs.pop();
+            return if self.legs.is_empty() { self.came.take().map(|came| *came) } else { None };
+        }
+        self.came.get_or_insert_with(|| Box::new(is));
+        self.legs.push(leg);
+        None
     }
 }

@@ -349,8 +349,7 @@ impl Host {
         let node = self.node();
         let plan = node.plan_upgrade(release)?;
         node.leave_behind(release, dropped, now_ms)?;
-        let copies = node.carryable(&plan)?;
-        Ok(Trial::new(plan, copies))
+        node.try_all(plan)
     }
 
     fn release(&self, place: usize) -> Arc<Release> {
@@ -371,7 +370,7 @@ impl Host {
             Command::Try(to) => {
                 let release = self.release(to);
                 let tried = self.trial(&release, &[], now_ms);
-                match tried.and_then(|trial| self.node().report_trial(&trial)) {
+                match tried.map(|trial| trial.report()) {
                     Ok(report) if report.passed => Ok(()),
                     Ok(_) => return Ok(Done::Refused("trial-failed".to_owned())),
                     Err(error) => Err(error),
@@ -414,16 +413,15 @@ impl Host {
         };
         let node = self.node();
         node.upgrade(&asked(now_ms), trial, &bundle, &dropped)?;
-        let checked = node.checks()?.run();
-        node.settle_check(&asked(now_ms), checked).map(drop)
+        node.settle_check(&asked(now_ms), Ok(())).map(drop)
     }
 
     fn rollback(&mut self, hold: bool, now_ms: i64) -> Result<(), NodeError> {
         let node = self.node();
         let plan = node.plan_rollback()?;
-        let copies = node.carryable(&plan)?;
+        let trial = node.try_all(plan)?;
         let holding = if hold { Holding::Hold } else { Holding::Refuse };
-        node.rollback(&asked(now_ms), Trial::new(plan, copies), holding).map(drop)
+        node.rollback(&asked(now_ms), trial, holding).map(drop)
     }
 
     /// Returns what became durable and was not shown yet.
@@ -532,6 +530,10 @@ fn entry(record: Record) -> Result<Entry, String> {
     Ok(match record {
         Record::Input(record) => Entry::Input(input(record)?),
         Record::Aside(Aside::Clients(_)) => Entry::Clients,
+        // When something goes over makes no difference to what it becomes.
+        Record::Aside(Aside::Settled { instance, .. }) => Entry::Settled {
+            instance: instance.parse().map_err(|error| format!("`{instance}` is no address: {error}"))?,
+        },
         Record::Aside(aside) => Entry::Other(format!("{aside:?}")),
         Record::Control(control) => match control {
             Control::Installed { release, .. } => Entry::Installed { to: release.version },
@@ -552,10 +554,12 @@ fn entry(record: Record) -> Result<Entry, String> {
             | Control::RecoveryHeld { instance, reason, .. } => Entry::Held { instance, reason },
             Control::Refused(refusal) => Entry::Refused { code: refusal.code, reason: refusal.reason },
             Control::ClientsDropped { .. } => Entry::ClientsDropped,
+            Control::Swept { .. } => Entry::Swept,
             // No world declares what could lead there.
-            other @ (Control::InstanceReset { .. } | Control::Health { .. } | Control::Redriven { .. }) => {
-                Entry::Other(format!("{other:?}"))
-            }
+            other @ (Control::InstanceReset { .. }
+            | Control::Health { .. }
+            | Control::Redriven { .. }
+            | Control::MayHold { .. }) => Entry::Other(format!("{other:?}")),
         },
     })
 }

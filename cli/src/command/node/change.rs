@@ -62,19 +62,20 @@ struct Leaving {
     /// be repeated
     #[arg(long, value_name = "VERSION")]
     drop_clients: Vec<Version>,
+
+    /// Hold up to so many instances that cannot go over, with their messages, and go on with the rest
+    #[arg(long, value_name = "N")]
+    hold_failing: Option<u64>,
 }
 
 impl Leaving {
-    /// Returns the versions as the agent takes them; nothing when there are none.
-    fn versions(&self) -> Option<String> {
+    /// Returns what is allowed as the agent takes it.
+    fn parameters(&self) -> Vec<(&'static str, String)> {
         let versions: Vec<String> = self.drop_clients.iter().map(Version::to_string).collect();
-        (!versions.is_empty()).then(|| versions.join(","))
+        let versions = (!versions.is_empty()).then(|| ("drop_clients", versions.join(",")));
+        let hold = self.hold_failing.map(|count| ("hold_failing", count.to_string()));
+        versions.into_iter().chain(hold).collect()
     }
-}
-
-/// Returns the query that names versions whose clients may be left behind.
-fn dropping(versions: Option<&str>) -> Vec<(&str, &str)> {
-    versions.map(|versions| ("drop_clients", versions)).into_iter().collect()
 }
 
 /// Arguments of `rollback`.
@@ -113,8 +114,9 @@ pub fn upgrade(
             return Ok(());
         }
     }
-    let versions = args.leaving.versions();
-    ask("upgrade", &dropping(versions.as_deref()), Some(offer), &node, talk)
+    let parameters = args.leaving.parameters();
+    let query: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    ask("upgrade", &query, Some(offer), &node, talk)
 }
 
 /// Tries an upgrade on the live state.
@@ -124,8 +126,8 @@ pub fn try_upgrade(
     talk: &mut Talk,
 ) -> Result<(), Failure> {
     let offer = offer::read(&args.bundle)?.with(args.patch.as_deref())?;
-    let versions = args.leaving.versions();
-    let query = dropping(versions.as_deref());
+    let parameters = args.leaving.parameters();
+    let query: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let node = node()?;
     let request = Request { verb: "try", query: &query, headers: &[], effect: Effect::Looks };
     let answer = talk.while_waiting("trying on the live state", || offer.make(&node, &request))?;

@@ -119,11 +119,15 @@ pub fn status(status: &NodeStatus, address: &str) -> String {
 }
 
 fn counts(counts: &Counts) -> String {
-    let Counts { instances, held, archived, queued, parked, timers, applied } = counts;
-    format!(
+    let Counts { instances, held, archived, queued, parked, timers, applied, behind } = counts;
+    let mut text = format!(
         "{instances} instances, {applied} inputs applied; {queued} queued, {timers} timers, {held} held, \
          {parked} parked, {archived} archived"
-    )
+    );
+    if *behind > 0 {
+        let _ = write!(text, "; {behind} not used since the switch");
+    }
+    text
 }
 
 fn kind(kind: HistoryKind) -> &'static str {
@@ -269,7 +273,11 @@ pub fn trial(report: &TryReport) -> String {
     if *failure_count > shown {
         let _ = writeln!(text, "  and {} more failures", failure_count - shown);
     }
-    let _ = write!(text, "  inputs would wait {}; nothing was changed", duration(report.pause_us));
+    if report.holds > 0 {
+        let _ = writeln!(text, "  {} instances would be held; --hold-failing N allows it", report.holds);
+    }
+    let longest = duration(report.pause_us);
+    let _ = write!(text, "  an input would wait {longest} at most for its instance; nothing was changed");
     text
 }
 

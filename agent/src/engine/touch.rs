@@ -1,0 +1,273 @@
+//! Touching: an instance goes over the switches that lie behind it when it is next used, and what waits
+//! for it when it is delivered.
+//!
+//! The switch itself does not look at instances, so that its pause does not depend on their number. When an
+//! instance is touched makes no difference to what becomes of it: whoever only looks at one makes no
+//! record, and yet a replay must come to the same.
+
+use std::borrow::Cow;
+
+use camshaft_store::{Aside, Parked, ParkedItem, RecordRef};
+
+use super::Shard;
+use super::carry::{Inputs, bring, forget_way, reason, settle, unpark};
+use super::instance::{Instance, Mail, Timer};
+use super::table::{Resident, Slot, Table};
+use super::watch::{Risk, Watch};
+use crate::api::TryFailure;
+
+impl Shard {
+    /// Lets an instance that is about to be used go over the switches that lie behind it.
+    #[inline]
+    pub(super) fn meet(&mut self, slot: Slot) {
+        if self.table[slot].instance.switch != self.switch {
+            self.go_over(slot);
+        }
+    }
+
+    /// The same, and somebody is asked before.
+    pub(super) fn meet_watched(&mut self, slot: Slot, watch: &mut dyn Watch) {
+        let Resident { address, instance } = &self.table[slot];
+        if instance.switch == self.switch {
+            return;
+        }
+        let address = address.clone();
+        match watch.before(Risk::Carry, &address) {
+            Some(reason) => self.leave_behind(slot, reason),
+            None => self.go_over(slot),
+        }
+    }
+
+    /// Holds an instance that does not go over what lies behind it. A switch back to its machine wakes it.
+    pub(super) fn leave_behind(&mut self, slot: Slot, reason: String) {
+        self.touch(slot).hold(reason, true);
+        let place = self.place_of(&self.table[slot].address);
+        let instance = &mut self.table[slot].instance;
+        instance.code = self.runners[place].code.clone();
+        instance.runner = u32::try_from(place).unwrap_or(0);
+        instance.switch = self.switch;
+        self.unlist(slot);
+        self.stuck.insert(slot);
+    }
+
+    #[cold]
+    fn go_over(&mut self, slot: Slot) {
+        self.touch(slot);
+        let place = self.place_of(&self.table[slot].address);
+        let to = self.runners[place].code.clone();
+        let Resident { address, instance } = &mut self.table[slot];
+        let was_held = instance.held().is_some();
+        let brought = bring(&self.road, address, instance, (&to, self.switch));
+        instance.runner = u32::try_from(place).unwrap_or(0);
+        if instance.held().is_none() {
+            let inputs =
+                Inputs { road: &self.road, address, to: &to, number: self.switch, seq: instance.seq };
+            unpark(&inputs, instance);
+        }
+        let is_held = instance.held().is_some();
+        if let Some(failure) = brought.failure {
+            tracing::error!(instance = failure.instance, step = failure.step, "held: {}", failure.reason);
+            self.troubles.push(*failure);
+        }
+        if is_held && !was_held {
+            self.unlist(slot);
+        } else if !is_held {
+            self.enlist(slot);
+        }
+        self.note_stuck(slot);
+    }
+
+    /// Lists an instance among those that the next switch looks at, if it has something of the last.
+    pub(super) fn note_stuck(&mut self, slot: Slot) {
+        let instance = &self.table[slot].instance;
+        let left_behind = instance.held().is_some_and(|held| held.left_behind);
+        if left_behind || instance.rest().parked.iter().any(|parked| parked.switch > 0) {
+            self.stuck.insert(slot);
+        }
+    }
+
+    /// Lists the timers and the mail of an instance that is not held.
+    pub(super) fn enlist(&mut self, slot: Slot) {
+        let Shard { table, timers, .. } = self;
+        let Resident { address, instance } = &table[slot];
+        timers.extend(
+            instance.rest().timers.iter().map(|(name, timer)| (timer.due_ms, address.clone(), name.clone())),
+        );
+        self.make_ready(slot);
+    }
+
+    /// Takes the timers and the mail of an instance off the lists.
+    pub(super) fn unlist(&mut self, slot: Slot) {
+        let Shard { table, timers, ready, .. } = self;
+        let Resident { address, instance } = &mut table[slot];
+        for (name, timer) in &instance.rest().timers {
+            timers.remove(&(timer.due_ms, address.clone(), name.clone()));
+        }
+        if instance.queued {
+            instance.queued = false;
+            ready.retain(|other| *other != slot);
+        }
+    }
+
+    fn inputs<'a>(&'a self, resident: &'a Resident) -> Inputs<'a> {
+        let Resident { address, instance } = resident;
+        Inputs { road: &self.road, address, to: &instance.code, number: self.switch, seq: instance.seq }
+    }
+
+    /// Takes a message over that is about to be delivered to an instance, which has gone over itself. One
+    /// that cannot be is parked.
+    pub(super) fn mail_at(&mut self, slot: Slot, mail: Mail) -> Option<Mail> {
+        if mail.switch == self.switch {
+            return Some(mail);
+        }
+        match self.inputs(&self.table[slot]).mail(&mail) {
+            Ok((mail, _)) => Some(mail),
+            Err(failure) => {
+                let saved = mail.save().expect("no request from outside waits");
+                self.park(slot, ParkedItem::Mail(saved), &failure);
+                None
+            }
+        }
+    }
+
+    /// Takes a timer over that is about to fire. One that cannot be is parked, and runs no more.
+    pub(super) fn timer_at(&mut self, slot: Slot, name: &std::sync::Arc<str>, timer: Timer) -> Option<Timer> {
+        if timer.switch == self.switch {
+            return Some(timer);
+        }
+        match self.inputs(&self.table[slot]).timer(&timer) {
+            Ok((timer, _)) => Some(timer),
+            Err(failure) => {
+                let address = self.table[slot].address.clone();
+                self.timers.remove(&(timer.due_ms, address, name.clone()));
+                self.touch(slot).rest_mut().timers.remove(name);
+                self.park(slot, ParkedItem::Timer(timer.save(name)), &failure);
+                None
+            }
+        }
+    }
+
+    fn park(&mut self, slot: Slot, item: ParkedItem, failure: &TryFailure) {
+        let parked = Parked { item, reason: reason(failure), switch: self.switch };
+        self.touch(slot).rest_mut().parked.push(parked);
+        self.stuck.insert(slot);
+    }
+
+    /// Takes all that waits for an instance over; what cannot be taken is parked. The instance has gone over
+    /// itself.
+    pub(super) fn settle(&mut self, slot: Slot) {
+        if !self.table[slot].instance.waits_from_before(self.switch) {
+            return;
+        }
+        self.touch(slot);
+        let held = self.table[slot].instance.held().is_some();
+        self.unlist(slot);
+        let to = self.table[slot].instance.code.clone();
+        let Shard { table, road, switch, .. } = self;
+        let Resident { address, instance } = &mut table[slot];
+        let inputs = Inputs { road, address, to: &to, number: *switch, seq: instance.seq };
+        settle(&inputs, instance);
+        if !held {
+            self.enlist(slot);
+        }
+        self.note_stuck(slot);
+    }
+
+    /// Lets up to `max` instances go over what lies behind them, once that is for good. Returns true when all
+    /// of them have.
+    pub fn sweep_some(&mut self, max: usize) -> bool {
+        let until = self.table.slots().min(self.swept.saturating_add(max));
+        while self.swept < until {
+            if let Some((slot, _)) = self.table.at(self.swept)
+                && !self.sweep(slot)
+            {
+                return false;
+            }
+            self.swept += 1;
+        }
+        self.swept >= self.table.slots()
+    }
+
+    /// Returns false when that has to wait for room on the disk.
+    fn sweep(&mut self, slot: Slot) -> bool {
+        self.meet(slot);
+        if self.table[slot].instance.rest().before.is_some() {
+            self.touch(slot).rest_mut().before = None;
+        }
+        if self.table[slot].instance.waits_from_before(self.switch) {
+            if self.read_only {
+                return false;
+            }
+            // What waits says nothing of when it went over, so that must be known.
+            let instance = self.table[slot].address.to_string();
+            self.record(RecordRef::Aside(&Aside::Settled { instance, switch: self.switch }));
+            self.settle(slot);
+        }
+        self.table[slot].instance.shrink();
+        true
+    }
+
+    /// Returns an instance as it will be when it is used.
+    pub(super) fn gone_over<'a>(&self, resident: &'a Resident) -> Cow<'a, Instance> {
+        let Resident { address, instance } = resident;
+        if instance.switch == self.switch && !instance.waits_from_before(self.switch) {
+            return Cow::Borrowed(instance);
+        }
+        let to = &self.runners[self.place_of(address)].code;
+        let mut copy = instance.clone();
+        bring(&self.road, address, &mut copy, (to, self.switch));
+        if copy.held().is_none() {
+            let (road, number, seq) = (&self.road, self.switch, instance.seq);
+            let inputs = Inputs { road, address, to, number, seq };
+            unpark(&inputs, &mut copy);
+            settle(&inputs, &mut copy);
+        }
+        Cow::Owned(copy)
+    }
+
+    /// Does what the sweeper had done by the record that says so. Somebody is asked before code of a machine runs.
+    pub fn sweep_all(&mut self, watch: &mut dyn Watch) {
+        for number in 0..self.table.slots() {
+            if let Some((slot, _)) = self.table.at(number) {
+                self.meet_watched(slot, watch);
+            }
+        }
+        self.swept = 0;
+        while !self.sweep_some(usize::MAX) {
+            // What had to be recorded was: the journal has it before.
+            self.swept += 1;
+        }
+        self.out.chunk = camshaft_store::Chunk::new(self.config_of.index, self.cut);
+    }
+
+    /// Forgets switches that everything has gone over.
+    pub fn forget_road(&mut self, until: u64) {
+        let Shard { table, road, switch, .. } = self;
+        for slot in &self.stuck {
+            if table.at(Table::number(*slot)).is_none() {
+                continue;
+            }
+            let Resident { address, instance } = &mut table[*slot];
+            let to = instance.code.clone();
+            let inputs = Inputs { road, address, to: &to, number: *switch, seq: instance.seq };
+            if let Some(rest) = instance.rest_if_any() {
+                forget_way(&inputs, &mut rest.parked);
+            }
+        }
+        self.road.forget(until);
+    }
+
+    /// Returns what went wrong with instances that were used since a switch, since the last time.
+    pub fn take_troubles(&mut self) -> Vec<TryFailure> {
+        std::mem::take(&mut self.troubles)
+    }
+}
+
+impl Instance {
+    /// Returns true when something waits that has not gone over the last switch.
+    fn waits_from_before(&self, switch: u64) -> bool {
+        let rest = self.rest();
+        rest.mailbox.iter().any(|mail| mail.switch < switch)
+            || rest.timers.values().any(|timer| timer.switch < switch)
+    }
+}

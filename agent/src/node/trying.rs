@@ -1,0 +1,97 @@
+//! Trying a switch: copies of the instances in batches, and rounds for those that changed since.
+//!
+//! Copies are made between steps, a batch of each shard at a time; they are tried wherever the host wants.
+
+use std::sync::Arc;
+
+use super::{Node, NodeError};
+use crate::engine::{Copies, Plan, Shard, Trial};
+use crate::problem;
+
+/// How many instances of a shard are copied at a time: so few that no input waits for long.
+const BATCH: usize = 256;
+
+/// How much may be untried when a switch is made, in microseconds of trying. What is untried is found out
+/// when it is used, as is what changes in the very moment of the switch.
+const UNTRIED_US_MAX: u64 = 1_000;
+
+/// How often what changed is tried again before it is said that this never ends.
+const ROUNDS_MAX: usize = 1_000;
+
+impl Node {
+    /// Begins to try a plan.
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn begin_trial(&mut self, plan: Plan) -> Result<Trial, NodeError> {
+        self.begin_shared(Arc::new(plan))
+    }
+
+    fn begin_shared(&mut self, plan: Arc<Plan>) -> Result<Trial, NodeError> {
+        self.trials += 1;
+        let shown = plan.clone();
+        let begun = self.crew.each(move |shard| shard.begin_trial(&shown))?;
+        Ok(Trial::new(self.trials, plan, &begun))
+    }
+
+    /// Returns copies of instances that are to be tried next, a batch of each shard; all are empty when
+    /// everything was tried as it is now.
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn copies(&mut self) -> Result<Vec<Copies>, NodeError> {
+        self.crew.each(|shard| shard.copy_some(BATCH))
+    }
+
+    /// Ends a trial that leads to no switch.
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn end_trial(&mut self) -> Result<(), NodeError> {
+        self.trials += 1;
+        self.crew.each(Shard::end_trial).map(drop)
+    }
+
+    /// Tries a plan on all instances, here and at once.
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone, and when instances change faster than they are tried.
+    pub fn try_all(&mut self, plan: Plan) -> Result<Trial, NodeError> {
+        let mut trial = self.begin_trial(plan)?;
+        self.catch_up(&mut trial)?;
+        Ok(trial)
+    }
+
+    /// Tries what is left, until so little is that the switch can be made.
+    pub(super) fn catch_up(&mut self, trial: &mut Trial) -> Result<(), NodeError> {
+        if trial.id() != self.trials {
+            // The shards no longer know what changed since: another trial was begun, or this one ended.
+            *trial = self.begin_shared(trial.plan().clone())?;
+        }
+        let mut rounds = 0;
+        loop {
+            let copies = self.copies()?;
+            let left: usize = copies.iter().map(Copies::left).sum();
+            let done = copies.iter().all(Copies::is_empty);
+            copies.into_iter().for_each(|copies| trial.add(copies));
+            let (looked, all) = trial.progress();
+            let untried_us = left as u64 * trial.each_us().max(1);
+            if done || (looked >= all && untried_us <= UNTRIED_US_MAX) {
+                return Ok(());
+            }
+            rounds += usize::from(looked >= all);
+            if rounds >= ROUNDS_MAX {
+                let detail = format!(
+                    "{left} instances changed since they were tried last, in round {rounds}; \
+                     trying one takes {} us",
+                    trial.each_us()
+                );
+                return Err(problem::CANNOT_CATCH_UP.problem(detail).into());
+            }
+        }
+    }
+}

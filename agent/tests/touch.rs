@@ -1,0 +1,174 @@
+//! Instances go over a switch when they are used, and when that cannot be the node goes back.
+
+mod common;
+
+use camshaft_agent::api::{HistoryKind, InstanceState, ReleaseState};
+use camshaft_agent::node::Holding;
+use camshaft_cam::digest::Digest;
+use camshaft_store::{Chunk, Class, Control, Direction, Journal as _, MemoryJournal, Record, Stamp};
+use common::{TestNode, World, make, refusal};
+
+const OLD: &str = "machine count keyed Text\n\
+    type State = Int\n\
+    type Input = Add(Int) | Get\n\
+    type Output = Ok | Is(Int)\n\
+    init = 0\n\
+    on Add(n) => (state + n, Ok)\n\
+    on Get => (state, Is(state))\n";
+
+const NEW: &str = "machine count keyed Text\n\
+    type State = { sum: Int }\n\
+    type Input = Add(Int) | Get\n\
+    type Output = Ok | Is(Int)\n\
+    init = { sum: 0 }\n\
+    on Add(n) => ({ sum: state.sum + n }, Ok)\n\
+    on Get => (state, Is(state.sum))\n";
+
+const MIGRATION: &str = "migration count from \"1.0.0\"\n\
+    up (old) = if old == 7 { fail \"seven\" } else { { sum: old } }\n\
+    down (new) = new.sum\n";
+
+fn world() -> World {
+    let one = make("1.0.0", &[("shop/count", OLD)], None, &[]);
+    let two = make("2.0.0", &[("shop/count", NEW)], Some(&one), &[("shop/count", MIGRATION)]);
+    World::of([one, two])
+}
+
+/// A node whose instances have these states, by the letters from `a` on.
+fn node_with(journal: &MemoryJournal, states: &[i64]) -> TestNode {
+    let mut node = world().open(journal.clone(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    for (key, state) in ('a'..).zip(states) {
+        assert_eq!(node.send(&format!("shop/count/{key}"), &format!("{{\"Add\":{state}}}")), "\"Ok\"");
+    }
+    node
+}
+
+fn behind(node: &mut TestNode) -> u64 {
+    node.status().counts.behind
+}
+
+#[test]
+fn a_switch_touches_nobody_and_a_use_only_whom_it_uses() {
+    let journal = MemoryJournal::default();
+    let mut node = node_with(&journal, &[1, 2, 3]);
+    assert_eq!(behind(&mut node), 0);
+    node.upgrade("2.0.0").expect("upgrade");
+    assert_eq!(behind(&mut node), 3);
+    let records = journal.records().expect("records").len();
+    assert_eq!(node.send("shop/count/a", "\"Get\""), "{\"Is\":1}");
+    assert_eq!(behind(&mut node), 2);
+    assert_eq!(journal.records().expect("records").len(), records, "who looks changes nothing");
+    assert_eq!(node.send("shop/count/b", "{\"Add\":5}"), "\"Ok\"");
+    assert_eq!(behind(&mut node), 1);
+
+    // A start takes over what the records take over, and a snapshot keeps everyone where it is.
+    for _ in 0..2 {
+        drop(node);
+        node = world().open(journal.clone(), 0).expect("open");
+        assert_eq!(behind(&mut node), 2);
+        node.node.save_snapshot().expect("a snapshot");
+    }
+
+    let counts = node.rollback(Holding::Refuse).expect("rollback").rollback.expect("counts");
+    assert_eq!((counts.untouched, counts.before_image, counts.down, counts.held), (2, 0, 1, 0));
+    for (key, is) in [("a", 1), ("b", 7), ("c", 3)] {
+        assert_eq!(node.send(&format!("shop/count/{key}"), "\"Get\""), format!("{{\"Is\":{is}}}"), "{key}");
+    }
+}
+
+#[test]
+fn once_a_release_is_permanent_the_sweeper_takes_the_rest_over_and_says_so() {
+    let journal = MemoryJournal::default();
+    let mut node = node_with(&journal, &[1, 2, 3]);
+    node.upgrade("2.0.0").expect("upgrade");
+    node.settle();
+    assert_eq!(behind(&mut node), 3, "nothing is swept while the release is provisional");
+    node.node.make_permanent(&node.asked()).expect("permanent");
+    node.node.run(0).expect("run");
+    assert_eq!(behind(&mut node), 0);
+    let swept = |record: &Record| matches!(record, Record::Control(Control::Swept { switch: 2 }));
+    assert_eq!(journal.records().expect("records").iter().filter(|record| swept(record)).count(), 1);
+    drop(node);
+    let mut node = world().open(journal, 0).expect("open");
+    assert_eq!(behind(&mut node), 0, "the record says that all have gone over");
+    let counts = node.rollback(Holding::Refuse).expect("rollback").rollback.expect("counts");
+    assert_eq!((counts.untouched, counts.before_image, counts.down), (0, 0, 3));
+    assert_eq!(node.send("shop/count/c", "\"Get\""), "{\"Is\":3}");
+}
+
+#[test]
+fn one_failing_instance_refuses_an_upgrade_unless_it_may_be_held() {
+    let journal = MemoryJournal::default();
+    let mut node = node_with(&journal, &[1, 7, 7]);
+    let (code, detail) = refusal(node.upgrade("2.0.0"));
+    assert_eq!(code, "trial-failed");
+    assert_eq!(detail, "shop/count/b: up: failed: seven (and 1 more)");
+    // One too many.
+    let release = world().release("2.0.0");
+    for (most, passes) in [(1, false), (2, true)] {
+        let plan = node.node.plan_upgrade(&release).expect("a plan");
+        let mut trial = node.node.try_all(plan).expect("a trial");
+        trial.allow_holding(most);
+        assert_eq!((trial.report().passed, trial.report().holds), (passes, 2));
+        let upgraded = node.node.upgrade(&node.asked(), trial, b"2.0.0", &[]);
+        assert_eq!(upgraded.is_ok(), passes, "{most}");
+    }
+    node.node.settle_check(&node.asked(), Ok(())).expect("it passes");
+    assert!(node.send("shop/count/b", "\"Get\"").starts_with("refused: shop/count/b is held: failed: seven"));
+    assert_eq!(node.send("shop/count/a", "\"Get\""), "{\"Is\":1}");
+    node.settle();
+    assert_eq!((node.running().as_str(), node.status().counts.held), ("2.0.0", 1));
+    let why = node.node.history().entries.pop().expect("an entry").why;
+    assert_eq!(why, "up to 2 instances may be held");
+    // It is held before it is used, too: that is what will be.
+    let listed = node.instances(None, 9).instances;
+    let held: Vec<_> = listed.iter().filter(|one| one.state == InstanceState::Held).collect();
+    assert_eq!(held.len(), 2);
+    node.rollback(Holding::Refuse).expect("rollback");
+    assert_eq!(node.send("shop/count/b", "\"Get\""), "{\"Is\":7}");
+}
+
+/// What a trial lets pass can still fail, when the instance changes in the very moment of the switch. Here the
+/// record is written by hand, so that nothing was tried.
+#[test]
+fn an_instance_that_cannot_go_over_makes_a_provisional_node_go_back() {
+    let journal = MemoryJournal::default();
+    drop(node_with(&journal, &[1, 7, 3]));
+    let (one, two) = (world().release("1.0.0"), world().release("2.0.0"));
+    let (relup, _) = two.relups.first().expect("a way");
+    let mut switched = journal.clone();
+    camshaft_store::Journal::put_blob(&mut switched, b"2.0.0").expect("memory");
+    let stamp = Stamp { at_ms: 0, who: "test".to_owned() };
+    let mut chunk = Chunk::new(u16::MAX, u64::MAX);
+    for control in [
+        Control::Switch {
+            stamp,
+            number: 2,
+            from: one.entry.clone(),
+            to: two.entry.clone(),
+            direction: Direction::Up,
+            relup: *relup,
+        },
+        Control::CheckPassed { switch: 2 },
+    ] {
+        chunk.push(&Record::Control(control).to_bytes());
+    }
+    switched.append(&[chunk], Class::Control).expect("memory");
+
+    let mut node = world().open(journal, 0).expect("open");
+    assert_eq!(node.running(), "2.0.0");
+    assert_eq!(node.send("shop/count/a", "{\"Add\":10}"), "\"Ok\"");
+    assert_eq!(node.status().state, Some(ReleaseState::Provisional));
+    // It is held at its touch, and the node goes back: nothing of it, and nothing of the others, is lost.
+    assert!(node.send("shop/count/b", "{\"Add\":1}").starts_with("refused: shop/count/b is held"));
+    node.settle();
+    assert_eq!(node.running(), "1.0.0");
+    let undone = node.node.history().entries.into_iter().find(|entry| entry.what == HistoryKind::Undone);
+    assert_eq!(undone.expect("it is told").why, "shop/count/b: up: failed: seven");
+    for (key, is) in [("a", 11), ("b", 7), ("c", 3)] {
+        assert_eq!(node.send(&format!("shop/count/{key}"), "\"Get\""), format!("{{\"Is\":{is}}}"), "{key}");
+    }
+    let digest: Digest = one.entry.digest;
+    assert_eq!(node.status().running.expect("a release").digest, digest);
+}
