@@ -26,11 +26,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub(crate) use away::Away;
 use places::{Kind, Places};
 use shard::{ToShard, shard_thread};
-use writer::{Group, ToWriter, writer_thread};
+use writer::{ToWriter, writer_thread};
 
 use crate::api::Problem;
 use crate::engine::{Epoch, Identity, Reply, Request, RequestId, shard_of};
-use crate::node::{Departing, Node, NodeError};
+use crate::node::{Departing, Group, Node, NodeError};
 use crate::ports::{CallEnd, CallId, CallOut};
 use crate::problem;
 use crate::speech::Says;
@@ -206,7 +206,7 @@ impl Host {
         let mut threads = vec![];
         let mut found = None;
         let node = node.depart(|departing, epoch| {
-            let Departing { shards, journal, waiting, calls: pending } = departing;
+            let Departing { shards, journal, waiting } = departing;
             let (lines, inboxes): (Vec<_>, Vec<_>) = shards.iter().map(|_| channel()).unzip();
             let (to_writer, groups) = sync_channel(GROUPS_MAX);
             let shared = Arc::new(Shared {
@@ -224,14 +224,10 @@ impl Host {
                 let shared = shared.clone();
                 move || writer_thread(&shared, journal, &groups)
             })?);
-            if !waiting.is_empty() || !pending.is_empty() {
-                // Before all that comes from the shards' threads.
-                let last = Group { chunk: None, answers: vec![], calls: pending };
-                let group = |chunk| Group { chunk: Some(chunk), answers: vec![], calls: vec![] };
-                for group in waiting.into_iter().map(group).chain([last]) {
-                    // A writer that is gone tells so itself.
-                    let _ = to_writer.send(ToWriter::Group(group));
-                }
+            // Before all that comes from the shards' threads.
+            for Group { lane, chunk, calls, .. } in waiting {
+                // A writer that is gone tells so itself.
+                let _ = to_writer.send(ToWriter::Group(Group { lane, chunk, answers: vec![], calls }));
             }
             for (index, (shard, inbox)) in shards.into_iter().zip(inboxes).enumerate() {
                 let (shared_too, to_writer, clock) = (shared.clone(), to_writer.clone(), clock.clone());

@@ -12,8 +12,8 @@ use camshaft_registry::Place;
 use camshaft_store::ReleaseEntry;
 
 use crate::api::{
-    FilesMissing, History, NodeStatus, Problem, Redrive, RedriveReport, RedriveWhat, Report, Supplied,
-    TryReport,
+    Changed, FilesMissing, History, NodeStatus, Problem, Redrive, RedriveReport, RedriveWhat, Report,
+    Supplied, TryReport,
 };
 use crate::engine::{Copies, Trial};
 use crate::failpoint;
@@ -64,6 +64,16 @@ type Refused = (Option<ReleaseEntry>, Box<Problem>);
 fn of_unbound(unbound: &Unbound) -> Box<Problem> {
     let mut problem = problem::UNBOUND_PORT.problem(unbound.to_string());
     problem.notes = unbound.lines().lines().map(str::to_owned).collect();
+    problem
+}
+
+/// Returns what is told of an upgrade that was made and did not become permanent.
+fn only_upgraded(mut problem: Box<Problem>, report: &Report) -> Box<Problem> {
+    let running = &report.running;
+    problem.detail =
+        format!("{} {} runs, and is not permanent: {}", running.name, running.version, problem.detail);
+    problem.changed = Changed::Unsettled;
+    problem.report = Some(report.clone());
     problem
 }
 
@@ -242,7 +252,7 @@ impl Operator {
         let asked = self.asked(who);
         self.host.call(move |node| node.settle_check(&asked, Ok(())).map(drop))?;
         if makes_permanent {
-            let permanent = self.permanent(who)?;
+            let permanent = self.permanent(who).map_err(|problem| only_upgraded(problem, &report))?;
             let report = Report { state: permanent.state, ..report };
             return Ok(Supplied { report, fetched });
         }

@@ -64,6 +64,8 @@ impl Default for LogOptions {
 pub enum Class {
     /// What a full disk refuses.
     Input,
+    /// What was taken in before the disk was found to be full: it may use half of what is kept for control records.
+    Admitted,
     /// What has space kept for it.
     Control,
 }
@@ -334,6 +336,7 @@ impl Log {
     fn make_way(&mut self, size: u64, class: Class) -> Result<(), AppendError> {
         let reserve = match class {
             Class::Input => self.options.reserve_bytes,
+            Class::Admitted => self.options.reserve_bytes / 2,
             Class::Control => 0,
         };
         self.collect()?;
@@ -346,7 +349,7 @@ impl Log {
             match self.next.take_if(|next| size + reserve <= next.size) {
                 Some(next) => self.turn_to(next),
                 None => {
-                    let known = self.full && class == Class::Input;
+                    let known = self.full && class != Class::Control;
                     if known || !self.prepare((size + reserve).next_multiple_of(crate::SECTOR as u64))? {
                         self.refused = true;
                         return Err(AppendError::Full);

@@ -26,6 +26,8 @@ struct Memory {
     notes: Vec<u8>,
     /// How many bytes inputs may still take; none when there is no bound.
     room: Option<u64>,
+    /// How many more bytes what was admitted may take then.
+    reserve: u64,
 }
 
 /// The entries of a snapshot: the lane and the bytes of each.
@@ -51,6 +53,11 @@ impl MemoryJournal {
         self.memory().room = room;
     }
 
+    /// Says how many bytes what was admitted may take when inputs may take no more; 0 at first.
+    pub fn set_reserve(&self, reserve: u64) {
+        self.memory().reserve = reserve;
+    }
+
     /// Returns the number of the snapshot, for tests.
     pub fn snapshot_number(&self) -> Option<u64> {
         self.memory().snapshot.as_ref().map(|(number, _)| *number)
@@ -61,8 +68,16 @@ impl Journal for MemoryJournal {
     fn append(&mut self, chunks: &[Chunk], class: Class) -> Result<u64, AppendError> {
         let mut memory = self.memory();
         let bytes: u64 = chunks.iter().map(|chunk| chunk.bytes.len() as u64).sum();
-        if let (Class::Input, Some(room)) = (class, memory.room) {
-            memory.room = Some(room.checked_sub(bytes).ok_or(AppendError::Full)?);
+        match (class, memory.room) {
+            (Class::Input, Some(room)) => {
+                memory.room = Some(room.checked_sub(bytes).ok_or(AppendError::Full)?);
+            }
+            (Class::Admitted, Some(_)) => {
+                memory.reserve = memory.reserve.checked_sub(bytes).ok_or(AppendError::Full)?;
+                // No room is left for inputs, as in a log that has come to its reserve.
+                memory.room = Some(0);
+            }
+            (Class::Control, _) | (_, None) => {}
         }
         for chunk in chunks {
             let entries = chunk.entries().map(|entry| (chunk.lane, chunk.cut, entry.to_vec()));

@@ -12,7 +12,7 @@ use super::instance::{Origin, RequestId};
 use super::kept::Identity;
 use super::step::{Cause, Input, Task};
 use super::table::Slot;
-use super::{Reply, Shard};
+use super::{Answer, Reply, Shard};
 use crate::release::Release;
 use crate::speech::{NotTaken, Says, Tongue, Unspoken};
 
@@ -129,13 +129,15 @@ struct Admitted {
 impl Shard {
     /// Applies a request. The answer comes out with the records that it hangs on.
     pub fn request(&mut self, request: Request) {
-        let (id, trace) = (request.id, request.trace.as_deref().map(Into::into));
+        let (who, trace) = (request.id, request.trace.as_deref().map(Into::into));
+        let after = self.out.chunk.count;
         let reply = match self.admit(request) {
             Err(refusal) => Reply::Refused(refusal),
             Ok(Err(reply)) => reply,
             Ok(Ok(admitted)) => self.apply_outside(admitted, trace),
         };
-        self.out.answers.push((id, reply));
+        let changed = self.out.chunk.count > after;
+        self.out.answers.push(Answer { who, reply, after, changed });
     }
 
     /// Gives an instance an input that is read already, as a client would that speaks what runs.

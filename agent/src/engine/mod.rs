@@ -183,7 +183,7 @@ pub struct Out {
     /// before the messages are handed to other shards.
     pub chunk: Chunk,
     /// Who gets which answer.
-    pub answers: Vec<(RequestId, Reply)>,
+    pub answers: Vec<Answer<RequestId>>,
     /// Messages for instances of other shards.
     pub mail: Vec<Posted>,
     /// Calls on ports.
@@ -201,6 +201,19 @@ impl Out {
             && self.calls.is_empty()
             && self.logs.is_empty()
     }
+}
+
+/// An answer, and what it hangs on.
+#[derive(Debug, Clone)]
+pub struct Answer<W> {
+    /// Who gets it.
+    pub who: W,
+    /// What is said.
+    pub reply: Reply,
+    /// How many records had come out with it before, which it may tell of.
+    pub after: u32,
+    /// True when the request made records itself.
+    pub changed: bool,
 }
 
 /// The answer to a request.
@@ -265,6 +278,11 @@ impl Shard {
             text: String::new(),
             out: Out { chunk: Chunk::new(config_of.index, 0), ..Out::default() },
         }
+    }
+
+    /// Returns the lane of its records.
+    pub fn lane(&self) -> u16 {
+        self.config_of.index
     }
 
     /// Returns the release that runs.

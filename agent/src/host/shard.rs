@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use camshaft_store::{Chunk, StoreError};
 
-use super::writer::{Group, ToWriter};
+use super::writer::ToWriter;
 use super::{Clock, Shared, Sink};
-use crate::engine::{Posted, Reply, Request, RequestId, Shard};
+use crate::engine::{Answer, Posted, Request, RequestId, Shard};
+use crate::node::Group;
 use crate::ports::{CallEnd, CallId};
 
 /// How many messages from outside go into one group.
@@ -173,7 +174,7 @@ impl Thread<'_> {
         }
         let answers = self.answered(out.answers);
         if out.chunk.count > 0 || !answers.is_empty() || !out.calls.is_empty() {
-            let group = Group { chunk: some(out.chunk), answers, calls: out.calls };
+            let group = Group { lane: self.shard.lane(), chunk: some(out.chunk), answers, calls: out.calls };
             if self.writer.send(ToWriter::Group(group)).is_err() {
                 return false;
             }
@@ -186,11 +187,11 @@ impl Thread<'_> {
         true
     }
 
-    fn answered(&mut self, answers: Vec<(RequestId, Reply)>) -> Vec<(Sink, Reply)> {
+    fn answered(&mut self, answers: Vec<Answer<RequestId>>) -> Vec<Answer<Sink>> {
         let sinks = &mut self.sinks;
-        let with = |(id, reply): (RequestId, Reply)| {
-            let sink = usize::try_from(id.0).ok().and_then(|place| sinks.get_mut(place)?.take());
-            Some((sink?, reply))
+        let with = |Answer { who, reply, after, changed }: Answer<RequestId>| {
+            let sink = usize::try_from(who.0).ok().and_then(|place| sinks.get_mut(place)?.take());
+            Some(Answer { who: sink?, reply, after, changed })
         };
         let answered = answers.into_iter().filter_map(with).collect();
         sinks.clear();

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use camshaft_store::{AppendError, Chunk, Class, Journal, StoreError};
 use tokio::sync::oneshot;
 
 use super::{Shared, Sink};
-use crate::engine::Reply;
 use crate::failpoint;
-use crate::ports::CallOut;
+use crate::node::{Group, Pending};
 
 /// How many groups go into one frame.
 const GROUPS_MAX: usize = 1024;
@@ -22,18 +21,11 @@ const BYTES_MAX: usize = 4 << 20;
 /// How often room is looked for on a full disk.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Records of a shard, and what hangs on them.
-pub(super) struct Group {
-    pub(super) chunk: Option<Chunk>,
-    pub(super) answers: Vec<(Sink, Reply)>,
-    pub(super) calls: Vec<CallOut>,
-}
-
 type JournalJob = Box<dyn FnOnce(&mut dyn Journal) -> Result<(), StoreError> + Send>;
 
 /// What the journal's thread is sent.
 pub(super) enum ToWriter {
-    Group(Group),
+    Group(Group<Sink>),
     /// Control records, and who waits for their position.
     Control(Chunk, oneshot::Sender<Result<u64, AppendError>>),
     Job(JournalJob),
@@ -44,8 +36,8 @@ pub(super) enum ToWriter {
 struct Writer<'a> {
     shared: &'a Arc<Shared>,
     journal: Box<dyn Journal>,
-    /// Groups that wait for room.
-    held: Vec<Group>,
+    /// Groups that gather, or wait for room.
+    pending: Pending<Sink>,
 }
 
 /// Writes until nobody is left who could send something.
@@ -54,18 +46,21 @@ pub(super) fn writer_thread(
     journal: Box<dyn Journal>,
     inbox: &Receiver<ToWriter>,
 ) -> Result<(), StoreError> {
-    let mut writer = Writer { shared, journal, held: vec![] };
+    let mut writer = Writer { shared, journal, pending: Pending::new() };
     writer.look_for_room()?;
     let mut next: Option<ToWriter> = None;
+    let mut looked = Instant::now();
     loop {
+        // Also while messages come more often than it is to be looked.
+        if shared.is_full() && looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            writer.look_for_room()?;
+        }
         let message = match next.take() {
             Some(message) => message,
-            None if shared.is_full() => match inbox.recv_timeout(LOOK) {
+            None if shared.is_full() => match inbox.recv_timeout(LOOK.saturating_sub(looked.elapsed())) {
                 Ok(message) => message,
-                Err(RecvTimeoutError::Timeout) => {
-                    writer.look_for_room()?;
-                    continue;
-                }
+                Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             },
             None => match inbox.recv() {
@@ -76,12 +71,12 @@ pub(super) fn writer_thread(
         match message {
             ToWriter::Group(group) => {
                 let mut bytes = size(&group);
-                writer.held.push(group);
-                while writer.held.len() < GROUPS_MAX && bytes < BYTES_MAX {
+                writer.pending.push(group);
+                while writer.pending.len() < GROUPS_MAX && bytes < BYTES_MAX {
                     match inbox.try_recv() {
                         Ok(ToWriter::Group(group)) => {
                             bytes += size(&group);
-                            writer.held.push(group);
+                            writer.pending.push(group);
                         }
                         Ok(other) => {
                             next = Some(other);
@@ -95,12 +90,16 @@ pub(super) fn writer_thread(
             ToWriter::Control(chunk, position) => {
                 // What is decided follows from what waits for room: that goes first, into the room that is set
                 // aside.
-                let before = if writer.held.is_empty() { Ok(()) } else { writer.write_as(Class::Control) };
+                let before = writer.pending.write_all(&mut *writer.journal, Class::Control);
+                writer.release();
                 let appended = match before {
                     Err(error) => Err(AppendError::Failed(error)),
-                    Ok(()) if !writer.held.is_empty() => Err(AppendError::Full),
-                    Ok(()) => writer.journal.append(&[chunk], Class::Control),
+                    Ok(false) => Err(AppendError::Full),
+                    Ok(true) => writer.journal.append(&[chunk], Class::Control),
                 };
+                if matches!(appended, Err(AppendError::Full)) {
+                    writer.set_full(true);
+                }
                 let failed = matches!(appended, Err(AppendError::Failed(_)));
                 // Who asked tells what became of it; that nothing more is written is said here.
                 let _ = position.send(appended);
@@ -114,39 +113,20 @@ pub(super) fn writer_thread(
     }
 }
 
-fn size(group: &Group) -> usize {
+fn size(group: &Group<Sink>) -> usize {
     group.chunk.as_ref().map_or(0, |chunk| chunk.bytes.len())
 }
 
 impl Writer<'_> {
-    /// Makes all groups that wait durable, and gives away what hangs on them. On a full disk they wait.
+    /// Makes the groups that wait durable, and gives away what hangs on them. On a full disk what does not fit
+    /// waits.
     fn write(&mut self) -> Result<(), StoreError> {
-        self.write_as(Class::Input)?;
-        if !self.journal.has_room() { self.look_for_room() } else { Ok(()) }
-    }
-
-    fn write_as(&mut self, class: Class) -> Result<(), StoreError> {
-        let mut chunks: Vec<Chunk> = vec![];
-        let mut places = vec![];
-        for (place, group) in self.held.iter_mut().enumerate() {
-            if let Some(chunk) = group.chunk.take() {
-                chunks.push(chunk);
-                places.push(place);
-            }
-        }
-        if !chunks.is_empty() {
+        let records = self.pending.has_records();
+        if records {
             failpoint::pass("append.before");
-            match self.journal.append(&chunks, class) {
-                Ok(_) => {}
-                Err(AppendError::Full) => {
-                    for (place, chunk) in places.into_iter().zip(chunks) {
-                        self.held[place].chunk = Some(chunk);
-                    }
-                    self.set_full(true);
-                    return Ok(());
-                }
-                Err(AppendError::Failed(error)) => return Err(error),
-            }
+        }
+        let room = self.pending.write(&mut *self.journal)?;
+        if records && room {
             failpoint::pass("append.after");
             if let Some(chore) = self.journal.chore() {
                 // Files are made ready ahead, while the next group gathers. Should there be no thread for
@@ -154,19 +134,27 @@ impl Writer<'_> {
                 let _ = std::thread::Builder::new().name("chore".to_owned()).spawn(chore);
             }
         }
-        for group in self.held.drain(..) {
-            for (sink, reply) in group.answers {
-                sink.give(reply);
-            }
-            self.shared.call_out(group.calls);
+        if !room {
+            // Before anybody hears of it: what they send then is not admitted.
+            self.set_full(true);
         }
-        Ok(())
+        self.release();
+        if room && !self.journal.has_room() { self.look_for_room() } else { Ok(()) }
+    }
+
+    /// Gives away what hangs on nothing that waits.
+    fn release(&mut self) {
+        let free = self.pending.take_free();
+        for answer in free.answers {
+            answer.who.give(answer.reply);
+        }
+        self.shared.call_out(free.calls);
     }
 
     fn look_for_room(&mut self) -> Result<(), StoreError> {
         let room = self.journal.make_room()?;
         self.set_full(!room);
-        if room && !self.held.is_empty() { self.write() } else { Ok(()) }
+        if room && !self.pending.is_empty() { self.write() } else { Ok(()) }
     }
 
     fn set_full(&self, full: bool) {

@@ -6,6 +6,7 @@ use camshaft_manifests::AppName;
 use camshaft_manifests::app::Intensity;
 use camshaft_store::{Control, Stamp};
 
+use super::owed::is_full;
 use super::{Node, NodeError};
 use crate::api::AppStatus;
 use crate::engine::Told;
@@ -17,6 +18,15 @@ pub(super) struct Health {
     /// By shard: the windows as they were told last.
     windows: Vec<BTreeMap<AppName, TrapWindow>>,
     apps: BTreeMap<AppName, AppHealth>,
+    /// What the history does not tell yet, for want of room.
+    untold: Vec<Control>,
+}
+
+impl Health {
+    /// Keeps what the history is to tell until there is room.
+    pub(super) fn tell_later(&mut self, control: Control) {
+        self.untold.push(control);
+    }
 }
 
 impl Node {
@@ -26,6 +36,7 @@ impl Node {
     ///
     /// When the journal fails.
     pub fn look_after(&mut self) -> Result<(), NodeError> {
+        self.pay()?;
         self.heed_troubles()?;
         let told = self.crew.each(|shard| (shard.take_told(), shard.now_ms()))?;
         let mut now_ms = self.now_ms;
@@ -44,11 +55,17 @@ impl Node {
             self.health.windows[index].extend(windows);
         }
         controls.extend(self.turns(now_ms));
+        self.health.untold.extend(controls);
         // The shards have done and recorded it; the history can wait for room.
-        if controls.is_empty() || self.crew.is_full() {
+        if self.health.untold.is_empty() || self.crew.is_full() {
             return Ok(());
         }
-        self.append(&controls)
+        let controls = std::mem::take(&mut self.health.untold);
+        match self.append(&controls) {
+            Err(error) if is_full(&error) => self.health.untold = controls,
+            appended => appended?,
+        }
+        Ok(())
     }
 
     /// Returns which applications became unhealthy, or healthy again.

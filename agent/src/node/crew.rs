@@ -8,7 +8,8 @@ use camshaft_store::{AppendError, Chunk, Class, Control, Journal, Record, Snapsh
 
 use super::NodeError;
 use super::attempts::Attempts;
-use crate::engine::{Posted, Reply, RequestId, Shard};
+use super::pending::{Group, Pending};
+use crate::engine::{Answer, Posted, Reply, RequestId, Shard};
 use crate::host::Away;
 use crate::ports::CallOut;
 
@@ -28,10 +29,7 @@ pub(super) struct Here {
     pub(super) shards: Vec<Shard>,
     pub(super) journal: Box<dyn Journal>,
     /// What came out of the shards and is not durable.
-    waiting: Vec<Chunk>,
-    /// What hangs on it.
-    pending: Vec<(RequestId, Reply)>,
-    calls_pending: Vec<CallOut>,
+    pending: Pending<RequestId>,
     pub(super) answers: Vec<(RequestId, Reply)>,
     pub(super) calls: Vec<CallOut>,
     full: bool,
@@ -41,41 +39,29 @@ pub(super) struct Here {
 pub(crate) struct Departing {
     pub(crate) shards: Vec<Shard>,
     pub(crate) journal: Box<dyn Journal>,
-    /// What the first deliveries wrote and a full disk did not take yet.
-    pub(crate) waiting: Vec<Chunk>,
-    /// The calls that hang on it.
-    pub(crate) calls: Vec<CallOut>,
+    /// What the first deliveries wrote and a full disk did not take yet, and the calls that hang on it.
+    pub(crate) waiting: Vec<Group<RequestId>>,
 }
 
 impl Here {
     /// Goes to other threads. No answer waits: a node that is opened has no clients.
     pub(super) fn depart(self) -> Departing {
-        let Here { shards, journal, waiting, calls_pending, .. } = self;
-        Departing { shards, journal, waiting, calls: calls_pending }
+        Departing { shards: self.shards, journal: self.journal, waiting: self.pending.into_groups() }
     }
 
     pub(super) fn new(shards: Vec<Shard>, journal: Box<dyn Journal>) -> Here {
-        Here {
-            shards,
-            journal,
-            waiting: vec![],
-            pending: vec![],
-            calls_pending: vec![],
-            answers: vec![],
-            calls: vec![],
-            full: false,
-        }
+        Here { shards, journal, pending: Pending::new(), answers: vec![], calls: vec![], full: false }
     }
 
     /// Takes what came out of a shard. Its messages go on at once: the records that they hang on are
     /// before all that may come of them.
     pub(super) fn collect(&mut self, index: usize) {
         let out = self.shards[index].take_out();
-        if out.chunk.count > 0 {
-            self.waiting.push(out.chunk);
+        if out.chunk.count > 0 || !out.answers.is_empty() || !out.calls.is_empty() {
+            let lane = u16::try_from(index).expect("a node has few shards");
+            let chunk = (out.chunk.count > 0).then_some(out.chunk);
+            self.pending.push(Group { lane, chunk, answers: out.answers, calls: out.calls });
         }
-        self.pending.extend(out.answers);
-        self.calls_pending.extend(out.calls);
         for line in out.logs {
             tracing::info!(target: "machine", instance = %line.instance, seq = line.seq, "{}", line.line);
         }
@@ -93,24 +79,23 @@ impl Here {
         self.shards[index].receive(posted);
     }
 
-    /// Makes durable what came out of the shards; only then are the answers given away. On a full disk
-    /// it waits.
+    /// Makes durable what came out of the shards; only then are the answers given away. On a full disk what does
+    /// not fit waits.
     pub(super) fn sync(&mut self) -> Result<(), StoreError> {
         if self.full {
             let room = self.journal.make_room()?;
             self.set_full(!room);
         }
-        if !self.waiting.is_empty() {
-            match self.journal.append(&self.waiting, Class::Input) {
-                Ok(_) => self.waiting.clear(),
-                Err(AppendError::Full) => {
-                    self.set_full(true);
-                    return Ok(());
-                }
-                Err(AppendError::Failed(error)) => return Err(error),
+        if !self.pending.is_empty() {
+            let records = self.pending.has_records();
+            let room = self.pending.write(&mut *self.journal)?;
+            self.release();
+            if !room {
+                self.set_full(true);
+                return Ok(());
             }
             // There is no other thread for it.
-            if let Some(chore) = self.journal.chore() {
+            if records && let Some(chore) = self.journal.chore() {
                 chore();
             }
         }
@@ -119,14 +104,14 @@ impl Here {
             let room = self.journal.make_room()?;
             self.set_full(!room);
         }
-        self.release();
         Ok(())
     }
 
-    /// Gives away what hangs on records that are durable.
+    /// Gives away what hangs on nothing that waits.
     fn release(&mut self) {
-        self.answers.append(&mut self.pending);
-        self.calls.append(&mut self.calls_pending);
+        let free = self.pending.take_free();
+        self.answers.extend(free.answers.into_iter().map(|Answer { who, reply, .. }| (who, reply)));
+        self.calls.extend(free.calls);
     }
 
     fn set_full(&mut self, full: bool) {
@@ -225,12 +210,16 @@ impl Crew {
             Crew::Here(here) => {
                 here.flush()?;
                 // What is decided now follows from them: they go first, into the room that is set aside.
-                if !here.waiting.is_empty() {
-                    here.journal.append(&here.waiting, Class::Control).map_err(full)?;
-                    here.waiting.clear();
-                    here.release();
+                let room = here.pending.write_all(&mut *here.journal, Class::Control)?;
+                here.release();
+                let appended = match room {
+                    true => here.journal.append(&[chunk], Class::Control),
+                    false => Err(AppendError::Full),
+                };
+                if matches!(appended, Err(AppendError::Full)) {
+                    here.set_full(true);
                 }
-                here.journal.append(&[chunk], Class::Control).map_err(full)
+                appended.map_err(full)
             }
             Crew::Away(away) => away.append(chunk),
         }

@@ -18,6 +18,8 @@ mod ledger;
 mod old;
 mod open;
 mod order;
+mod owed;
+mod pending;
 mod permanent;
 mod redrive;
 mod rollback;
@@ -37,6 +39,7 @@ use crew::{Crew, Here};
 pub(crate) use crew::{Departing, full};
 pub use ledger::Ledger;
 pub use open::{OpenNodeError, Opener, Settings};
+pub(crate) use pending::{Group, Pending};
 pub use rollback::Holding;
 
 use crate::api::Problem;
@@ -70,6 +73,8 @@ pub struct Node {
     /// The position that the newest state snapshot covers.
     covered: u64,
     saving: Option<Saving>,
+    /// What the last switch owes.
+    owed: Option<owed::Owed>,
     /// How many entries the newest state snapshot has, as far as that is known.
     saved: u64,
     last_pause_us: Option<u64>,

@@ -14,6 +14,7 @@ use camshaft_store::{
 use super::attempts::Attempts;
 use super::crew::{Crew, Here};
 use super::order::by_switch;
+use super::owed::unless_undone;
 use super::watch::Holds;
 use super::{Asked, Ledger, Node, NodeError};
 use crate::engine::{
@@ -139,6 +140,7 @@ impl Node {
             cut: 0,
             covered: 0,
             saving: None,
+            owed: None,
             saved: 0,
             last_pause_us: None,
             troubled: 0,
@@ -492,14 +494,7 @@ impl Node {
             return Ok(());
         }
         self.apply_first(&mut reading.holds.attempts)?;
-        match self.settle_check(&asked, Ok(())) {
-            Ok(_) => Ok(()),
-            Err(NodeError::Refused(problem)) if problem.code == crate::problem::UNDONE.code => {
-                tracing::error!("{}", problem.detail);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
+        unless_undone(self.settle_check(&asked, Ok(())).map(drop))
     }
 
     /// Returns a release that the journal names, from memory or from its bundle.

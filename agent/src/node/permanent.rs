@@ -15,6 +15,7 @@ impl Node {
     /// When there is none, or it is permanent already.
     pub fn make_permanent(&mut self, asked: &Asked) -> Result<Report, NodeError> {
         self.advance(asked.now_ms)?;
+        self.pay_first()?;
         let Some(running) = self.ledger.running() else {
             return Err(problem::EMPTY.problem("no release is installed on this node").into());
         };

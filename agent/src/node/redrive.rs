@@ -3,7 +3,9 @@
 use camshaft_manifests::InstanceAddress;
 use camshaft_store::{Control, Redrive};
 
+use super::owed::is_full;
 use super::{Asked, Node, NodeError};
+use crate::api::Changed;
 use crate::engine::{Redriven, shard_of};
 use crate::problem;
 
@@ -36,7 +38,17 @@ impl Node {
             Some(Ok(redriven)) => {
                 // Behind the record of the shard, which does it: this one tells of it.
                 let Redriven { driven, left } = redriven;
-                self.append(&[Control::Redriven { stamp: told, instance, what, driven, left }])?;
+                let control = Control::Redriven { stamp: told, instance, what, driven, left };
+                match self.append(std::slice::from_ref(&control)) {
+                    Err(error) if is_full(&error) => {
+                        self.health.tell_later(control);
+                        let detail = "it was done, and it is recorded as soon as there is room";
+                        let mut problem = problem::DISK_FULL.problem(detail);
+                        problem.changed = Changed::Unsettled;
+                        return Err(problem.into());
+                    }
+                    appended => appended?,
+                }
                 Ok(redriven)
             }
             Some(Err(reason)) => Err(problem::NOTHING_TO_REDRIVE.problem(reason).into()),

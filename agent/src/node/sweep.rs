@@ -3,6 +3,7 @@
 
 use camshaft_store::Control;
 
+use super::owed::{is_full, unless_undone};
 use super::{Asked, Node, NodeError};
 
 /// How many instances of a shard go over at a time: so few that no input waits for long.
@@ -30,7 +31,11 @@ impl Node {
             return Ok(());
         }
         let switch = self.ledger.switch;
-        self.append(&[Control::Swept { switch }])?;
+        match self.append(&[Control::Swept { switch }]) {
+            // It is found to be so again when there is room.
+            Err(error) if is_full(&error) => return Ok(()),
+            appended => appended?,
+        }
         self.crew.each(move |shard| shard.forget_road(switch))?;
         tracing::debug!(switch, "all instances have gone over the switch");
         Ok(())
@@ -51,12 +56,7 @@ impl Node {
         }
         let asked = Asked { who: "agent".to_owned(), now_ms: self.now_ms };
         let reason = format!("{}: {}", first.step, first.reason);
-        match self.undo(&asked, self.ledger.switch, Some(first.instance.clone()), reason) {
-            Err(NodeError::Refused(problem)) if problem.code == crate::problem::UNDONE.code => {
-                tracing::error!("{}", problem.detail);
-                Ok(())
-            }
-            result => result.map(drop),
-        }
+        let undone = self.undo(&asked, self.ledger.switch, Some(first.instance.clone()), reason);
+        unless_undone(undone.map(drop))
     }
 }

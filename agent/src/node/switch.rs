@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use camshaft_store::{ClientSeen, Control, Direction};
 
+use super::owed::{Owed, is_full, undone_later};
 use super::{Asked, Node, NodeError};
 use camshaft_manifests::InstanceAddress;
 
@@ -42,6 +43,8 @@ impl Node {
         passes: impl Fn(&TryReport) -> bool,
     ) -> Result<Done, NodeError> {
         self.advance(asked.now_ms)?;
+        self.pay_first()?;
+        self.reason_stale(&trial)?;
         self.drop_snapshot()?;
         self.crew.flush()?;
         let plan = trial.plan().clone();
@@ -72,7 +75,10 @@ impl Node {
             records.push(Control::MayHold { switch: number, instances: trial.may_hold() });
         }
         records.push(self.record(asked, &plan, number, direction));
-        self.append(&records)?;
+        if let Err(error) = self.append(&records) {
+            self.end_trial()?;
+            return Err(error);
+        }
         failpoint::pass(after);
         let from = plan.from.clone();
         let reference = from.reference();
@@ -94,6 +100,7 @@ impl Node {
     pub(super) fn enter(&mut self, epoch: Epoch) -> Result<Switched, NodeError> {
         let epoch = Arc::new(epoch);
         self.troubled = 0;
+        self.owed = None;
         self.release = Some(epoch.release.clone());
         self.epoch = Some(epoch.clone());
         self.crew.announce(&epoch);
@@ -141,7 +148,11 @@ impl Node {
         match checked {
             Ok(()) => {
                 failpoint::pass("check.before-record");
-                self.append(&[Control::CheckPassed { switch }])?;
+                match self.append(&[Control::CheckPassed { switch }]) {
+                    // The switch is durable, and so is what it says of its check: nothing yet.
+                    Err(error) if is_full(&error) => self.owed = Some(Owed::Check),
+                    appended => appended?,
+                }
                 failpoint::pass("check.after-record");
                 Ok(None)
             }
@@ -171,7 +182,15 @@ impl Node {
             reason: reason.clone(),
         };
         failpoint::pass("undo.before-record");
-        self.append(&[failed, self.record(asked, &plan, number, Direction::Undo)])?;
+        match self.append(&[failed, self.record(asked, &plan, number, Direction::Undo)]) {
+            Err(error) if is_full(&error) => {
+                self.end_trial()?;
+                let problem = undone_later(&reason);
+                self.owed = Some(Owed::Undo { instance, reason });
+                return Err(problem.into());
+            }
+            appended => appended?,
+        }
         failpoint::pass("undo.after-record");
         let from = plan.from.clone();
         let switched = self.enter(self.epoch_of(plan, number))?;
