@@ -573,6 +573,9 @@ pub struct Capsule {
     pub value: String,
     /// True when `value` is only the beginning.
     pub cut: bool,
+    /// What was kept aside of it on the way up, for a value that fails on the way down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
     /// The digest of the value's canonical bytes.
     pub value_digest: Digest,
 }

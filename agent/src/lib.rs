@@ -21,6 +21,7 @@ pub mod operate;
 pub mod ports;
 pub mod problem;
 pub mod release;
+pub mod replay;
 pub mod serve;
 pub mod speech;
 pub mod stage;

@@ -181,6 +181,7 @@ fn failure(
             value: value.unwrap_or_default(),
             value_digest: camshaft_cam::digest::Digest::of(&apply.input),
             cut: false,
+            kept: None,
         },
     }
 }

@@ -184,7 +184,14 @@ fn moved_state(
     instance: &Instance,
 ) -> Result<(Value, Option<AsideSnapshot>), Box<TryFailure>> {
     let (ty, seq) = (along.from.verified.state(), instance.seq);
-    let from = Subject { along, value, ty, digest: None, seq };
+    let mut from = Subject { along, value, ty, digest: None, seq, kept: None };
+    let kept_before = match along.way {
+        Way::Up => None,
+        Way::Down => {
+            kept_aside(along, instance).map_err(|reason| Box::new(from.failure("keep", "damaged", reason)))?
+        }
+    };
+    from.kept = kept_before.as_ref();
     let failed = |word: &str, trap: Trap| Box::new(from.failure(word, kind(&trap), trap.to_string()));
     let limits = Limits::MIGRATION;
     if along.leaves_states() {
@@ -199,9 +206,7 @@ fn moved_state(
             (up, kept.zip(along.edge.kept()))
         }
         Way::Down => {
-            let kept = kept_aside(along, instance)
-                .map_err(|reason| Box::new(from.failure("keep", "damaged", reason)))?;
-            let down = edge_down(along.edge, value, kept.as_ref(), limits)
+            let down = edge_down(along.edge, value, kept_before.as_ref(), limits)
                 .map_err(|trap| failed(along.way.state_word(), trap))?;
             (down, None)
         }
@@ -239,17 +244,14 @@ pub(super) fn check_way_back(
     };
     let along = Along { way: Way::Up, from, to, edge, address };
     let ty = from.verified.state();
-    let subject = Subject { along: &along, value: old, ty, digest: None, seq: before.seq };
+    let subject = Subject { along: &along, value: old, ty, digest: None, seq: before.seq, kept: None };
     let kept = match kept_aside(&along, after) {
         Ok(kept) => kept,
         Err(reason) => return Some(subject.failure("keep", "damaged", reason)),
     };
     match edge_down(edge, new, kept.as_ref(), Limits::MIGRATION) {
         Ok(back) if back == *old => None,
-        Ok(back) => {
-            let reason = format!("the way back gives {}", short(&back.to_json_redacted(ty)));
-            Some(subject.failure("round-trip", "differs", reason))
-        }
+        Ok(back) => Some(subject.failure("round-trip", "differs", gives_back(&back, ty))),
         Err(trap) => Some(subject.failure("down", kind(&trap), trap.to_string())),
     }
 }
@@ -262,6 +264,8 @@ struct Subject<'a> {
     /// The digest of its canonical bytes, where that is known.
     digest: Option<Digest>,
     seq: u64,
+    /// What was kept aside of it on the way up.
+    kept: Option<&'a Value>,
 }
 
 impl Subject<'_> {
@@ -280,10 +284,16 @@ impl Subject<'_> {
                 seq: self.seq,
                 cut: value.len() < json.len(),
                 value,
+                kept: self.kept.zip(self.along.edge.kept()).map(|(kept, ty)| kept.to_json_redacted(ty)),
                 value_digest: self.digest.unwrap_or_else(|| Digest::of(&self.value.to_binary(self.ty))),
             },
         }
     }
+}
+
+/// Returns what is wrong with a way back that gives another state, for people.
+pub(crate) fn gives_back(back: &Value, ty: &Ty) -> String {
+    format!("the way back gives {}", short(&back.to_json_redacted(ty)))
 }
 
 fn short(text: &str) -> String {
@@ -395,6 +405,7 @@ impl Inputs<'_> {
                 seq: self.seq,
                 value: String::new(),
                 cut: false,
+                kept: None,
                 value_digest: Digest::of(input),
             },
         }
@@ -408,7 +419,7 @@ fn moved_input(along: &Along<'_>, input: &Arc<[u8]>, seq: u64) -> Result<Arc<[u8
         Ok(value) => value,
         Err(error) => {
             let (value, ty) = (&Value::Unit, &Ty::unit());
-            let subject = Subject { along, value, ty, digest: Some(Digest::of(input)), seq };
+            let subject = Subject { along, value, ty, digest: Some(Digest::of(input)), seq, kept: None };
             let reason = format!("it is damaged: {error}");
             return Err(Box::new(subject.failure(along.way.input_word(), "damaged", reason)));
         }
@@ -416,7 +427,8 @@ fn moved_input(along: &Along<'_>, input: &Arc<[u8]>, seq: u64) -> Result<Arc<[u8
     match edge_arrow(along.edge, along.way.input(), &value, Limits::MIGRATION) {
         Ok(moved) => Ok(moved.to_binary(along.to.verified.input()).into()),
         Err(trap) => {
-            let subject = Subject { along, value: &value, ty, digest: Some(Digest::of(input)), seq };
+            let subject =
+                Subject { along, value: &value, ty, digest: Some(Digest::of(input)), seq, kept: None };
             Err(Box::new(subject.failure(along.way.input_word(), kind(&trap), trap.to_string())))
         }
     }
@@ -450,6 +462,7 @@ fn owed(plan: &Plan, receiver: Digest, origin: &Origin, input: &[u8]) -> Result<
             seq: sent.seq,
             value: String::new(),
             cut: false,
+            kept: None,
             value_digest: Digest::of(input),
         },
     }))

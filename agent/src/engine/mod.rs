@@ -56,6 +56,7 @@ use rustc_hash::FxHasher;
 
 pub use admit::{Refusal, Request};
 pub use care::Told;
+pub(crate) use carry::gives_back;
 pub use instance::RequestId;
 pub use kept::Identity;
 pub use parked::ParkedPlace;
@@ -66,6 +67,7 @@ pub use redrive::Redriven;
 pub use seen::Seen;
 pub use snapshot::LoadError;
 pub use status::merged;
+pub(crate) use step::kind as trap_kind;
 pub use switch::reason_not_startable;
 pub use switch::{Epoch, Switched};
 use trial::Trying;

@@ -103,7 +103,7 @@ impl Computed {
 type Failed = (&'static str, String);
 
 /// Returns the kind of a trap, for programs.
-pub(super) fn kind(trap: &Trap) -> &'static str {
+pub(crate) fn kind(trap: &Trap) -> &'static str {
     match trap {
         Trap::Overflow => "overflow",
         Trap::DivisionByZero => "division_by_zero",

@@ -472,6 +472,7 @@ fn try_starts(plan: &Plan) -> (Vec<InstanceAddress>, Vec<TryFailure>) {
                 value_digest: Digest::of(&code.config.to_binary(ty)),
                 value: code.config.to_json_redacted(ty),
                 cut: false,
+                kept: None,
             };
             failures.push(TryFailure {
                 instance: address.to_string(),

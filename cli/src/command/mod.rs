@@ -20,6 +20,7 @@ mod registry;
 mod release;
 mod relup;
 mod repl;
+mod replay;
 mod schema;
 mod sign;
 mod test;
@@ -96,6 +97,8 @@ enum Command {
     Agent(agent::Args),
     /// Talk to a running node
     Node(node::Args),
+    /// See again, here, what failed on a node when an upgrade was tried
+    Replay(replay::Args),
     /// Play the whole story on three agents, explained as it goes
     Demo(demo::Args),
     /// Print completions for a shell
@@ -135,6 +138,7 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
     match command {
         Command::New(args) => new::run(args, talk),
         Command::Release(args) => release::run(args, talk),
+        Command::Replay(args) => replay::run(args, talk),
         Command::Build(args) => build::run(args, talk),
         Command::Check(args) => check::run(args, talk),
         Command::Test(args) => test::run(args, talk),
