@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Something that can be measured.
@@ -53,6 +54,30 @@ pub fn alternate(candidates: &mut [Candidate<'_>], rounds: u32) -> Vec<Vec<f64>>
     times
 }
 
+/// Returns how many bytes of memory this process has.
+///
+/// # Errors
+///
+/// When the system does not say.
+pub fn resident() -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()).context("the system says it")?;
+    Ok(kilobytes.parse::<f64>()? * 1024.0)
+}
+
+/// Returns the figure that this share of all is not above.
+///
+/// # Panics
+///
+/// When there are no figures.
+pub fn quantile(figures: &[f64], share: f64) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (sorted.len() as f64 * share).ceil() as usize;
+    sorted[rank.clamp(1, sorted.len()) - 1]
+}
+
 /// Returns the median; of an even number of figures the mean of the middle two.
 ///
 /// # Panics
@@ -77,6 +102,14 @@ mod tests {
         assert_eq!(median(&[3.0]), 3.0);
         assert_eq!(median(&[9.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 9.0]), 3.0);
+    }
+
+    #[test]
+    fn a_quantile_is_the_least_figure_that_so_many_are_not_above() {
+        let figures: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        let at = |share| quantile(&figures, share);
+        assert_eq!([at(0.0), at(0.5), at(0.99), at(0.991), at(1.0)], [1.0, 50.0, 99.0, 100.0, 100.0]);
+        assert_eq!(quantile(&[7.0], 0.99), 7.0);
     }
 
     #[test]

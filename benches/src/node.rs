@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, anyhow, bail};
-use camshaft_agent::engine::{Epoch, Reply, Shard, ShardConfig, ShardLimits};
+use anyhow::{Result, anyhow, bail, ensure};
+use camshaft_agent::engine::{Epoch, Reply, Request, RequestId, Shard, ShardConfig, ShardLimits};
 use camshaft_agent::host::{Host, HostThreads, Input};
 use camshaft_agent::node::{Asked, Node, NodeError, Settings};
 use camshaft_agent::release::Release;
@@ -27,6 +27,9 @@ pub const TALLY_ADDRESS: &str = "bench/tally";
 
 /// What adds one to a counter.
 pub const INCR: &str = "\"Incr\"";
+
+/// How many inputs are made durable at once where many are given.
+const GROUP: usize = 10_000;
 
 /// How many inputs may wait on a node that is measured.
 const WAITING: usize = 4096;
@@ -64,11 +67,7 @@ impl Sample {
 
     /// Returns the one shard of a node that runs the release and has no journal.
     pub fn shard(&self, journalled: bool) -> Shard {
-        let limits = ShardLimits::default();
-        let mut shard = Shard::new(ShardConfig { index: 0, shards: 1, salt: 7, limits, journalled });
-        shard.advance(now_ms());
-        shard.enter_once(&Epoch::install(self.release.clone()));
-        shard
+        shard(&self.release, journalled)
     }
 
     /// Returns a node with the release in it.
@@ -77,11 +76,38 @@ impl Sample {
     ///
     /// When it refuses the release, or its journal fails.
     pub fn node(&self, journal: Box<dyn Journal>, shards: u16) -> Result<Node> {
-        let mut node = open(journal, shards)?;
-        let asked = Asked { who: "bench".to_owned(), now_ms: now_ms() };
-        node.install(&asked, self.release.clone(), &self.bundle).map_err(of_node)?;
-        Ok(node)
+        installed(journal, shards, &self.release, &self.bundle)
     }
+}
+
+/// Returns the one shard of a node that runs a release and has no journal.
+pub fn shard(release: &Arc<Release>, journalled: bool) -> Shard {
+    let limits = ShardLimits::default();
+    let mut shard = Shard::new(ShardConfig { index: 0, shards: 1, salt: 7, limits, journalled });
+    shard.advance(now_ms());
+    shard.enter_once(&Epoch::install(release.clone()));
+    shard
+}
+
+/// Returns a node with a release in it.
+///
+/// # Errors
+///
+/// When it refuses the release, or its journal fails.
+pub fn installed(
+    journal: Box<dyn Journal>,
+    shards: u16,
+    release: &Arc<Release>,
+    bundle: &[u8],
+) -> Result<Node> {
+    let mut node = open(journal, shards)?;
+    node.install(&asked(), release.clone(), bundle).map_err(of_node)?;
+    Ok(node)
+}
+
+/// Returns who asks for what is done to a node that is measured.
+pub fn asked() -> Asked {
+    Asked { who: "bench".to_owned(), now_ms: now_ms() }
 }
 
 /// Opens a node as an agent does.
@@ -122,6 +148,34 @@ pub fn tally(number: usize) -> InstanceAddress {
 /// Returns an input of a client that sends no identity and speaks what runs.
 pub fn input(address: InstanceAddress, json: &str) -> Input {
     Input { address, json: json.to_owned(), says: Says::Nothing, identity: None, trace: None }
+}
+
+/// Gives an input to each of these counters of a node, and makes them durable.
+///
+/// # Errors
+///
+/// When the journal fails, or not all are answered.
+pub fn fill(node: &mut Node, numbers: impl Iterator<Item = usize>) -> Result<()> {
+    let mut count = 0;
+    let sync = |node: &mut Node, count: &mut usize| -> Result<()> {
+        for shard in 0..node.shards() {
+            node.run_shard(usize::from(shard), now_ms());
+        }
+        node.sync()?;
+        ensure!(node.take_answers().len() == *count, "all of them are answered");
+        *count = 0;
+        Ok(())
+    };
+    for number in numbers {
+        let Input { address, json, says, identity, trace } = input(tally(number), INCR);
+        let id = RequestId(number as u64);
+        node.request(now_ms(), Request { id, address, json, says, identity, trace });
+        count += 1;
+        if count == GROUP {
+            sync(node, &mut count)?;
+        }
+    }
+    sync(node, &mut count)
 }
 
 /// A node whose threads run.

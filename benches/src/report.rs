@@ -83,6 +83,7 @@ fn rounded(number: f64) -> f64 {
 fn figure(number: f64) -> String {
     match number.abs() {
         0.0 => "0".to_owned(),
+        ..0.01 => format!("{number:.6}").trim_end_matches('0').trim_end_matches('.').to_owned(),
         ..10.0 => format!("{number:.2}").trim_end_matches('0').trim_end_matches('.').to_owned(),
         10.0..100.0 => format!("{number:.1}").trim_end_matches(".0").to_owned(),
         _ => format!("{number:.0}"),

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::ci::cargo;
 
 /// What can be measured so far.
-const BENCHES: [&str; 4] = ["steps", "bundle", "journal", "agent"];
+const BENCHES: [&str; 5] = ["steps", "bundle", "journal", "agent", "upgrade"];
 
 /// Runs one bench.
 pub fn run(root: &Path, arguments: &[&str]) -> Result<ExitCode> {

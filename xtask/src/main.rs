@@ -32,6 +32,12 @@ usage: cargo xtask TASK
                ours beside Erlang and native Rust, in one run; writes the table of docs/benchmarks.md
   bench bundle [--json] [--rounds N]
                bundles beside tar and sha256sum, and the planning of a large release; the same
+  bench journal [--json] [--rounds N] [--folder DIR]
+               the log beside a plain file and SQLite, on the disk of that folder; the same
+  bench agent [--json] [--rounds N] [--folder DIR] [--only PART]
+               what an agent does around a step: calls, durable inputs, HTTP, batches, memory, recovery; the same
+  bench upgrade [--json] [--rounds N] [--folder DIR] [--only PART]
+               how long a live upgrade keeps instances from answering, beside Erlang's, and what it costs; the same
   fuzz [TARGET] [--minutes N]
                hostile inputs by libFuzzer, every target or one (default: 10 minutes each); needs nightly and cargo-fuzz
   compat add NAME SOURCE.cam|MODULE.cam2|BUNDLE.tar.gz INPUTS.json

@@ -146,10 +146,12 @@ pub(crate) fn batches(setting: &Setting) -> Result<Vec<Row>> {
     }
     rig.stop()?;
     let what = format!("{BATCH} inputs a batch, {BATCHES} batches under way, in process, journal on disk");
-    Ok(vec![
+    let mut rows = vec![
         Row::alone(what.clone(), median(&rates), "inputs/s", Some(Bar::AtLeast(300_000.0))),
         Row::alone(format!("{what}: CPU time of an input"), median(&cpus), "ns", None),
-    ])
+    ];
+    rows.extend(super::http::batches(setting)?);
+    Ok(rows)
 }
 
 async fn batches_for(rig: &Rig, time: Duration) -> Result<u64> {

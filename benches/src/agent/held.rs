@@ -3,11 +3,10 @@
 use std::process::Command;
 use std::time::Instant;
 
-use crate::measure::median;
-use crate::node::{INCR, Sample, input, now_ms, of_node, open, tally};
+use crate::measure::{median, resident};
+use crate::node::{INCR, Sample, fill, of_node, open, tally};
 use crate::report::{Bar, Row};
 use anyhow::{Context, Result, ensure};
-use camshaft_agent::engine::RequestId;
 use camshaft_agent::node::Node;
 use camshaft_cam::value::Value;
 use camshaft_store::{FolderJournal, Journal as _, Record, Saved};
@@ -19,9 +18,6 @@ const INSTANCES: usize = 1_000_000;
 
 /// How many records come after the state snapshot.
 const RECORDS: usize = 200_000;
-
-/// How many inputs are made durable at once on the way there.
-const GROUP: usize = 10_000;
 
 /// The memory of idle instances, in a process that does nothing else.
 pub(crate) fn memory(_: &Setting) -> Result<Vec<Row>> {
@@ -47,14 +43,6 @@ pub(crate) fn hold(words: &[String]) -> Result<()> {
     ensure!(shard.len() >= count, "they are all there");
     println!("{}", (resident()? - before) / count as f64);
     Ok(())
-}
-
-/// Returns how many bytes of memory this process has.
-fn resident() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()).context("the system says it")?;
-    Ok(kilobytes.parse::<f64>()? * 1024.0)
 }
 
 /// A node that comes back.
@@ -96,37 +84,6 @@ pub(crate) fn recovery(setting: &Setting) -> Result<Vec<Row>> {
     rows.extend(phases.into_iter().map(|(name, seconds)| row(name, seconds)));
     rows.push(row("making the snapshot, all at once", saving));
     Ok(rows)
-}
-
-/// Gives an input to each of these counters, and makes them durable.
-fn fill(node: &mut Node, numbers: impl Iterator<Item = usize>) -> Result<()> {
-    let mut count = 0;
-    let sync = |node: &mut Node, count: &mut usize| -> Result<()> {
-        for shard in 0..node.shards() {
-            node.run_shard(usize::from(shard), now_ms());
-        }
-        node.sync()?;
-        ensure!(node.take_answers().len() == *count, "all of them are answered");
-        *count = 0;
-        Ok(())
-    };
-    for number in numbers {
-        let input = input(tally(number), INCR);
-        let request = camshaft_agent::engine::Request {
-            id: RequestId(number as u64),
-            address: input.address,
-            json: input.json,
-            says: input.says,
-            identity: None,
-            trace: None,
-        };
-        node.request(now_ms(), request);
-        count += 1;
-        if count == GROUP {
-            sync(node, &mut count)?;
-        }
-    }
-    sync(node, &mut count)
 }
 
 /// What of it is reading: from files alone, and with what makes values of bytes.

@@ -13,7 +13,12 @@ use serde_json::Value as Json;
 use super::Setting;
 
 /// How many connections there are.
-const CONNECTIONS: &str = "64";
+const CONNECTIONS: usize = 64;
+
+/// How many send batches, and how many lines a batch has: all together fewer than a node lets wait of batches, since
+/// it would refuse one.
+const BATCH_CONNECTIONS: usize = 3;
+const BATCH_LINES: usize = 1_000;
 
 /// How long the generator goes on in a round, in milliseconds.
 const TIME: &str = "3000";
@@ -33,7 +38,7 @@ pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
     let mut open = RATES.map(|rate| (rate, Figures::default()));
     for round in 0..=setting.rounds {
         let one = |rate: u32, figures: &mut Figures| -> Result<()> {
-            let found = agent.measured(rate)?;
+            let found = agent.measured(CONNECTIONS, rate, 0)?;
             if round > 0 {
                 figures.add(&found);
             }
@@ -49,6 +54,31 @@ pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
         rows.extend(figures.rows(&format!("{rate} a second, at fixed times"), None));
     }
     Ok(rows)
+}
+
+/// Batches over HTTP.
+pub(crate) fn batches(setting: &Setting) -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir_in(&setting.folder).context("cannot make a folder")?;
+    let agent = Agent::start(folder.path())?;
+    agent.install(&setting.sample.bundle)?;
+    let mut figures = Figures::default();
+    for round in 0..=setting.rounds {
+        let found = agent.measured(BATCH_CONNECTIONS, 0, BATCH_LINES)?;
+        if round > 0 {
+            figures.add(&found);
+        }
+    }
+    let what = format!("POST /v1/batch, {BATCH_LINES} lines each, {BATCH_CONNECTIONS} connections");
+    let row = |name: &str, figures: &[f64], unit, bar| {
+        Row::alone(format!("{what}{name}"), median(figures), unit, bar)
+    };
+    Ok(vec![
+        row("", &figures.rate, "inputs/s", Some(Bar::AtLeast(300_000.0))),
+        row(": a batch, p50", &figures.took[0], "us", None),
+        row(": a batch, p99", &figures.took[1], "us", None),
+        row(": CPU time of the agent, an input", &figures.agent, "us", None),
+        row(": CPU time of the generator, an input", &figures.generator, "us", None),
+    ])
 }
 
 /// What the rounds found.
@@ -147,7 +177,7 @@ impl Agent {
     /// Returns how many inputs the counters of all connections took.
     fn counted(&self) -> Result<u64> {
         let mut sum = 0;
-        for connection in 0..CONNECTIONS.parse::<usize>()? {
+        for connection in 0..CONNECTIONS {
             let path = format!("/v1/apps/{}/c{connection}", crate::node::TALLY_ADDRESS);
             let answer = self.post(&path, b"\"Count\"")?;
             let body = answer.split("\r\n\r\n").nth(1).context("an answer has a body")?;
@@ -167,11 +197,12 @@ impl Agent {
         Ok((user.context("user time")? + system.context("system time")?) / TICKS)
     }
 
-    fn measured(&self, rate: u32) -> Result<Found> {
+    /// Has the generator send requests, batches of so many lines if there are any.
+    fn measured(&self, connections: usize, rate: u32, lines: usize) -> Result<Found> {
         let (before, spent) = (self.counted()?, self.cpu()?);
         let mut command = Command::new(std::env::current_exe()?);
-        let done =
-            command.args(["generate", &self.address, CONNECTIONS, TIME, &rate.to_string()]).output()?;
+        let numbers = [connections.to_string(), TIME.to_owned(), rate.to_string(), lines.to_string()];
+        let done = command.args(["generate", &self.address]).args(numbers).output()?;
         let spent = self.cpu()? - spent;
         ensure!(done.status.success(), "the generator: {}", String::from_utf8_lossy(&done.stderr));
         let found: Json = serde_json::from_slice(&done.stdout)?;
