@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::serve::{Listener, ListenerExt as _};
 use camshaft_manifests::label::Labels;
 use camshaft_registry::Place;
 use camshaft_store::{FolderJournal, StoreError};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -218,7 +219,7 @@ async fn run(
         tokio::time::sleep(DRAIN).await;
     };
     let served = tokio::select! {
-        served = axum::serve(listener, service).with_graceful_shutdown(shutdown) => served,
+        served = axum::serve(prompt(listener), service).with_graceful_shutdown(shutdown) => served,
         () = patience => Ok(()),
     };
     for carrier in carriers {
@@ -232,6 +233,16 @@ async fn run(
         Err(_) => return Err(HostError::Panicked.into()),
     }
     Ok(served?)
+}
+
+/// Returns a listener whose connections send at once what is written. An answer in several pieces would otherwise wait
+/// for the client's system to acknowledge the first of them, which it does 40 ms late.
+fn prompt(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
+    listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection may be slow");
+        }
+    })
 }
 
 /// Carries calls from the node to its ports, and their ends back.
@@ -309,4 +320,18 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
             std::future::pending::<()>().await;
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_do_not_wait_with_what_is_written() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it has an address");
+        let mut listener = prompt(listener);
+        let (_client, (stream, _)) = tokio::join!(TcpStream::connect(address), listener.accept());
+        assert!(stream.nodelay().expect("the system says it"));
+    }
 }
