@@ -332,6 +332,11 @@ impl TestNode {
         self.take(id)
     }
 
+    /// Returns a release of its world.
+    pub fn release(&self, version: &str) -> Arc<Release> {
+        self.world.release(version)
+    }
+
     pub fn settle(&mut self) {
         self.node.run(self.now_ms).expect("the journal works");
         while self.node.has_work() {
