@@ -11,12 +11,13 @@ use crate::tree::{self, TextFile};
 /// A rule: from the text files of a tree to the places that break it.
 type Rule = fn(&Path, &[TextFile]) -> Vec<Fault>;
 
-/// All rules. A new rule needs a test below that plants its fault.
-const RULES: [Rule; 10] = [
+/// All rules. A new rule needs a test that plants its fault, below or beside the rule.
+const RULES: [Rule; 11] = [
     rules::map::code_map,
     rules::map::links,
     rules::map::examples_are_explained,
     rules::map::codes_are_explained,
+    rules::experiments::otp_experiments,
     rules::text::machine_paths,
     rules::text::unfinished,
     rules::text::lengths,
