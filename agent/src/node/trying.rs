@@ -15,6 +15,10 @@ const BATCH: usize = 256;
 /// when it is used, as is what changes in the very moment of the switch.
 const UNTRIED_US_MAX: u64 = 1_000;
 
+/// How many instances may be untried whatever they take: one large state that changes all the time must not keep a
+/// node from being upgraded for ever.
+const UNTRIED_FEW: usize = 16;
+
 /// How often what changed is tried again before it is said that this never ends.
 const ROUNDS_MAX: usize = 1_000;
 
@@ -80,7 +84,8 @@ impl Node {
             copies.into_iter().for_each(|copies| trial.add(copies));
             let (looked, all) = trial.progress();
             let untried_us = left as u64 * trial.each_us().max(1);
-            if done || (looked >= all && untried_us <= UNTRIED_US_MAX) {
+            let few = untried_us <= UNTRIED_US_MAX || left <= UNTRIED_FEW;
+            if done || (looked >= all && few) {
                 return Ok(());
             }
             rounds += usize::from(looked >= all);
