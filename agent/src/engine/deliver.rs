@@ -369,10 +369,14 @@ impl super::ShardConfig {
     /// Returns a number for pseudo-random choices of a step.
     fn seed(&self, address: &InstanceAddress, seq: u64, now_ms: i64) -> i64 {
         use std::hash::{Hash as _, Hasher as _};
-        // Whoever can guess it gains nothing; it is recorded with the input.
-        let mut hasher = std::hash::DefaultHasher::new();
+        // Whoever can guess it gains nothing; it is recorded with the input. So a quick hash will do, with its bits
+        // mixed as SplitMix64 does it (Steele, Lea and Flood, OOPSLA 2014).
+        let mut hasher = rustc_hash::FxHasher::default();
         address.hash(&mut hasher);
         (seq, self.salt, now_ms).hash(&mut hasher);
-        hasher.finish().cast_signed()
+        let mut bits = hasher.finish();
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (bits ^ (bits >> 31)).cast_signed()
     }
 }
