@@ -640,7 +640,8 @@ pub struct Undone {
 /// What became of the instances in a rollback.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RollbackCounts {
-    /// Instances whose machine is the same in both releases.
+    /// Instances that were not used since the switch, and those whose machine or state is the same in both releases: nothing
+    /// is run for them.
     pub untouched: u64,
     /// Instances that were not written since the switch, and took the state from before.
     pub before_image: u64,

@@ -94,7 +94,7 @@ pub(crate) struct Shared {
     shards: Vec<Sender<ToShard>>,
     /// The last switch, from before any shard goes over it.
     epoch: RwLock<Option<Arc<Epoch>>>,
-    /// What was tried, for shards that go over before they are told to.
+    /// True while nothing can be recorded.
     full: AtomicBool,
     /// How many requests wait.
     places: Places,
