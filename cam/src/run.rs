@@ -70,6 +70,7 @@ use crate::code::{FuncIx, TypeIx};
 use crate::ty::Ty;
 use crate::value::Value;
 use crate::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, VerifiedModule};
+pub use meter::weight_within;
 use t0::Run;
 
 /// The greatest weight of a result that is nested so that it may outgrow what was paid for:
@@ -243,6 +244,20 @@ pub fn step(
     config: &Value,
     limits: Limits,
 ) -> Result<Outcome, Trap> {
+    step_counting(machine, (input, state, ctx, config), limits, &mut 0)
+}
+
+/// The same, and adds to `fuel` what was used, by the invariants too and when it ends in a trap.
+///
+/// # Errors
+///
+/// As those of [`step`].
+pub fn step_counting(
+    machine: &VerifiedMachine,
+    (input, state, ctx, config): (&Value, &Value, &Ctx, &Value),
+    limits: Limits,
+    fuel: &mut u64,
+) -> Result<Outcome, Trap> {
     let (module, parts) = (&*machine.0.module, machine.machine());
     let Value::Sum(case, payload) = input else { unreachable!("an input is a variant") };
     debug_assert!(input.has_type(module.ty(parts.input)), "the input has the machine's type");
@@ -250,7 +265,10 @@ pub fn step(
     let args = vec![(**payload).clone(), state.clone(), config.clone()];
     let mut effects = vec![];
     let mut run = Run::new(module, Some(ctx), limits, &mut effects);
-    let result = run.function(parts.step[*case as usize], args)?;
+    let result = run.function(parts.step[*case as usize], args);
+    let used = limits.fuel - run.meter.fuel_left();
+    *fuel += used;
+    let result = result?;
     let (state, output) = match (parts.internal[*case as usize], result) {
         (true, state) => (state, None),
         (false, Value::Product(pair)) => (pair[0].clone(), Some(pair[1].clone())),
@@ -259,12 +277,11 @@ pub fn step(
     if let Some(output) = &output {
         run.meter.emit(output)?;
     }
-    let fuel = limits.fuel - run.meter.fuel_left();
     check_weight(&state, module.ty(parts.state))?;
     for index in machine.invariants_of_steps() {
-        check_invariant(machine, index, &state, limits)?;
+        check_invariant(machine, index, &state, limits, fuel)?;
     }
-    Ok(Outcome { state, output, effects, fuel })
+    Ok(Outcome { state, output, effects, fuel: used })
 }
 
 /// Does one step as [`step`] does, and checks all invariants after it, whatever they cost: for tests,
@@ -293,7 +310,22 @@ pub fn step_checking_all(
 /// The first invariant that does not hold, or the trap in which it ends.
 pub fn check_invariants(machine: &VerifiedMachine, state: &Value, limits: Limits) -> Result<(), Trap> {
     (0..machine.machine().invariants.len())
-        .try_for_each(|index| check_invariant(machine, index, state, limits))
+        .try_for_each(|index| check_invariant(machine, index, state, limits, &mut 0))
+}
+
+/// The same, and adds to `fuel` what was used, also when it ends in a trap.
+///
+/// # Errors
+///
+/// As those of [`check_invariants`].
+pub fn check_invariants_counting(
+    machine: &VerifiedMachine,
+    state: &Value,
+    limits: Limits,
+    fuel: &mut u64,
+) -> Result<(), Trap> {
+    (0..machine.machine().invariants.len())
+        .try_for_each(|index| check_invariant(machine, index, state, limits, fuel))
 }
 
 fn check_invariant(
@@ -301,9 +333,10 @@ fn check_invariant(
     index: usize,
     state: &Value,
     limits: Limits,
+    fuel: &mut u64,
 ) -> Result<(), Trap> {
     let (text, function) = &machine.machine().invariants[index];
-    match call(&machine.0, *function, vec![state.clone()], limits)? {
+    match call_counting(&machine.0, *function, vec![state.clone()], limits, fuel)? {
         Value::Bool(true) => Ok(()),
         _ => Err(Trap::Invariant(text.clone())),
     }
@@ -422,16 +455,50 @@ pub fn call(
     args: Vec<Value>,
     limits: Limits,
 ) -> Result<Value, Trap> {
+    call_counting(module, function, args, limits, &mut 0)
+}
+
+fn call_counting(
+    module: &VerifiedModule,
+    function: FuncIx,
+    args: Vec<Value>,
+    limits: Limits,
+    fuel: &mut u64,
+) -> Result<Value, Trap> {
     let params = &module.module.function(function).params;
     assert_eq!(params.len(), args.len(), "a function is called with as many arguments as it takes");
     let typed = |(ty, value): (&TypeIx, &Value)| value.has_type(module.module.ty(*ty));
     debug_assert!(params.iter().zip(&args).all(typed), "arguments have the types of the parameters");
-    Run::new(&module.module, None, limits, &mut vec![]).function(function, args)
+    let mut effects = vec![];
+    let mut run = Run::new(&module.module, None, limits, &mut effects);
+    let result = run.function(function, args);
+    *fuel += limits.fuel - run.meter.fuel_left();
+    result
 }
 
 /// Calls a function whose result leaves the run.
 fn arrow(module: &VerifiedModule, function: FuncIx, args: Vec<Value>, limits: Limits) -> Result<Value, Trap> {
-    let result = call(module, function, args, limits)?;
+    arrow_counting(module, function, args, limits, &mut 0)
+}
+
+/// Calls a function of an edge, a link or a machine whose result leaves the run, and adds to `fuel` what was used, also
+/// when it ends in a trap: what `init`, the arrows of edges and those of links do.
+///
+/// # Errors
+///
+/// When the function traps.
+///
+/// # Panics
+///
+/// When there is no such function, or the arguments are not what it takes.
+pub fn arrow_counting(
+    module: &VerifiedModule,
+    function: FuncIx,
+    args: Vec<Value>,
+    limits: Limits,
+    fuel: &mut u64,
+) -> Result<Value, Trap> {
+    let result = call_counting(module, function, args, limits, fuel)?;
     check_weight(&result, module.module.ty(module.module.function(function).result))?;
     Ok(result)
 }

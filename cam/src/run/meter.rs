@@ -178,7 +178,7 @@ pub(super) fn digits(size: usize) -> u64 {
 ///
 /// The walk ends where the weight passes `max`. That matters: a list of lists that holds one
 /// long list many times is built for little, and would not end being written out.
-pub(crate) fn weight_within(value: &Value, max: u64) -> Option<u64> {
+pub fn weight_within(value: &Value, max: u64) -> Option<u64> {
     fn take(left: &mut u64, value: &Value) -> Option<()> {
         let octets = match value {
             Value::Text(text) => text.len(),
