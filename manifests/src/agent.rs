@@ -1,5 +1,7 @@
 //! `agent.toml`: how one node's agent runs. No secret stands in it; those are files that it names.
 
+mod probation;
+
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +15,8 @@ use crate::name::{AppName, ChannelName, MachineName};
 use crate::place::{Bytes, Place, SystemPath, Url};
 use crate::reader::{Field, Reader, Table};
 use crate::writer::{Writer, quoted};
+
+pub use probation::{By, Probation};
 
 /// How one node's agent runs. What is not said is the agent's to choose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub struct AgentManifest {
     pub labels: Labels,
     /// What bounds the node.
     pub limits: Limits,
+    /// What a release has to pass.
+    pub probation: Probation,
     /// What the machines' ports lead to.
     pub ports: BTreeMap<PortAddress, PortBinding>,
     /// The nodes on which machines are reached that this node does not serve.
@@ -55,6 +61,8 @@ pub struct Limits {
     pub mailbox: Option<u32>,
     /// How many inputs from outside may wait on the node.
     pub waiting: Option<u32>,
+    /// How many of the last inputs of an instance are kept at least, to be given to another release.
+    pub shadow: Option<u32>,
     /// How much memory the states of all instances may take.
     pub memory: Option<Bytes>,
 }
@@ -110,6 +118,9 @@ impl Default for Retry {
 /// The greatest number of a limit or of attempts: far above any use, and it fits everywhere.
 pub(crate) const COUNT_MAX: u64 = 1_000_000;
 
+/// The most inputs of an instance that are kept.
+pub(crate) const SHADOW_MAX: u64 = 1_000;
+
 /// Reads an `agent.toml`.
 ///
 /// # Errors
@@ -133,6 +144,10 @@ pub fn read(source: &Source) -> Result<AgentManifest, Vec<Diagnostic>> {
             Some(field) => field.table_with(read_limits),
             None => Some(Limits::default()),
         };
+        let probation = match table.optional("probation") {
+            Some(field) => field.table_with(probation::read),
+            None => Some(Probation::default()),
+        };
         let ports = match table.optional("ports") {
             Some(field) => field.table().and_then(|table| read_ports(&table)),
             None => Some(BTreeMap::new()),
@@ -149,6 +164,7 @@ pub fn read(source: &Source) -> Result<AgentManifest, Vec<Diagnostic>> {
             controller: controller?,
             labels: labels?,
             limits: limits?,
+            probation: probation?,
             ports: ports?,
             routes: routes?,
         })
@@ -178,11 +194,16 @@ fn read_limits(table: &Table<'_, '_>) -> Option<Limits> {
     let max_pause = table.optional("max_pause").map(|field| positive(&field));
     let mailbox = count("mailbox");
     let waiting = count("waiting");
+    let shadow = match table.optional("shadow") {
+        Some(field) => field.number(1..=SHADOW_MAX).map(|number| u32::try_from(number).ok()),
+        None => Some(None),
+    };
     let memory: Option<Option<Bytes>> = table.optional_word("memory");
     Some(Limits {
         max_pause: max_pause.map_or(Some(None), |read| read.map(Some))?,
         mailbox: mailbox?,
         waiting: waiting?,
+        shadow: shadow?,
         memory: memory?,
     })
 }
@@ -272,13 +293,15 @@ pub fn write(agent: &AgentManifest) -> String {
         }
     }
     if agent.limits != Limits::default() {
-        let Limits { max_pause, mailbox, waiting, memory } = &agent.limits;
+        let Limits { max_pause, mailbox, waiting, shadow, memory } = &agent.limits;
         writer.table("limits");
         writer.text_if("max_pause", *max_pause);
         writer.raw_if("mailbox", *mailbox);
         writer.raw_if("waiting", *waiting);
+        writer.raw_if("shadow", *shadow);
         writer.text_if("memory", *memory);
     }
+    probation::write(&mut writer, &agent.probation);
     for (PortAddress { machine, port }, binding) in &agent.ports {
         writer.table(format_args!("ports.{}.{}.{port}", machine.app, machine.machine));
         writer.text("webhook", &binding.webhook);

@@ -19,7 +19,16 @@ zone = "eu-1"
 max_pause = "50ms"
 mailbox = 256
 waiting = 4096
+shadow = 8
 memory = "2GiB"
+
+[probation]
+time = "5m"
+permanent = "auto"
+return = "manual"
+traps = 25
+rise = 5
+ends = 2
 
 [ports.shop.till.mail]
 webhook = "https://mail.example.org/send"
@@ -47,6 +56,7 @@ fn an_agent_reads_back_what_it_writes() {
     assert_eq!(read(&Source::new("agent.toml", "")), Ok(AgentManifest::default()));
     assert_eq!(write(&AgentManifest::default()), "");
     check(Document::Agent, GOOD, read, "");
+    check(Document::Agent, "probation = { time = '10m', ends = 1 }", read, "");
     check(Document::Agent, "registry = '../registry'", read, "");
 }
 
@@ -80,10 +90,18 @@ fn each_fault_is_named_and_placed() {
          M0152 `'a b'` `a b` is no value of a label: a letter or digit, then letters, digits, `_`, `.` and `-`, 63 at most",
     );
     refused(
-        "limits = { max_pause = '0s', mailbox = 0, memory = '1MB' }",
+        "limits = { max_pause = '0s', mailbox = 0, shadow = 1001, memory = '1MB' }",
         "M0113 `'0s'` `limits.max_pause` is longer than nothing\n\
          M0113 `0` `limits.mailbox` lies between 1 and 1000000\n\
+         M0113 `1001` `limits.shadow` lies between 1 and 1000\n\
          M0153 `'1MB'` `1MB` is no size such as 64KiB, 512MiB or 2GiB",
+    );
+    refused(
+        "probation = { time = '0s', permanent = 'yes', return = 'never', rise = 101 }",
+        "M0113 `'0s'` `probation.time` is longer than nothing\n\
+         M0111 `'yes'` `probation.permanent` is one of `auto`, `manual`, found `yes`\n\
+         M0111 `'never'` `probation.return` is one of `auto`, `manual`, found `never`\n\
+         M0113 `101` `probation.rise` lies between 1 and 100",
     );
     refused("ports.a = 1", "M0104 `1` `ports.a` is a table, found an integer");
     refused("ports.a.b = 1", "M0104 `1` `ports.a.b` is a table, found an integer");

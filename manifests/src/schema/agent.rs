@@ -2,7 +2,7 @@
 
 use super::form::{LABEL_KEY, LABEL_VALUE, LISTEN, MACHINE, NAME, PLACE, SIZE, SYSTEM_PATH, TIME, URL};
 use super::shape::{Shape, Table, map, optional, required, table};
-use crate::agent::COUNT_MAX;
+use crate::agent::{COUNT_MAX, SHADOW_MAX};
 
 pub(super) const EXAMPLE: &str = r#"data = "/var/lib/camshaft"
 listen = "127.0.0.1:7101"
@@ -21,7 +21,16 @@ role = "edge"
 max_pause = "50ms"
 mailbox = 256
 waiting = 4096
+shadow = 8
 memory = "2GiB"
+
+[probation]
+time = "30m"
+permanent = "auto"
+return = "auto"
+traps = 20
+rise = 2
+ends = 5
 
 [ports.shop.till.mail]
 webhook = "https://mail.example.org/send"
@@ -43,6 +52,12 @@ pub(super) fn shape() -> Table {
         optional("max_pause", TIME, "", "How long inputs may wait for an upgrade at most."),
         optional("mailbox", count(), "", "How many inputs from outside may wait at one instance."),
         optional("waiting", count(), "", "How many inputs from outside may wait on the node."),
+        optional(
+            "shadow",
+            Shape::Number(1, SHADOW_MAX),
+            "none",
+            "How many of the last inputs of an instance are kept at least, to be given to another release before it runs.",
+        ),
         optional("memory", SIZE, "", "How much memory the states of all instances may take."),
     ]);
     let retry = table(vec![
@@ -89,6 +104,7 @@ pub(super) fn shape() -> Table {
             "What selectors of a fleet see of the node.",
         ),
         optional("limits", limits, "", "What bounds the node."),
+        optional("probation", probation(), "", "What a release has to pass after an upgrade."),
         optional(
             "ports",
             map(NAME, "APP", map(NAME, "MACHINE", map(NAME, "PORT", port))),
@@ -100,6 +116,40 @@ pub(super) fn shape() -> Table {
             map(MACHINE, "\"APP/MACHINE\"", URL),
             "every machine is on this node",
             "The nodes on which machines are reached that this node does not serve.",
+        ),
+    ])
+}
+
+fn probation() -> Table {
+    let permanent = Shape::OneOf(vec![
+        ("manual", "an operator says that the release stays"),
+        ("auto", "it becomes permanent when its time is over"),
+    ]);
+    let goes_back = Shape::OneOf(vec![
+        ("auto", "the node goes back by itself when the release does not pass"),
+        ("manual", "an operator goes back; the node tells why it would"),
+    ]);
+    table(vec![
+        optional("time", TIME, "`10m`", "How long it lasts."),
+        optional("permanent", permanent, "`manual`", "Who makes the release permanent."),
+        optional("return", goes_back, "`auto`", "Who goes back."),
+        optional(
+            "traps",
+            Shape::Number(1, COUNT_MAX),
+            "`10`",
+            "How many inputs of one case have to trap before their rate counts.",
+        ),
+        optional(
+            "rise",
+            Shape::Number(1, 100),
+            "`1`",
+            "By how many percent of its inputs a case has to trap more than before the switch.",
+        ),
+        optional(
+            "ends",
+            Shape::Number(1, COUNT_MAX),
+            "`3`",
+            "How many ends of the agent that nobody asked for are too many.",
         ),
     ])
 }
