@@ -3,12 +3,18 @@
 //! Names and meanings stay once published; fields may be added, so readers ignore what they do
 //! not know. Times are milliseconds since the Unix epoch, lengths of time are microseconds.
 
+mod capsules;
+mod shadow;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_cam::digest::Digest;
 use camshaft_manifests::signature::KeyId;
 use camshaft_registry::Fetched;
 use serde::{Deserialize, Serialize};
+
+pub use capsules::{CapsuleList, CapsuleOf, CapsuleStatus, KeptCapsule, StepCapsule};
+pub use shadow::{ShadowCase, ShadowExample, ShadowReport};
 
 /// The media type of [`Problem`].
 pub const PROBLEM_TYPE: &str = "application/problem+json";
@@ -77,6 +83,12 @@ pub struct NodeStatus {
     pub switched_ms: Option<i64>,
     /// How long the last switch kept inputs waiting, when the agent has lived since.
     pub last_pause_us: Option<u64>,
+    /// What the running release has yet to pass, while it is on probation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probation: Option<ProbationStatus>,
+    /// How far the trial is that goes on, when one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<TrialStatus>,
     /// The machines of the running release, in dependency order.
     pub machines: Vec<MachineStatus>,
     /// The sums over all instances.
@@ -107,6 +119,48 @@ pub struct NodeStatus {
     pub trust: Option<TrustStatus>,
     /// The node's time.
     pub now_ms: i64,
+}
+
+/// How the probation of a release goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbationStatus {
+    /// When it ends.
+    pub until_ms: i64,
+    /// How long that is from now; 0 when it is over and an operator says what becomes of the release.
+    pub left_ms: u64,
+    /// True when the release becomes permanent then by itself.
+    pub auto_permanent: bool,
+    /// True when the node goes back by itself.
+    pub auto_return: bool,
+    /// How many times the agent ended since the switch without being told to.
+    pub ends: u32,
+    /// Why the release does not pass, where an operator goes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The cases of inputs of which another share traps than before the switch.
+    pub cases: Vec<CaseChange>,
+}
+
+/// Inputs of one case before a switch and since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseChange {
+    /// The machine.
+    pub machine: String,
+    /// The case.
+    pub case: String,
+    /// Before the switch.
+    pub before: RateStatus,
+    /// Since the switch, or the last start of the agent.
+    pub since: RateStatus,
+}
+
+/// How many inputs of how many trapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateStatus {
+    /// How many there were.
+    pub inputs: u64,
+    /// How many of them trapped.
+    pub trapped: u64,
 }
 
 /// Whose bundles a node takes.
@@ -168,6 +222,26 @@ pub struct ClientCount {
     pub requests: u64,
     /// When the last of them came.
     pub last_seen_ms: i64,
+}
+
+/// `GET /v1/node/trial`: how far a trial is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialProgress {
+    /// The trial that goes on; none when none does.
+    pub trial: Option<TrialStatus>,
+}
+
+/// A trial that goes on: of an upgrade, before its switch, or of a way back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialStatus {
+    /// The release that it tries.
+    pub to: ReleaseRef,
+    /// How many instances were tried.
+    pub looked: u64,
+    /// How many there are.
+    pub of: u64,
+    /// True when it was cancelled and is about to end.
+    pub cancelled: bool,
 }
 
 /// A release that a node knows.
@@ -276,6 +350,26 @@ pub struct History {
     pub entries: Vec<HistoryEntry>,
 }
 
+/// `GET /v1/node/audit`: every command and switch of a node as its journal has it, in a chain of hashes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// The version of the agent.
+    pub agent: String,
+    /// The records, the oldest first.
+    pub records: Vec<AuditRecord>,
+    /// The hash of the last one.
+    pub head: Digest,
+}
+
+/// A record of an audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// The SHA-256 of the hash of the record before and the bytes of this one.
+    pub hash: Digest,
+    /// The bytes as they are in the journal, in Base64.
+    pub record: String,
+}
+
 /// Something that was done to a node, or was tried and not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
@@ -314,7 +408,7 @@ pub enum HistoryKind {
     Upgraded,
     /// An upgrade was refused before it switched.
     Refused,
-    /// An upgrade was switched, did not pass its checks and was switched back.
+    /// An upgrade was switched, did not pass its checks or its probation, and was switched back.
     Undone,
     /// The node went back to the release before.
     RolledBack,
@@ -334,6 +428,10 @@ pub enum HistoryKind {
     Dropped,
     /// An instance that was held goes on.
     Released,
+    /// Another agent took the node over while it ran.
+    TakenOver,
+    /// A release is kept no more.
+    Removed,
 }
 
 /// `GET /v1/node/instances`: the instances, by address.
@@ -517,6 +615,9 @@ pub struct TryReport {
     pub pause_us: u64,
     /// States that the way back does not give back exactly.
     pub downgrade_lossy: u64,
+    /// What became of the last inputs in both releases, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowReport>,
 }
 
 /// A machine that was tried.

@@ -86,7 +86,16 @@ type Job = Box<dyn FnOnce(&mut Node) -> Result<(), StoreError> + Send>;
 
 enum Command {
     Call(Job),
-    Stop,
+    Stop(Save),
+}
+
+/// Whether a state snapshot is made before the threads end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Save {
+    /// So that the next start is quick.
+    Snapshot,
+    /// One was made lately, and somebody waits for the folder.
+    Nothing,
 }
 
 /// What all threads of a node see.
@@ -205,6 +214,7 @@ impl Host {
         let outstanding = node.take_calls();
         let mut threads = vec![];
         let mut found = None;
+        let of_node = clock.clone();
         let node = node.depart(|departing, epoch| {
             let Departing { shards, journal, waiting } = departing;
             let (lines, inboxes): (Vec<_>, Vec<_>) = shards.iter().map(|_| channel()).unzip();
@@ -240,7 +250,7 @@ impl Host {
         let shared = found.expect("the node departed");
         threads.push(spawn("node", &shared, {
             let shared = shared.clone();
-            move || node_thread(&shared, node, &to_do)
+            move || node_thread(&shared, node, &to_do, &of_node)
         })?);
         Ok((Host { shared: shared.clone(), commands }, HostThreads { shared, threads }))
     }
@@ -343,7 +353,13 @@ impl Host {
     /// Asks the threads to end after what waits.
     pub fn stop(&self) {
         // When they are gone already, that is what was wanted.
-        let _ = self.commands.send(Command::Stop);
+        let _ = self.commands.send(Command::Stop(Save::Snapshot));
+    }
+
+    /// Asks the threads to end after what waits, without a state snapshot: another process goes on with the folder.
+    pub fn leave(&self) {
+        // When they are gone already, that is found out by who waits for them.
+        let _ = self.commands.send(Command::Stop(Save::Nothing));
     }
 }
 
@@ -367,7 +383,12 @@ fn spawn(
     })
 }
 
-fn node_thread(shared: &Arc<Shared>, mut node: Node, commands: &Receiver<Command>) -> Result<(), StoreError> {
+fn node_thread(
+    shared: &Arc<Shared>,
+    mut node: Node,
+    commands: &Receiver<Command>,
+    clock: &Clock,
+) -> Result<(), StoreError> {
     let journal = |error| match error {
         NodeError::Journal(error) => Err(error),
         // Looking after itself asks for nothing that could be refused for long.
@@ -383,24 +404,32 @@ fn node_thread(shared: &Arc<Shared>, mut node: Node, commands: &Receiver<Command
         };
         match commands.recv_timeout(wait) {
             Ok(Command::Call(job)) => job(&mut node)?,
-            Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                let saved = node.save_snapshot().or_else(journal);
-                let saved = saved.and_then(|()| node.end_attempt().or_else(journal));
-                for shard in &shared.shards {
-                    // It may have ended already.
-                    let _ = shard.send(ToShard::Stop);
-                }
+            Ok(Command::Stop(Save::Snapshot)) | Err(RecvTimeoutError::Disconnected) => {
+                let saved = node.stop(clock()).or_else(journal);
+                stop_shards(shared);
                 return saved;
+            }
+            Ok(Command::Stop(Save::Nothing)) => {
+                let left = node.leave(clock()).or_else(journal);
+                stop_shards(shared);
+                return left;
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
         node.sweep_if_due().or_else(journal)?;
         if node.is_saving() || looked.elapsed() >= LOOK {
             looked = Instant::now();
-            node.look_after().or_else(journal)?;
+            node.look_after(clock()).or_else(journal)?;
             node.look_at_first().or_else(journal)?;
             node.snapshot_if_due().or_else(journal)?;
         }
+    }
+}
+
+fn stop_shards(shared: &Arc<Shared>) {
+    for shard in &shared.shards {
+        // It may have ended already.
+        let _ = shard.send(ToShard::Stop);
     }
 }
 

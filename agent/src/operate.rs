@@ -4,23 +4,27 @@
 //! All of it blocks, and most of it happens outside the node's thread, so that the service goes
 //! on; only what must be settled at one moment is done there.
 
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use camshaft_manifests::agent::By;
+use camshaft_manifests::duration::Millis;
 use camshaft_manifests::{InstanceAddress, Version};
 use camshaft_registry::Place;
 use camshaft_store::ReleaseEntry;
 
 use crate::api::{
-    Changed, FilesMissing, History, NodeStatus, Problem, Redrive, RedriveReport, RedriveWhat, Report,
-    Supplied, TryReport,
+    Audit, Changed, FilesMissing, History, NodeStatus, Problem, Redrive, RedriveReport, RedriveWhat, Report,
+    ShadowReport, Supplied, TrialProgress, TryReport,
 };
-use crate::engine::{Copies, Trial};
+use crate::engine::{Copies, Trial, shadow};
 use crate::failpoint;
 use crate::host::Host;
-use crate::node::{Asked, Holding, Node, NodeError};
+use crate::node::{Asked, Holding, Node, NodeError, Policy, WayBack};
 use crate::ports::{Bindings, Unbound};
 use crate::problem;
+use crate::progress::Trials;
 use crate::release::Release;
 use crate::stage::{Unopened, of_stage_error};
 use crate::supply::{self, Offer, Supply};
@@ -36,7 +40,20 @@ pub struct Operator {
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     registry: Option<Place>,
     ports: Bindings,
-    busy: Mutex<()>,
+    probation: Policy,
+    max_pause: Option<Millis>,
+    busy: Arc<AtomicBool>,
+    trials: Trials,
+}
+
+/// Says that a command is at work, for as long as it lives.
+#[derive(Debug)]
+pub struct Busy(Arc<AtomicBool>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// A bundle as it came.
@@ -48,13 +65,21 @@ pub struct Upload {
     pub signatures: Option<Vec<u8>>,
 }
 
-/// What an operator allows an upgrade to do that it would be refused for.
+/// What an operator allows an upgrade to do that it would be refused for, and how it ends.
 #[derive(Debug, Clone, Default)]
 pub struct Allowed {
     /// Clients that speak these versions may be left behind.
     pub dropped: Vec<Version>,
     /// How many instances may be held because they cannot go over.
     pub hold_failing: u64,
+    /// How many of the last inputs of each instance are given to both releases.
+    pub shadow: Option<usize>,
+    /// They may come out otherwise.
+    pub allow_differences: bool,
+    /// How long the probation lasts, where it is not as the node has it.
+    pub probation: Option<Millis>,
+    /// The release becomes permanent when its probation is over.
+    pub auto_permanent: bool,
 }
 
 /// A bundle that may not be used, with its names as far as they are known.
@@ -90,7 +115,34 @@ impl Operator {
         registry: Option<Place>,
         ports: Bindings,
     ) -> Operator {
-        Operator { host, gate, clock, registry, ports, busy: Mutex::new(()) }
+        let (probation, busy, trials) = (Policy::default(), Arc::default(), Trials::default());
+        Operator { host, gate, clock, registry, ports, probation, max_pause: None, busy, trials }
+    }
+
+    /// The same, with what releases have to pass after an upgrade.
+    pub fn with_probation(self, probation: Policy) -> Operator {
+        Operator { probation, ..self }
+    }
+
+    /// The same, with how long inputs may wait for an upgrade.
+    pub fn with_max_pause(self, max_pause: Option<Millis>) -> Operator {
+        Operator { max_pause, ..self }
+    }
+
+    /// Sets what a trial of an upgrade allows and refuses.
+    fn judge_by(&self, trial: &mut Trial, hold_failing: u64) {
+        trial.allow_holding(hold_failing);
+        trial.limit_pause(self.max_pause.map(|Millis(ms)| ms.saturating_mul(1_000)));
+    }
+
+    /// Returns what the release of an upgrade has to pass.
+    fn probation(&self, allowed: &Allowed) -> Policy {
+        let mut policy = self.probation;
+        policy.time = allowed.probation.unwrap_or(policy.time);
+        if allowed.auto_permanent {
+            policy.permanent = By::Itself;
+        }
+        policy
     }
 
     /// Returns what the node lacks of a bundle, given by its manifest. Nothing changes.
@@ -113,7 +165,31 @@ impl Operator {
     /// When the node has ended.
     pub fn status(&self) -> Outcome<NodeStatus> {
         let status = self.host.call(crate::node::Node::status)?;
-        Ok(NodeStatus { trust: Some(self.gate.status()), ..status })
+        Ok(NodeStatus { trust: Some(self.gate.status()), trial: self.trials.status(), ..status })
+    }
+
+    /// Returns every command and switch of the node, in a chain of hashes.
+    ///
+    /// # Errors
+    ///
+    /// When the node has ended.
+    pub fn audit(&self) -> Outcome<Audit> {
+        self.host.call(|node| Ok(node.audit()))
+    }
+
+    /// Returns how far the trial is that goes on.
+    pub fn trial(&self) -> TrialProgress {
+        TrialProgress { trial: self.trials.status() }
+    }
+
+    /// Lets the trial that goes on end before its time. The command that waits for it is refused, and nothing was
+    /// changed; when the trial is over meanwhile, the command goes on.
+    ///
+    /// # Errors
+    ///
+    /// When none goes on.
+    pub fn cancel(&self) -> Outcome<TrialProgress> {
+        Ok(TrialProgress { trial: Some(self.trials.cancel()?) })
     }
 
     /// Returns what was done to the node, and who vouched for what it was about.
@@ -133,14 +209,27 @@ impl Operator {
         Asked { who: who.to_owned(), now_ms: (self.clock)() }
     }
 
-    fn begin(&self) -> Outcome<MutexGuard<'_, ()>> {
-        match self.busy.try_lock() {
-            Ok(guard) => Ok(guard),
-            // A command that panicked is over.
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                Err(problem::OPERATION_RUNS.problem("another command is at work on this node"))
-            }
+    /// Begins a command: while what is returned lives, others are refused.
+    ///
+    /// # Errors
+    ///
+    /// When another one is at work.
+    pub fn begin(&self) -> Outcome<Busy> {
+        match self.busy.swap(true, Ordering::AcqRel) {
+            false => Ok(Busy(self.busy.clone())),
+            true => Err(problem::OPERATION_RUNS.problem("another command is at work on this node")),
+        }
+    }
+
+    /// Writes into the history that a take-over was refused, or did not succeed.
+    pub fn note_refused(&self, who: &str, refused: Box<Problem>) {
+        let (asked, code) = (self.asked(who), refused.code.clone());
+        let noted: Outcome<()> = self.host.call(move |node| Err(node.refused(&asked, None, refused)));
+        // It always comes back; another problem says that it could not be noted.
+        if let Err(problem) = noted
+            && problem.code != code
+        {
+            tracing::warn!(code, "a refused take-over is not in the history: {}", problem.detail);
         }
     }
 
@@ -201,19 +290,22 @@ impl Operator {
     ///
     /// Why it cannot be tried; that it did not pass is no error but in the report.
     pub fn try_upgrade(&self, offer: Offer, allowed: Allowed) -> Outcome<Supplied<TryReport>> {
-        let Allowed { dropped, hold_failing } = allowed;
+        let Allowed { dropped, hold_failing, shadow, .. } = allowed;
         let _busy = self.begin()?;
         let Supply { upload, fetched } = self.supply(offer)?;
         let (release, _) = self.stage(&upload).map_err(|(_, problem)| problem)?;
         let now_ms = (self.clock)();
-        let trial = self.host.call(move |node| {
+        let mut trial = self.host.call(move |node| {
             let plan = node.plan_upgrade(&release)?;
             node.leave_behind(&release, &dropped, now_ms)?;
             node.begin_trial(plan)
         })?;
+        self.judge_by(&mut trial, hold_failing);
         let mut trial = self.tried(trial)?;
-        trial.allow_holding(hold_failing);
         self.host.call(Node::end_trial)?;
+        if let Some(most) = shadow {
+            self.shadow(&mut trial, most)?;
+        }
         Ok(Supplied { report: trial.report(), fetched })
     }
 
@@ -224,14 +316,15 @@ impl Operator {
     ///
     /// Why not; the problem says whether something was changed.
     pub fn upgrade(&self, who: &str, offer: Offer, allowed: Allowed) -> Outcome<Supplied<Report>> {
-        let Allowed { dropped, hold_failing } = allowed;
+        let policy = self.probation(&allowed);
+        let Allowed { dropped, hold_failing, shadow, allow_differences, .. } = allowed;
         let _busy = self.begin()?;
         let Supply { upload, fetched } = self.supply(offer)?;
         let release = self.staged(who, &upload)?;
         failpoint::pass("upgrade.staged");
         let asked = self.asked(who);
         let leaving = dropped.clone();
-        let trial = self.host.call(move |node| {
+        let mut trial = self.host.call(move |node| {
             let plan = node.plan_upgrade(&release).map_err(NodeError::from);
             let kept =
                 plan.and_then(|plan| node.leave_behind(&release, &leaving, asked.now_ms).map(|_| plan));
@@ -245,10 +338,22 @@ impl Operator {
             node.begin_trial(plan)
         })?;
         let makes_permanent = trial.plan().makes_permanent;
+        self.judge_by(&mut trial, hold_failing);
         let mut trial = self.tried(trial)?;
-        trial.allow_holding(hold_failing);
+        if let Some(most) = shadow
+            && let Err(problem) = self.gate_by_shadow(&mut trial, most, allow_differences)
+        {
+            let (asked, entry) = (self.asked(who), trial.plan().to.entry.clone());
+            return self.host.call(move |node| {
+                node.end_trial()?;
+                Err(node.refused(&asked, Some(&entry), problem))
+            });
+        }
         let asked = self.asked(who);
-        let report = self.host.call(move |node| node.upgrade(&asked, trial, &upload.bundle, &dropped))?;
+        let report = self.host.call(move |node| {
+            node.set_probation(Some(policy));
+            node.upgrade(&asked, trial, &upload.bundle, &dropped)
+        })?;
         let asked = self.asked(who);
         self.host.call(move |node| node.settle_check(&asked, Ok(())).map(drop))?;
         if makes_permanent {
@@ -259,16 +364,47 @@ impl Operator {
         Ok(Supplied { report, fetched })
     }
 
+    /// Gives the last inputs of instances to both releases, outside of the node's threads.
+    fn shadow(&self, trial: &mut Trial, most: usize) -> Outcome<ShadowReport> {
+        let Some(tapes) = self.host.call(Node::recorded)? else {
+            return Err(problem::NOT_RECORDED.problem("this agent records no inputs"));
+        };
+        let report = shadow(trial.plan(), &tapes, most);
+        trial.set_shadow(report.clone());
+        Ok(report)
+    }
+
+    /// The same for an upgrade, which is refused when they come out otherwise. One that saw nothing passes nothing.
+    fn gate_by_shadow(&self, trial: &mut Trial, most: usize, allowed: bool) -> Outcome<()> {
+        let report = self.shadow(trial, most)?;
+        if report.inputs == 0 {
+            return Err(problem::NOT_RECORDED.problem("nothing was recorded of machines that go on"));
+        }
+        if report.differ() == 0 || allowed {
+            return Ok(());
+        }
+        let detail = format!("{} of {} recorded inputs come out otherwise", report.differ(), report.inputs);
+        let mut problem = problem::SHADOW_DIFFERS.problem(detail);
+        problem.trial = Some(trial.report());
+        Err(problem)
+    }
+
     /// Tries what was not tried yet, in batches, and rests as long as it works: inputs come first. What
     /// changed since is tried again when the switch is made.
     fn tried(&self, mut trial: Trial) -> Outcome<Trial> {
+        let going = self.trials.begin(&trial);
         loop {
+            if let Some(cancelled) = going.cancelled() {
+                self.host.call(Node::end_trial)?;
+                return Err(cancelled);
+            }
             let start = Instant::now();
             let copies = self.host.call(Node::copies)?;
             let done = copies.iter().all(Copies::is_empty);
             copies.into_iter().for_each(|copies| trial.add(copies));
+            going.note(&trial);
             let (looked, all) = trial.progress();
-            if done || looked >= all {
+            if (done || looked >= all) && !failpoint::fault("endless-trial") {
                 return Ok(trial);
             }
             std::thread::sleep(start.elapsed().min(REST_MAX));
@@ -289,6 +425,17 @@ impl Operator {
         let trial = self.tried(trial)?;
         let asked = self.asked(who);
         self.host.call(move |node| node.rollback(&asked, trial, holding))
+    }
+
+    /// Removes a release that nothing needs any more; it is named by its version, or by its digest.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn remove(&self, who: &str, release: &str, way_back: WayBack) -> Outcome<Report> {
+        let _busy = self.begin()?;
+        let (asked, release) = (self.asked(who), release.to_owned());
+        self.host.call(move |node| node.remove(&asked, &release, way_back))
     }
 
     /// Lets something of an instance go on: what is parked, or the instance itself.

@@ -82,6 +82,8 @@ codes! {
         "refresh it: camshaft trust refresh; a frozen registry looks the same. `camshaft node rollback` needs no metadata";
     NOT_FOUND = "not-found", 404, "There is nothing at this address",
         "`camshaft node status` lists the machines that run";
+    NO_CAPSULE = "no-capsule", 404, "The node keeps no such capsule",
+        "`camshaft node capsule` lists them; the last of each machine and case are kept until the agent ends";
     METHOD = "method-not-allowed", 405, "The address does not take this method",
         "inputs and commands are sent with POST, questions with GET";
     CONFLICT = "conflict", 409, "Another input was sent under this identity",
@@ -108,6 +110,10 @@ codes! {
         "bind it in the agent.toml of the node and start the agent with --config; the notes have the lines";
     TRIAL_FAILED = "trial-failed", 409, "The upgrade does not pass on the live state",
         "mend the migration that the failure names and build again; nothing was changed";
+    NOT_RECORDED = "not-recorded", 409, "There are no recorded inputs to compare",
+        "set `shadow` in [limits] of agent.toml, start the agent anew, and try again after some inputs";
+    SHADOW_DIFFERS = "shadow-differs", 409, "Recorded inputs come out otherwise in the new release",
+        "look at the examples of `camshaft node try --shadow`; if they are meant, add --allow-differences";
     CANNOT_CATCH_UP = "cannot-catch-up", 409, "The instances change faster than they can be tried",
         "try again when there is less to do; nothing was changed";
     NOTHING_TO_ROLL_BACK = "nothing-to-roll-back", 409, "There is no release to go back to",
@@ -116,6 +122,28 @@ codes! {
         "look at the failures; roll back with --force to hold these instances and go on with the rest";
     NOT_PROVISIONAL = "not-provisional", 409, "The running release is permanent already",
         "there is nothing to do";
+    TAKEOVER_PROTOCOL = "takeover-protocol", 409, "The agents do not speak the same way of taking over",
+        "stop the agent that runs and start the new one; its clients wait for as long as that takes";
+    TAKEOVER_USER = "takeover-user", 403, "The node belongs to another user",
+        "start the new agent as the user whose agent runs";
+    TAKEOVER_FORMATS = "takeover-formats", 409, "The new agent cannot read what the node writes",
+        "use an agent that is as new as the one that runs; the one that runs serves on";
+    TAKEOVER_RELEASE = "takeover-release", 409, "The new agent cannot run the release of the node",
+        "use an agent that knows it, or upgrade the node first; the one that runs serves on";
+    TAKEOVER_LISTEN = "takeover-listen", 409, "The new agent is told to listen elsewhere",
+        "leave --listen out, in the agent.toml too: the socket of the agent that runs is handed over; another address takes a stop and a start";
+    TAKEOVER_FAILED = "takeover-failed", 409, "The new agent did not take the node over",
+        "look at the new agent's log; the one that ran before serves on";
+    UNKNOWN_RELEASE = "unknown-release", 404, "The node keeps no such release",
+        "`camshaft node status --json` lists those that it keeps";
+    RELEASE_NEEDED = "release-needed", 409, "The release is needed",
+        "let its holder go first; `camshaft node history` shows how the node came to run what it runs";
+    WAY_BACK = "way-back", 409, "The release is one that the node can go back to",
+        "say --no-way-back to give that up";
+    CANCELLED = "cancelled", 409, "The command was cancelled",
+        "nothing was changed; begin it again when it suits";
+    NOTHING_TO_CANCEL = "nothing-to-cancel", 409, "Nothing is tried on this node",
+        "only the trial before a switch can be cancelled; `camshaft node rollback` goes back from one that was made";
     OPERATION_RUNS = "operation-runs", 409, "Another command is at work on this node",
         "wait until it ends, then look at `camshaft node status`";
     LACKS_FILES = "lacks-files", 409, "The node lacks files of the bundle",
@@ -126,6 +154,12 @@ codes! {
         "`camshaft registry list` shows what there is";
     UNDONE = "undone", 409, "The upgrade was switched, did not pass its checks and was undone",
         "the node runs the release from before, with all later inputs; mend what the reason names";
+    PROBATION_TRAPS = "probation-traps", 409, "Inputs trapped more often than before the upgrade, and it was undone",
+        "the node runs the release from before, with all later inputs; send the case that the reason names to the new release";
+    PROBATION_INVARIANT = "probation-invariant", 409, "An invariant did not hold after the upgrade, and it was undone",
+        "the node runs the release from before, with all later inputs; mend what the reason names";
+    PROBATION_ENDS = "probation-ends", 409, "The agent ended again and again after the upgrade, and it was undone",
+        "the node runs the release from before, with all later inputs; look at the agent's log and at the machine";
     NOTHING_TO_REDRIVE = "nothing-to-redrive", 409, "There is nothing that could go on",
         "`camshaft node instances --held` and `camshaft node parked` list what waits for an operator";
     TOO_LARGE = "too-large", 413, "The body is too large",

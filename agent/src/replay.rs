@@ -1,8 +1,10 @@
-//! Seeing a failure again, away from the node that told of it: the capsule of a failed trial has the value and names
-//! the code, and bundles have the code.
+//! Seeing a failure again, away from the node that told of it: a capsule has the values and names the code, and
+//! bundles have the code. Migrations are here, steps in `step`.
 //!
 //! Pure. Code of machines is deterministic, so that the same value fails in the same way, or something is not the
 //! same.
+
+mod step;
 
 use camshaft_cam::code::FuncIx;
 use camshaft_cam::digest::Digest;
@@ -15,6 +17,9 @@ use camshaft_releases::OpenedRelease;
 use crate::api::TryFailure;
 use crate::engine::trap_kind;
 use crate::speech::takes;
+
+pub(crate) use step::Scene;
+pub use step::{ReplayedStep, replay_step};
 
 /// What came of seeing a failure again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +48,9 @@ pub enum ReplayError {
     /// No bundle has the machine.
     #[error("no bundle here has the machine {0}")]
     NoMachine(Digest),
+    /// No bundle has the link.
+    #[error("no bundle here has the link {0}")]
+    NoLink(Digest),
     /// The capsule has the beginning of the value only.
     #[error("the capsule has only the beginning of the value")]
     Cut,
@@ -77,6 +85,15 @@ pub fn replay(failure: &TryFailure, releases: &[OpenedRelease]) -> Result<Replay
     again.along(edge.ok_or(ReplayError::NoEdge(digest))?)
 }
 
+/// Reads a value of a capsule.
+fn value(json: &str, ty: &Ty) -> Result<Value, ReplayError> {
+    Value::from_json(json, ty).map_err(|error| {
+        let redacted = json.contains("\"[secret]\"");
+        let more = if redacted { "; put a value for each \"[secret]\" into the file" } else { "" };
+        ReplayError::NoValue(format!("{error}{more}"))
+    })
+}
+
 struct Again<'a> {
     failure: &'a TryFailure,
     releases: &'a [OpenedRelease],
@@ -89,11 +106,7 @@ impl Again<'_> {
     }
 
     fn value(&self, json: &str, ty: &Ty) -> Result<Value, ReplayError> {
-        Value::from_json(json, ty).map_err(|error| {
-            let redacted = json.contains("\"[secret]\"");
-            let more = if redacted { "; put a value for each \"[secret]\" into the file" } else { "" };
-            ReplayError::NoValue(format!("{error}{more}"))
-        })
+        value(json, ty)
     }
 
     fn along(&self, edge: &VerifiedEdge) -> Result<Replayed, ReplayError> {

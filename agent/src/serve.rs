@@ -3,25 +3,31 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use axum::serve::{Listener, ListenerExt as _};
+use axum::body::Bytes;
+use camshaft_manifests::duration::Millis;
 use camshaft_manifests::label::Labels;
 use camshaft_registry::Place;
-use camshaft_store::{FolderJournal, StoreError};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use camshaft_store::{FolderJournal, FolderLock, Journal as _, StoreError, notes_of};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::engine::ShardLimits;
 use crate::failpoint;
 use crate::host::{Host, HostError};
-use crate::http::{Names, PortCounts, router};
-use crate::node::{Node, OpenNodeError, Settings};
+use crate::http::connections::{self, Closing, Idle};
+use crate::http::{Names, router};
+use crate::node::{Asked, Node, NodeError, OpenNodeError, Policy, Settings};
 use crate::operate::Operator;
-use crate::ports::{Bindings, CallOut};
+use crate::ports::{Bindings, CallOut, Ends, Ports};
 use crate::stage::stage_kept;
+use crate::takeover::{
+    self, Again, Giver, Leaving, Link, Outcome, TakeOver, TakeOverError, Taken, Taker, supervisor,
+};
 use crate::trust::{BookError, Gate, Trust};
 
 /// How long requests that are under way may take when the agent stops.
@@ -50,12 +56,28 @@ pub struct Options {
     pub waiting: usize,
     /// What bounds a shard.
     pub limits: ShardLimits,
+    /// What releases have to pass after an upgrade.
+    pub probation: Policy,
+    /// How long inputs may wait for an upgrade.
+    pub max_pause: Option<Millis>,
+    /// That the node of an agent that runs is taken over.
+    pub take_over: Option<TakeOver>,
+    /// How the program is started again when SIGHUP asks for it; without it the signal ends the process.
+    pub again: Option<Again>,
 }
 
 /// The most threads that run instances when nobody says how many.
 pub const SHARDS_MAX: u16 = 16;
 
+/// How many connections may wait to be taken in.
+const BACKLOG: u32 = 4096;
+
 impl Options {
+    fn settings(&self) -> Settings {
+        let salt = RandomState::new().hash_one("salt");
+        Settings { shards: self.shards(), salt, limits: self.limits }
+    }
+
     fn shards(&self) -> u16 {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let said = failpoint::figure("SHARDS").or(self.shards);
@@ -98,6 +120,9 @@ pub enum ServeError {
     /// The node ended.
     #[error("the node ended")]
     Node(#[from] HostError),
+    /// The take-over.
+    #[error(transparent)]
+    TakeOver(TakeOverError),
 }
 
 impl ServeError {
@@ -109,6 +134,9 @@ impl ServeError {
             ServeError::Store(error) => {
                 matches!(error, StoreError::Locked { .. } | StoreError::Layout { .. })
             }
+            ServeError::TakeOver(error) => {
+                matches!(error, TakeOverError::Nobody { .. } | TakeOverError::Refused(_))
+            }
             ServeError::Recover(_) | ServeError::System(_) | ServeError::Ports(_) | ServeError::Node(_) => {
                 false
             }
@@ -116,10 +144,21 @@ impl ServeError {
     }
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     // A clock before 1970 stands still at 0: the node's time never runs backwards.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Returns an error with all that it comes from, in a line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
 }
 
 /// Runs an agent until it is told to stop by SIGTERM or SIGINT. `on_ready` learns the address
@@ -142,17 +181,126 @@ pub fn serve_until<F: Future<Output = ()> + Send + 'static>(
     stop: impl FnOnce() -> std::io::Result<F>,
     on_ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
-    let loopback = options.listen.ip().is_loopback();
-    if !loopback && options.trust.is_anybody() {
-        return Err(ServeError::NotLoopback(options.listen));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (held, mut opened, mut signals) = {
+        // Sockets and signals are of a runtime.
+        let _within = runtime.enter();
+        let (held, opened) = begin(options)?;
+        (held, opened, Signals { stop: Box::pin(stop()?), again: hangups(options)? })
+    };
+    let mut on_ready = Some(on_ready);
+    loop {
+        let ready = |address| {
+            if let Some(on_ready) = on_ready.take() {
+                on_ready(address);
+            }
+        };
+        match runtime.block_on(run(options, &held, opened, &mut signals, ready))? {
+            Ended::Stopped => return Ok(()),
+            Ended::Left(leaving, idle, since) => match leave(options, &held, *leaving, idle)? {
+                Some(back) => opened = back,
+                None => {
+                    let gap_ms = since.elapsed().as_millis();
+                    tracing::info!(gap_ms, "another agent has taken the node over");
+                    return Ok(());
+                }
+            },
+        }
     }
-    if !loopback {
+}
+
+/// What an agent holds for as long as it runs, whoever has the node open.
+struct Held {
+    lock: FolderLock,
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+/// A node that is open, and what it is served with.
+struct Opened {
+    link: Option<Link>,
+    node: Node,
+    gate: Gate,
+    connections: Connections,
+}
+
+/// Connections that are there already.
+enum Connections {
+    /// From an agent that was taken over.
+    Handed(Vec<(std::net::TcpStream, Bytes)>),
+    /// From before the node was to be handed over.
+    Kept(Vec<Idle>),
+}
+
+/// How serving ended.
+enum Ended {
+    Stopped,
+    /// Since when clients wait comes last.
+    Left(Box<Leaving>, Vec<Idle>, Instant),
+}
+
+/// Refuses an address that others reach when the node takes bundles of anybody.
+pub(crate) fn check_address(trust: &Trust, address: SocketAddr) -> Result<(), ServeError> {
+    if !address.ip().is_loopback() {
+        if trust.is_anybody() {
+            return Err(ServeError::NotLoopback(address));
+        }
         tracing::warn!(
-            "{} can be reached from other machines: whoever reaches it may send inputs and roll back",
-            options.listen
+            "{address} can be reached from other machines: whoever reaches it may send inputs and roll back"
         );
     }
-    let (journal, opened, old) = FolderJournal::open(&options.data)?;
+    Ok(())
+}
+
+/// Opens the node: that of the folder, or that of the agent that runs on it.
+fn begin(options: &Options) -> Result<(Held, Opened), ServeError> {
+    let Some(asked) = &options.take_over else {
+        let held_socket = supervisor::held_socket()?;
+        let address = match &held_socket {
+            Some(socket) => socket.local_addr()?,
+            None => options.listen,
+        };
+        check_address(&options.trust, address)?;
+        let lock = FolderLock::take(&options.data)?;
+        let (node, gate) = open(options, lock.clone(), None)?;
+        let listener = match held_socket {
+            Some(socket) => socket,
+            None => listen(options)?,
+        };
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let connections = Connections::Kept(vec![]);
+        return Ok((Held { lock, listener, address }, Opened { link: None, node, gate, connections }));
+    };
+    let taker = Taker {
+        folder: &options.data,
+        asked,
+        trust: &options.trust,
+        ports: &options.ports,
+        settings: options.settings(),
+    };
+    let Taken { link, node, gate, lock, listener, address, connections } = takeover::take(&taker)?;
+    let connections = Connections::Handed(connections);
+    Ok((Held { lock, listener, address }, Opened { link: Some(link), node, gate, connections }))
+}
+
+fn listen(options: &Options) -> Result<std::net::TcpListener, ServeError> {
+    let bound = || {
+        // As many as the system takes may wait while another agent takes the node over.
+        let socket = match options.listen {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(options.listen)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    bound().map_err(|source| ServeError::Listen { address: options.listen, source })
+}
+
+/// Opens the node of the folder, with these notes on how recoveries went in place of those that are there.
+fn open(options: &Options, lock: FolderLock, notes: Option<&[u8]>) -> Result<(Node, Gate), ServeError> {
+    let (mut journal, opened, old) = FolderJournal::open_with(&options.data, lock)?;
     if let Some(torn) = opened.torn {
         tracing::warn!(
             file = torn.file,
@@ -161,12 +309,14 @@ pub fn serve_until<F: Future<Output = ()> + Send + 'static>(
             "the last group of records was not written whole: nobody was told of it, and it is cut off"
         );
     }
+    if let Some(notes) = notes {
+        journal.note(notes)?;
+    }
     let gate = Gate::open(options.trust.clone(), &options.data)?;
     let opener =
         |bytes: &[u8], entry: &_| stage_kept(bytes, entry).map(Arc::new).map_err(|error| error.to_string());
-    let salt = RandomState::new().hash_one("salt");
-    let settings = Settings { shards: options.shards(), salt, limits: options.limits };
     let (journal, opener) = (Box::new(journal), Box::new(opener));
+    let settings = options.settings();
     let node = match old {
         None => Node::open(journal, opener, settings, now_ms())?,
         Some(old) => {
@@ -178,84 +328,155 @@ pub fn serve_until<F: Future<Output = ()> + Send + 'static>(
             node
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async { run(options, node, gate, stop()?, on_ready).await })
+    Ok((node, gate))
 }
 
-async fn run(
+/// Hands the node over; returns it when the other agent did not take it.
+fn leave(
     options: &Options,
-    node: Node,
-    gate: Gate,
-    stopped: impl Future<Output = ()> + Send + 'static,
+    held: &Held,
+    leaving: Leaving,
+    idle: Vec<Idle>,
+) -> Result<Option<Opened>, ServeError> {
+    let who = leaving.who.clone();
+    let notes = notes_of(&options.data)?;
+    let refused = match leaving.give(&held.lock, &held.listener, &idle) {
+        Outcome::Taken(process) => {
+            if let Some(process) = process {
+                supervisor::handed_over(process);
+            }
+            return Ok(None);
+        }
+        Outcome::Back(problem) => problem,
+        Outcome::Unknown(error) => return Err(ServeError::TakeOver(TakeOverError::Unknown(error))),
+    };
+    tracing::error!(code = refused.code, "the node was not taken over and is served on: {}", refused.detail);
+    // What another program died of is no death of this one.
+    let (mut node, gate) = open(options, held.lock.clone(), Some(&notes))?;
+    let asked = Asked { who, now_ms: now_ms() };
+    if let NodeError::Journal(error) = node.refused(&asked, None, refused) {
+        return Err(OpenNodeError::from(error).into());
+    }
+    Ok(Some(Opened { link: None, node, gate, connections: Connections::Kept(idle) }))
+}
+
+/// What the process is told from outside.
+struct Signals<F> {
+    stop: Pin<Box<F>>,
+    again: Hangups,
+}
+
+/// Serves a node that is open, until the process is to stop or somebody takes the node over.
+async fn run<F: Future<Output = ()>>(
+    options: &Options,
+    held: &Held,
+    opened: Opened,
+    signals: &mut Signals<F>,
     on_ready: impl FnOnce(SocketAddr),
-) -> Result<(), ServeError> {
-    let listen = |source| ServeError::Listen { address: options.listen, source };
-    let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
-    let (ended, node_ended) = oneshot::channel();
+) -> Result<Ended, ServeError> {
+    // The first is dropped last: the other agent takes the node back when its link ends.
+    let Opened { link, node, gate, connections } = opened;
+    let listener = TcpListener::from_std(held.listener.try_clone()?)?;
+    let idle = match connections {
+        Connections::Kept(idle) => idle,
+        Connections::Handed(handed) => on_with(handed)?,
+    };
+    let (ports, ends) = start_ports(options)?;
+    let (ended, mut node_ended) = oneshot::channel();
     let (to_make, calls) = mpsc::unbounded_channel();
     let (host, threads) = Host::start(node, Arc::new(now_ms), options.waiting, ended, Some(to_make))?;
-    let (carriers, counts) = carry_calls(options, &host, calls)?;
-    let operator =
-        Operator::new(host.clone(), gate, Arc::new(now_ms), options.registry.clone(), options.ports.clone());
-    let names = Names { addresses: !options.listen.ip().is_loopback(), names: options.names.clone() };
-    let service = router(host.clone(), operator, &options.labels, names, counts);
-    tracing::info!(%address, "ready");
-    on_ready(address);
-    let (stopping, stops) = oneshot::channel::<()>();
-    let told = host.clone();
-    let shutdown = async move {
-        tokio::select! {
-            () = stopped => tracing::info!("stopping"),
-            // Its end, by whatever cause, is told by dropping the sender.
-            _ = node_ended => tracing::error!("the node has ended"),
-        }
-        told.begin_stopping();
-        drop(stopping);
-    };
-    // A client that never ends its request must not keep the agent from stopping.
-    let patience = async {
-        let _ = stops.await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    let served = tokio::select! {
-        served = axum::serve(prompt(listener), service).with_graceful_shutdown(shutdown) => served,
-        () = patience => Ok(()),
-    };
-    for carrier in carriers {
-        // What has no end is called again after the next start.
-        carrier.abort();
+    match link {
+        // Nothing that could fail comes between this and the first answer.
+        Some(link) => link.opened(),
+        None => supervisor::ready(),
     }
-    host.stop();
+    let counts = ports.counts();
+    let carriers = carry_calls(&host, ports, ends, calls);
+    let (registry, bound) = (options.registry.clone(), options.ports.clone());
+    let operator = Operator::new(host.clone(), gate, Arc::new(now_ms), registry, bound);
+    let operator = Arc::new(operator.with_probation(options.probation).with_max_pause(options.max_pause));
+    let names = Names { addresses: !held.address.ip().is_loopback(), names: options.names.clone() };
+    let service = router(host.clone(), operator.clone(), &options.labels, names, counts);
+    let (leave, mut leaving) = mpsc::channel(1);
+    let giver = Giver { host: host.clone(), operator, listen: held.address, leave };
+    let door = giver.listen(&options.data);
+    let (closing, told) = watch::channel(Closing::NotYet);
+    let served = tokio::spawn(connections::serve(listener, idle, service, told, DRAIN));
+    tracing::info!(address = %held.address, "ready");
+    on_ready(held.address);
+    let left = loop {
+        tokio::select! {
+            () = &mut signals.stop => {
+                tracing::info!("stopping");
+                supervisor::stopping();
+                break None;
+            }
+            // Its end, by whatever cause, is told by dropping the sender.
+            _ = &mut node_ended => {
+                tracing::error!("the node has ended");
+                break None;
+            }
+            Some(leaving) = leaving.recv() => break Some(leaving),
+            () = signals.again.next() => {
+                if let Some(again) = &options.again {
+                    again.start();
+                }
+            }
+        }
+    };
+    let since = Instant::now();
+    host.begin_stopping();
+    closing.send_replace(if left.is_some() { Closing::TakeOut } else { Closing::Close });
+    let idle = served.await.unwrap_or_default();
+    if left.is_some() {
+        failpoint::pass("handing.drained");
+    }
+    for task in carriers.into_iter().chain(door) {
+        // What has no end is called again after the next start.
+        task.abort();
+    }
+    if left.is_some() {
+        host.leave()
+    } else {
+        host.stop()
+    }
     drop(host);
     match tokio::task::spawn_blocking(move || threads.join()).await {
         Ok(joined) => joined?,
         Err(_) => return Err(HostError::Panicked.into()),
     }
-    Ok(served?)
+    Ok(match left {
+        Some(leaving) => {
+            failpoint::pass("handing.closed");
+            Ended::Left(Box::new(leaving), idle, since)
+        }
+        None => Ended::Stopped,
+    })
 }
 
-/// Returns a listener whose connections send at once what is written. An answer in several pieces would otherwise wait
-/// for the client's system to acknowledge the first of them, which it does 40 ms late.
-fn prompt(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
-    listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection may be slow");
-        }
-    })
+/// Goes on with connections of another process.
+fn on_with(handed: Vec<(std::net::TcpStream, Bytes)>) -> std::io::Result<Vec<Idle>> {
+    let on = |(stream, sent): (std::net::TcpStream, Bytes)| {
+        stream.set_nonblocking(true)?;
+        Ok(Idle { stream: TcpStream::from_std(stream)?, sent })
+    };
+    handed.into_iter().map(on).collect()
+}
+
+fn start_ports(options: &Options) -> Result<(Ports, Ends), ServeError> {
+    let identity = crate::ports::Identity::new(node_id(&options.data)?);
+    let seed = RandomState::new().hash_one("calls");
+    let settings = crate::ports::Settings { identity, seed, bounds: crate::ports::Bounds::default() };
+    Ok(crate::ports::start(options.ports.clone(), settings)?)
 }
 
 /// Carries calls from the node to its ports, and their ends back.
 fn carry_calls(
-    options: &Options,
     host: &Host,
+    ports: Ports,
+    mut ends: Ends,
     mut calls: mpsc::UnboundedReceiver<CallOut>,
-) -> Result<([JoinHandle<()>; 2], PortCounts), ServeError> {
-    let identity = crate::ports::Identity::new(node_id(&options.data)?);
-    let seed = RandomState::new().hash_one("calls");
-    let settings = crate::ports::Settings { identity, seed, bounds: crate::ports::Bounds::default() };
-    let (ports, mut ends) = crate::ports::start(options.ports.clone(), settings)?;
-    let counts = ports.counts();
+) -> [JoinHandle<()>; 2] {
     let out = tokio::spawn(async move {
         while let Some(call) = calls.recv().await {
             ports.call(call);
@@ -267,7 +488,7 @@ fn carry_calls(
             host.end_call(ended.id, ended.end);
         }
     });
-    Ok(([out, back], counts))
+    [out, back]
 }
 
 /// The file with what a node is to the receivers of its calls.
@@ -297,8 +518,27 @@ fn node_id(data: &std::path::Path) -> std::io::Result<[u8; 32]> {
     }
 }
 
+/// The signals that ask for the program to be started again.
+struct Hangups(Option<tokio::signal::unix::Signal>);
+
+impl Hangups {
+    async fn next(&mut self) {
+        let told = match &mut self.0 {
+            Some(signal) => signal.recv().await,
+            None => None,
+        };
+        if told.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn hangups(options: &Options) -> std::io::Result<Hangups> {
+    use tokio::signal::unix::{SignalKind, signal};
+    Ok(Hangups(options.again.is_some().then(|| signal(SignalKind::hangup())).transpose()?))
+}
+
 /// Returns what ends when the process is told to stop.
-#[cfg(unix)]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
@@ -309,29 +549,4 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
-}
-
-/// Returns what ends when the process is told to stop.
-#[cfg(not(unix))]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        // Without signals the process is ended from outside.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn connections_do_not_wait_with_what_is_written() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let address = listener.local_addr().expect("it has an address");
-        let mut listener = prompt(listener);
-        let (_client, (stream, _)) = tokio::join!(TcpStream::connect(address), listener.accept());
-        assert!(stream.nodelay().expect("the system says it"));
-    }
 }

@@ -51,6 +51,9 @@ impl Journal for Deadly {
     fn put_blob(&mut self, bytes: &[u8]) -> Result<Digest, StoreError> {
         self.0.put_blob(bytes)
     }
+    fn remove_blob(&mut self, digest: Digest) -> Result<(), StoreError> {
+        self.0.remove_blob(digest)
+    }
     fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         self.0.blob(digest)
     }

@@ -136,7 +136,10 @@ fn an_upgrade_takes_the_state_along_and_a_rollback_brings_it_back() {
     let nothing = refusal(node.rollback(Holding::Refuse));
     assert_eq!(
         nothing,
-        ("nothing-to-roll-back".to_owned(), "test 1.0.0 was installed on the empty node".to_owned())
+        (
+            "nothing-to-roll-back".to_owned(),
+            "test 1.0.0 is the first release that this node keeps".to_owned()
+        )
     );
 
     // Permanent: there is still a way down.

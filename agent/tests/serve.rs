@@ -53,8 +53,12 @@ struct Agent {
 
 fn options(data: &Path) -> Options {
     Options {
+        take_over: None,
+        again: None,
         shards: Some(2),
         waiting: camshaft_agent::host::WAITING_MAX,
+        probation: Default::default(),
+        max_pause: None,
         limits: Default::default(),
         data: data.to_owned(),
         listen: "127.0.0.1:0".parse().expect("an address"),

@@ -5,7 +5,9 @@ mod common;
 use camshaft_agent::api::{HistoryKind, InstanceState, ReleaseState};
 use camshaft_agent::node::Holding;
 use camshaft_cam::digest::Digest;
-use camshaft_store::{Chunk, Class, Control, Direction, Journal as _, MemoryJournal, Record, Stamp};
+use camshaft_store::{
+    Chunk, Class, Control, Direction, Journal as _, MemoryJournal, Probation, Record, Stamp,
+};
 use common::{TestNode, World, make, refusal};
 
 const OLD: &str = "machine count keyed Text\n\
@@ -125,14 +127,16 @@ fn one_failing_instance_refuses_an_upgrade_unless_it_may_be_held() {
     let listed = node.instances(None, 9).instances;
     let held: Vec<_> = listed.iter().filter(|one| one.state == InstanceState::Held).collect();
     assert_eq!(held.len(), 2);
+    let found = node.node.held_instances(None, 9).expect("a list");
+    assert_eq!(found.instances.len(), 2);
     node.rollback(Holding::Refuse).expect("rollback");
     assert_eq!(node.send("shop/count/b", "\"Get\""), "{\"Is\":7}");
 }
 
-/// What a trial lets pass can still fail, when the instance changes in the very moment of the switch. Here the
-/// record is written by hand, so that nothing was tried.
-#[test]
-fn an_instance_that_cannot_go_over_makes_a_provisional_node_go_back() {
+/// A journal in which the second release was switched to, while a state is there that cannot go over: what a trial lets
+/// pass can still fail, when the instance changes in the very moment of the switch. The record is written by
+/// hand, so that nothing was tried.
+fn switched_untried(probation: Option<Probation>) -> MemoryJournal {
     let journal = MemoryJournal::default();
     drop(node_with(&journal, &[1, 7, 3]));
     let (one, two) = (world().release("1.0.0"), world().release("2.0.0"));
@@ -141,21 +145,26 @@ fn an_instance_that_cannot_go_over_makes_a_provisional_node_go_back() {
     camshaft_store::Journal::put_blob(&mut switched, b"2.0.0").expect("memory");
     let stamp = Stamp { at_ms: 0, who: "test".to_owned() };
     let mut chunk = Chunk::new(u16::MAX, u64::MAX);
-    for control in [
-        Control::Switch {
-            stamp,
-            number: 2,
-            from: one.entry.clone(),
-            to: two.entry.clone(),
-            direction: Direction::Up,
-            relup: *relup,
-        },
-        Control::CheckPassed { switch: 2 },
-    ] {
+    let switch = Control::Switch {
+        stamp,
+        number: 2,
+        from: one.entry.clone(),
+        to: two.entry.clone(),
+        direction: Direction::Up,
+        relup: *relup,
+    };
+    let probation = probation.map(Control::Probation);
+    for control in probation.into_iter().chain([switch, Control::CheckPassed { switch: 2 }]) {
         chunk.push(&Record::Control(control).to_bytes());
     }
     switched.append(&[chunk], Class::Control).expect("memory");
+    journal
+}
 
+#[test]
+fn an_instance_that_cannot_go_over_makes_a_provisional_node_go_back() {
+    let one = world().release("1.0.0");
+    let journal = switched_untried(None);
     let mut node = world().open(journal, 0).expect("open");
     assert_eq!(node.running(), "2.0.0");
     assert_eq!(node.send("shop/count/a", "{\"Add\":10}"), "\"Ok\"");
@@ -171,4 +180,71 @@ fn an_instance_that_cannot_go_over_makes_a_provisional_node_go_back() {
     }
     let digest: Digest = one.entry.digest;
     assert_eq!(node.status().running.expect("a release").digest, digest);
+}
+
+#[test]
+fn where_operators_go_back_a_failed_instance_is_held_and_the_release_stays() {
+    let probation = Probation {
+        switch: 2,
+        until_ms: 60_000,
+        auto_permanent: false,
+        auto_return: false,
+        traps: 10,
+        rise: 1,
+        ends: 3,
+        before: vec![],
+    };
+    let mut node = world().open(switched_untried(Some(probation)), 0).expect("open");
+    assert!(node.send("shop/count/b", "{\"Add\":1}").starts_with("refused: shop/count/b is held"));
+    node.settle();
+    let status = node.status();
+    assert_eq!((node.running().as_str(), status.counts.held), ("2.0.0", 1));
+    assert_eq!(status.state, Some(ReleaseState::Provisional));
+    node.rollback(Holding::Refuse).expect("rollback");
+    assert_eq!(node.send("shop/count/b", "\"Get\""), "{\"Is\":7}");
+}
+
+/// A state that takes longer than inputs may wait is named, and nothing is switched.
+#[test]
+fn an_instance_that_takes_too_long_to_go_over_refuses_the_upgrade() {
+    let old = "machine book keyed Text\n\
+               type State = { m: Map(Int, { value: Int = 0 }) }\n\
+               type Input = Fill { to: Int } | Size\n\
+               type Output = Ok | Size(Int)\n\
+               init = { m: [:] }\n\
+               on Fill { to } => ({ m: 1.to(to).fold(state.m, (m, k) -> m.put(k, { value: k })) }, Ok)\n\
+               on Size => (state, Size(state.m.len()))\n";
+    let new = old.replace("value: Int = 0 }", "value: Int = 0, more: Int = 0 }");
+    let new = new.replace("{ value: k }", "{ value: k, more: 0 }");
+    let one = make("1.0.0", &[("shop/book", old)], None, &[]);
+    let two = make("2.0.0", &[("shop/book", &new)], Some(&one), &[]);
+    let mut node = World::of([one, two]).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    assert_eq!(node.send("shop/book/large", "{\"Fill\":{\"to\":500}}"), "\"Ok\"");
+    let release = node.release("2.0.0");
+    for (max_us, passes) in [(0, false), (u64::MAX, true)] {
+        let plan = node.node.plan_upgrade(&release).expect("a plan");
+        let mut trial = node.node.begin_trial(plan).expect("it begins");
+        trial.limit_pause(Some(max_us));
+        for _ in 0..2 {
+            // The second is another one of the same plan, and as strict.
+            let refused = node.node.upgrade(&node.asked(), trial, b"2.0.0", &[]);
+            assert_eq!(refused.is_ok(), passes, "{max_us}");
+            if passes {
+                break;
+            }
+            let (code, detail) = refusal(refused);
+            assert_eq!(code, "trial-failed");
+            assert!(detail.starts_with("shop/book/large: pause: it takes "), "{detail}");
+            assert!(
+                detail.ends_with(" ms to go over, and its inputs may wait 0 ms for an upgrade"),
+                "{detail}"
+            );
+            let plan = node.node.plan_upgrade(&release).expect("a plan");
+            trial = node.node.begin_trial(plan).expect("it begins");
+            trial.limit_pause(Some(max_us));
+            node.node.end_trial().expect("it ends");
+        }
+    }
+    assert_eq!(node.running(), "2.0.0");
 }

@@ -82,7 +82,12 @@ impl Sample {
 
 /// Returns the one shard of a node that runs a release and has no journal.
 pub fn shard(release: &Arc<Release>, journalled: bool) -> Shard {
-    let limits = ShardLimits::default();
+    shard_recording(release, journalled, 0)
+}
+
+/// The same, and it records so many of the last inputs of its instances.
+pub fn shard_recording(release: &Arc<Release>, journalled: bool, shadow: usize) -> Shard {
+    let limits = ShardLimits { shadow, ..ShardLimits::default() };
     let mut shard = Shard::new(ShardConfig { index: 0, shards: 1, salt: 7, limits, journalled });
     shard.advance(now_ms());
     shard.enter_once(&Epoch::install(release.clone()));

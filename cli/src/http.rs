@@ -195,6 +195,16 @@ impl Node {
         self.run(request, effect)
     }
 
+    /// Deletes what is at `path`.
+    ///
+    /// # Errors
+    ///
+    /// When no whole answer comes.
+    pub fn delete(&self, path: &[&str], patience: Duration) -> Result<Answer, Failure> {
+        let request = self.client.request(Method::DELETE, self.asking(path, &[])?).timeout(patience);
+        self.run(request, Effect::Changes)
+    }
+
     fn asking(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, Failure> {
         let mut url = self.url(path)?;
         if !query.is_empty() {

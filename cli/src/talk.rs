@@ -118,6 +118,16 @@ impl Talk {
 
     /// Runs long work and says on a terminal how long it has been going on.
     pub fn while_waiting<T: Send>(&self, what: &str, work: impl FnOnce() -> T + Send) -> T {
+        self.while_watching(what, || None, work)
+    }
+
+    /// The same, and how far it is where that is known: `look` is asked now and then.
+    pub fn while_watching<T: Send>(
+        &self,
+        what: &str,
+        look: impl Fn() -> Option<String> + Send,
+        work: impl FnOnce() -> T + Send,
+    ) -> T {
         if self.quiet || self.json || !std::io::stderr().is_terminal() {
             return work();
         }
@@ -125,14 +135,16 @@ impl Talk {
         std::thread::scope(|scope| {
             let (done, waiting) = std::sync::mpsc::channel::<()>();
             scope.spawn(move || {
-                let mut told = false;
+                let mut widest = 0;
                 let tick = Duration::from_millis(500);
                 while waiting.recv_timeout(tick) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                    told = true;
-                    let _ = write!(std::io::stderr(), "\r{what} ... {} s", started.elapsed().as_secs());
+                    let far = look().map(|far| format!(", {far}")).unwrap_or_default();
+                    let line = format!("{what} ... {} s{far}", started.elapsed().as_secs());
+                    widest = widest.max(line.len());
+                    let _ = write!(std::io::stderr(), "\r{line:widest$}");
                 }
-                if told {
-                    let _ = write!(std::io::stderr(), "\r{:width$}\r", "", width = what.len() + 16);
+                if widest > 0 {
+                    let _ = write!(std::io::stderr(), "\r{:widest$}\r", "");
                 }
             });
             let result = work();

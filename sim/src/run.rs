@@ -14,7 +14,7 @@ use crate::world::World;
 pub const STEPS: u64 = 150;
 
 /// How many of the last events a failure shows.
-const EVENTS_SHOWN: usize = 40;
+const EVENTS_SHOWN: usize = 80;
 
 /// Inputs that no machine takes, or not from outside.
 const BAD_INPUTS: [&str; 5] =
@@ -270,6 +270,10 @@ impl Run {
         if !self.host.is_up() || self.model.waiting() > 0 || self.failing || self.full || self.ahead {
             return Ok(());
         }
+        // It looks for room once each time that it works, and may find it the next time only.
+        if self.model.may_be_full && self.host.waits_for_room() {
+            return Ok(());
+        }
         let seen = self.host.look();
         self.model.compare(&seen)
     }
@@ -469,7 +473,7 @@ impl Run {
         let there = next < self.world.editions.len();
         let any = usize::try_from(rng.below(self.world.editions.len() as u64)).unwrap_or(0);
         let drops = rng.percent(50);
-        match rng.below(20) {
+        match rng.below(22) {
             0..8 if there && !self.model.is_provisional() => {
                 let to = self.begun.unwrap_or(next);
                 self.operate(&Command::Upgrade { to, drops })
@@ -484,6 +488,10 @@ impl Run {
                 if self.host.is_up() { self.operate(&Command::Try(next)) } else { Ok(()) }
             }
             18 => self.operate(&Command::Upgrade { to: any, drops }),
+            20..22 => {
+                let place = if rng.percent(70) { next.saturating_sub(2) } else { any };
+                self.operate(&Command::Remove { place, gives_up: rng.percent(80) })
+            }
             _ => self.operate(&Command::Install(any)),
         }
     }
@@ -558,7 +566,7 @@ impl Run {
                 let expected = match command {
                     Command::Install(to) | Command::Upgrade { to, .. } => Some(*to),
                     Command::Rollback { .. } => running.and_then(|running| running.checked_sub(1)),
-                    Command::Try(_) | Command::Permanent => running,
+                    Command::Try(_) | Command::Permanent | Command::Remove { .. } => running,
                 };
                 if now != expected {
                     return Err(told(format!("place {expected:?} runs; it is {now:?}")));
@@ -567,6 +575,11 @@ impl Run {
                     && let [reason] = self.model.reasons_to_refuse(command)?[..]
                 {
                     return Err(told(reason.to_owned()));
+                }
+                if let Command::Remove { .. } = command
+                    && !self.model.reasons_to_refuse(command)?.contains(&"unknown-release")
+                {
+                    return Err(told("a release that is gone".to_owned()));
                 }
                 if *command == Command::Permanent && self.model.is_provisional() {
                     return Err(told("a release that is permanent".to_owned()));

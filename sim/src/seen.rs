@@ -64,6 +64,11 @@ pub enum Entry {
     },
     /// All instances have gone over the last switch.
     Swept,
+    /// A release is kept no more.
+    Removed {
+        /// Its version.
+        version: String,
+    },
     /// Something else, which no world makes happen.
     Other(String),
 }

@@ -46,6 +46,11 @@ impl Blobs {
         Ok(Blobs { disk, putting: Mutex::new(()) })
     }
 
+    /// Returns the blobs of a disk that is only read.
+    pub(crate) fn of(disk: Arc<dyn Disk>) -> Blobs {
+        Blobs { disk, putting: Mutex::new(()) }
+    }
+
     /// Keeps bytes durably, and returns their SHA-256. Those that are kept already are left, if they are whole.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
 //! A folder of files, real or simulated: all that the log, the snapshots and the blobs ask of a disk.
 //!
-//! [`RealDisk`] is a folder of this machine, [`FaultyDisk`] a disk in memory that loses, tears and
+//! [`RealDisk`] is a folder of this machine, [`OverlayDisk`] one that is only read, [`FaultyDisk`] a disk in memory that loses, tears and
 //! refuses as real ones do, and the same way each time. What is written here is only what both can
 //! promise: bytes are durable once their file was synced, names once the folder was.
 
 mod faulty;
+mod overlay;
 mod real;
 
 use std::fmt::Debug;
@@ -12,6 +13,7 @@ use std::io;
 use std::sync::Arc;
 
 pub use faulty::FaultyDisk;
+pub use overlay::OverlayDisk;
 pub use real::RealDisk;
 
 use crate::journal::StoreError;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use camshaft_cam::digest::Digest;
 
 use crate::blobs::Blobs;
-use crate::disk::{Disk, RealDisk, read_all};
+use crate::disk::{Disk, OverlayDisk, RealDisk, read_all};
 use crate::journal::{Job, Journal, ShownSnapshot, SnapshotWriter, StoreError, Visit, VisitSaved};
+use crate::lock::FolderLock;
 use crate::log::{AppendError, Chunk, Class, Log, LogOptions, Opened};
 use crate::snapshots::{self, Snapshots};
 use crate::sqlite::OldFolder;
@@ -33,13 +34,59 @@ impl FolderJournal {
     /// When another process has the folder, when what is in it was written by another version or is damaged,
     /// and when the system refuses.
     pub fn open(folder: &Path) -> Result<(FolderJournal, Opened, Option<OldFolder>), StoreError> {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
+        FolderJournal::open_with(folder, FolderLock::take(folder)?)
+    }
+
+    /// Does what [`open`](FolderJournal::open) does with a lock that was taken before.
+    ///
+    /// # Errors
+    ///
+    /// When what is in the folder was written by another version or is damaged, and when the system refuses.
+    pub fn open_with(
+        folder: &Path,
+        lock: FolderLock,
+    ) -> Result<(FolderJournal, Opened, Option<OldFolder>), StoreError> {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::with(folder, lock)?);
         let old = OldFolder::find(folder, disk.clone())?;
         let (journal, opened) = FolderJournal::on(disk, LogOptions::default())?;
         if let Some(old) = &old {
             old.begin(journal.last())?;
         }
         Ok((journal, opened, old))
+    }
+
+    /// Opens the journal of a folder to read it: what is done with it stays in memory.
+    ///
+    /// # Errors
+    ///
+    /// When an agent runs on the folder, when there is no journal in it or one of a version before, when what is
+    /// in it is damaged, and when the system refuses.
+    pub fn read_only(folder: &Path) -> Result<(FolderJournal, Opened), StoreError> {
+        let disk: Arc<dyn Disk> = Arc::new(OverlayDisk::open(folder)?);
+        let listed = disk.list().map_err(|source| StoreError::File {
+            what: "list",
+            path: folder.display().to_string(),
+            source,
+        })?;
+        if OldFolder::is_in(&listed) {
+            return Err(StoreError::Refused(
+                "it has the form of an earlier version: start an agent on a copy of it, which takes it over"
+                    .to_owned(),
+            ));
+        }
+        if !listed.iter().any(|name| name.starts_with("log-")) {
+            return Err(StoreError::Refused("there is no journal in it".to_owned()));
+        }
+        FolderJournal::on(disk, LogOptions::default())
+    }
+
+    /// Returns the number of the newest state snapshot, whole or not; 0 when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn newest_snapshot(&self) -> Result<u64, StoreError> {
+        self.snapshots.newest_number()
     }
 
     /// Opens the journal of any disk.
@@ -52,6 +99,19 @@ impl FolderJournal {
         let snapshots = Snapshots::open(disk.clone())?;
         let blobs = Blobs::open(disk.clone())?;
         Ok((FolderJournal { disk, log, snapshots, blobs }, opened))
+    }
+}
+
+/// Returns the notes on how recoveries went, of a folder whose journal is not open.
+///
+/// # Errors
+///
+/// When they cannot be read.
+pub fn notes_of(folder: &Path) -> Result<Vec<u8>, StoreError> {
+    match std::fs::read(folder.join(NOTES)) {
+        Ok(notes) => Ok(notes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(vec![]),
+        Err(source) => Err(StoreError::File { what: "read", path: NOTES.to_owned(), source }),
     }
 }
 
@@ -106,6 +166,10 @@ impl Journal for FolderJournal {
 
     fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         self.blobs.get(digest)
+    }
+
+    fn remove_blob(&mut self, digest: Digest) -> Result<(), StoreError> {
+        self.blobs.remove(digest)
     }
 
     fn notes(&self) -> Result<Vec<u8>, StoreError> {

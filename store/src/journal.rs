@@ -96,6 +96,13 @@ pub trait Journal: Send {
     /// When the bytes are not those that were kept.
     fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// Lets go of the bytes with this SHA-256. Those that are not kept are gone already.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses; they may be kept or gone then.
+    fn remove_blob(&mut self, digest: Digest) -> Result<(), StoreError>;
+
     /// Returns the notes on how recoveries went; nothing when there are none.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 //! [`Journal`] is the interface: one total order of [`Record`]s, appended in durable groups.
 //! [`FolderJournal`] keeps it in the data folder, made of [`Log`], [`Snapshots`] and [`Blobs`], which know bytes, lanes and
 //! positions; [`MemoryJournal`] in memory, for tests. A journal knows records, blobs and snapshots; it does not know what a machine or
-//! an upgrade is. [`OldFolder`] reads what versions before wrote.
+//! an upgrade is. [`OldFolder`] reads what versions before wrote; [`Onlooker`] reads a state snapshot of a folder that another
+//! process has.
 //!
 //! What must stay true: a group is whole or absent after a crash; bytes that are not what was
 //! written are an error and never a guess; records are never changed or cut off at the end, so
@@ -15,11 +16,13 @@ mod disk;
 #[cfg(test)]
 mod documented;
 mod folder;
+mod formats;
 mod journal;
 mod lock;
 mod log;
 mod memory;
 mod old;
+mod onlooker;
 mod record;
 mod snapshot;
 mod snapshots;
@@ -27,14 +30,17 @@ mod sqlite;
 
 pub use blobs::Blobs;
 pub use codec::{CodecError, FORMAT};
-pub use disk::{Disk, DiskFile, FaultyDisk, RealDisk, SECTOR};
-pub use folder::FolderJournal;
+pub use disk::{Disk, DiskFile, FaultyDisk, OverlayDisk, RealDisk, SECTOR};
+pub use folder::{FolderJournal, notes_of};
+pub use formats::Formats;
 pub use journal::{Job, Journal, ShownSnapshot, SnapshotWriter, StoreError, Visit, VisitSaved};
+pub use lock::FolderLock;
 pub use log::{AppendError, Chore, Chunk, Class, Entry, Log, LogOptions, Opened, Torn};
 pub use memory::MemoryJournal;
+pub use onlooker::Onlooker;
 pub use record::{
-    Aside, ClientSays, ClientSeen, Control, Deed, Direction, Effect, HeldBefore, InputRecord, InputRef,
-    Record, RecordRef, Redrive, Refusal, ReleaseEntry, Source, Stamp, Verdict,
+    Aside, CaseRate, ClientSays, ClientSeen, Control, Deed, Direction, Effect, HeldBefore, InputRecord,
+    InputRef, Probation, Record, RecordRef, Redrive, Refusal, ReleaseEntry, Source, Stamp, Verdict,
 };
 pub use snapshot::{
     AsideSnapshot, BeforeImage, CallSnapshot, InstanceSnapshot, KeptAnswer, KeptSender, MailOrigin,

@@ -19,6 +19,7 @@ use std::sync::{Arc, Weak};
 pub use self::chunk::Chunk;
 pub(crate) use self::chunk::{put, take};
 pub use self::frame::Entry;
+pub(crate) use self::frame::VERSION;
 #[cfg(test)]
 pub(crate) use self::frame::{CHUNK, FRAME};
 pub(crate) use self::frame::{Field, size};

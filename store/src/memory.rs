@@ -147,6 +147,11 @@ impl Journal for MemoryJournal {
         Ok(self.memory().blobs.get(&digest).cloned())
     }
 
+    fn remove_blob(&mut self, digest: Digest) -> Result<(), StoreError> {
+        self.memory().blobs.remove(&digest);
+        Ok(())
+    }
+
     fn notes(&self) -> Result<Vec<u8>, StoreError> {
         Ok(self.memory().notes.clone())
     }

@@ -407,6 +407,81 @@ pub enum Control {
         /// The number of the switch.
         switch: u64,
     },
+    /// The release that the next switch leads to is on probation. The switch follows in the same group.
+    Probation(Probation),
+    /// An agent began to run while a release was on probation: the time without an agent does not count.
+    ProbationResumed {
+        /// The number of the switch.
+        switch: u64,
+        /// When it began, in milliseconds since the Unix epoch.
+        at_ms: i64,
+        /// When the probation ends now.
+        until_ms: i64,
+    },
+    /// A release did not pass its probation; a switch backwards follows in the same group.
+    Returned {
+        /// When, and that it was the agent.
+        stamp: Stamp,
+        /// The number of the switch that is undone.
+        switch: u64,
+        /// The reason, for programs.
+        code: String,
+        /// The instance that gave the reason, if it was one.
+        instance: Option<String>,
+        /// The reason, for people.
+        reason: String,
+    },
+    /// An agent took the node over from another one that ran.
+    TakenOver {
+        /// Who and when.
+        stamp: Stamp,
+        /// The version of the agent that ran.
+        from: String,
+        /// The version of the agent that runs.
+        to: String,
+    },
+    /// A release is kept no more: neither its bundle nor a way back to it.
+    Removed {
+        /// When, and who did it.
+        stamp: Stamp,
+        /// The release.
+        release: ReleaseEntry,
+    },
+}
+
+/// What holds of a release that is on probation. It stands in the journal, so that another configuration of the agent
+/// changes nothing about a switch that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probation {
+    /// The number of the switch that leads to it.
+    pub switch: u64,
+    /// When it ends, in milliseconds since the Unix epoch.
+    pub until_ms: i64,
+    /// True when the release becomes permanent then by itself.
+    pub auto_permanent: bool,
+    /// True when the node goes back by itself.
+    pub auto_return: bool,
+    /// How many inputs of one case have to trap before their rate counts.
+    pub traps: u64,
+    /// By how many percent of its inputs a case has to trap more than before.
+    pub rise: u8,
+    /// How many ends of the agent that nobody asked for are too many.
+    pub ends: u32,
+    /// What became of inputs before the switch.
+    pub before: Vec<CaseRate>,
+}
+
+/// How often inputs of one case trapped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseRate {
+    /// The machine, by the name that it has after the switch.
+    pub machine: String,
+    /// The case.
+    pub case: String,
+    /// How many inputs there were.
+    pub taken: u64,
+    /// How many of them trapped.
+    pub trapped: u64,
 }
 
 /// What a recovery held an instance before.

@@ -11,6 +11,7 @@ mod writer;
 use std::io;
 use std::sync::Arc;
 
+pub(crate) use self::block::VERSION;
 #[cfg(test)]
 pub(crate) use self::block::{BLOCK, CONTENTS};
 pub use self::reader::SnapshotFile;
@@ -89,6 +90,11 @@ impl Snapshots {
         Ok(Snapshots { disk })
     }
 
+    /// Returns the snapshots of a disk that is only read.
+    pub(crate) fn of(disk: Arc<dyn Disk>) -> Snapshots {
+        Snapshots { disk }
+    }
+
     /// Begins a snapshot. `from` is the position in the log from which on entries are needed beside it: one more
     /// than that of the last entry that was durable before.
     ///
@@ -97,6 +103,22 @@ impl Snapshots {
     /// When the disk refuses.
     pub fn begin(&self, number: u64, from: u64) -> Result<SnapshotWriter, StoreError> {
         SnapshotWriter::begin(self.disk.clone(), number, from)
+    }
+
+    /// Returns the snapshot of a number, if it is whole; else what is wrong with it. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged or not there.
+    pub fn numbered(&self, number: u64) -> Result<SnapshotFile, StoreError> {
+        let damaged = |reason| StoreError::Damaged { what: name(number), reason };
+        // What the log has is for its owner to say.
+        self.usable(number, 0, u64::MAX - 1).map_err(damaged)
+    }
+
+    /// Returns the number of the newest one, whole or not; 0 when there is none.
+    pub(crate) fn newest_number(&self) -> Result<u64, StoreError> {
+        Ok(self.numbers()?.last().copied().unwrap_or(0))
     }
 
     /// Returns the newest snapshot that is whole, when the log has the entries from `first` to `last`; nothing

@@ -44,6 +44,11 @@ pub type VisitBlob<'v> = dyn FnMut(&[u8]) -> Result<(), StoreError> + 'v;
 impl OldFolder {
     /// Opens the file of a folder, if there is one. The folder is locked. What an attempt to take it over left
     /// behind is taken away.
+    /// Returns true when these are the names of a folder of an earlier version.
+    pub(crate) fn is_in(names: &[String]) -> bool {
+        names.iter().any(|name| name == FILE)
+    }
+
     pub(crate) fn find(folder: &Path, disk: Arc<dyn Disk>) -> Result<Option<OldFolder>, StoreError> {
         let names = disk.list().map_err(refused("list", "the data folder"))?;
         let has = |name: &str| names.iter().any(|found| found == name);

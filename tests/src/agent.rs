@@ -74,6 +74,29 @@ impl Agent {
         Agent::spawn(world, data, &words, environment)
     }
 
+    /// Starts an agent that takes the node over from the one that runs on this folder, and waits until it is ready.
+    /// `name` is that of its log.
+    ///
+    /// # Errors
+    ///
+    /// The log, and how the agent ended.
+    ///
+    /// # Panics
+    ///
+    /// When the program cannot be run at all.
+    pub fn take_over(
+        world: &World,
+        (name, data): (&str, &str),
+        environment: &[(&str, &str)],
+    ) -> Result<Agent, (String, Death)> {
+        Agent::spawn(world, name, &["agent", "--data", data, "--take-over"], environment)
+    }
+
+    /// Returns the number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts a server of the registry in this folder, which takes what comes with the token in a
     /// file, and waits until it is ready.
     ///

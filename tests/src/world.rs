@@ -109,6 +109,15 @@ impl World {
         Done::of(&mut self.command(words))
     }
 
+    /// The same with further environment variables.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started, or when it panicked.
+    pub fn run_in(&self, words: &[&str], environment: &[(&str, &str)]) -> Done {
+        Done::of(self.command(words).envs(environment.iter().copied()))
+    }
+
     /// Builds an example into `dist`, and returns the path of the bundle.
     ///
     /// # Panics

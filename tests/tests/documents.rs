@@ -27,7 +27,6 @@ fn what_the_agent_cannot_do_yet_is_refused_by_name() {
     let world = World::new(PROGRAM);
     for (text, reason) in [
         ("controller = { url = \"http://a\" }", "the agent cannot act on `controller` yet"),
-        ("limits.max_pause = \"1s\"", "the agent cannot act on `limits.max_pause` yet"),
         ("limits.memory = \"1GiB\"", "the agent cannot act on `limits.memory` yet"),
         ("routes = { \"a/b\" = \"http://a\" }", "the agent cannot act on `routes` yet"),
     ] {

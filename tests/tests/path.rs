@@ -51,6 +51,12 @@ impl Story {
         for moving in ["now_ms", "releases", "last_pause_us", "journal"] {
             status.as_object_mut().expect("a status is an object").remove(moving);
         }
+        // A probation's time goes on, stands still while there is no agent, and ends of the agent are counted.
+        if let Some(probation) = status["probation"].as_object_mut() {
+            for moving in ["left_ms", "until_ms", "ends"] {
+                assert!(probation.remove(moving).is_some(), "{moving}");
+            }
+        }
         // Inputs by case are counted since the agent started.
         for machine in status["machines"].as_array_mut().into_iter().flatten() {
             machine.as_object_mut().expect("a machine is an object").remove("cases");

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use camshaft_tests::{Agent, World, until};
+use camshaft_tests::{Agent, Death, World, until};
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_camshaft-under-test");
@@ -208,6 +208,24 @@ fn a_call_whose_agent_dies_before_the_answer_is_made_again_with_its_key() {
     let expected = json!({"asked": 1, "answers": 1, "last": 2, "refused": 0});
     assert_eq!(answered(&agent, "ann"), expected);
     assert_eq!(stands(&agent, "ann"), expected);
+}
+
+#[test]
+fn a_call_that_is_out_when_another_agent_takes_the_node_over_is_made_again_with_its_key() {
+    let node = Node::new();
+    let agent = node.installed();
+    agent.client().send("shop/signup/ann", "\"Register\"");
+    let unanswered = next(&node.came);
+    let after = Agent::start_words(&node.world, "after", &["--config", "agent.toml", "--take-over"]);
+    assert_eq!(agent.died(), Death::Code(0));
+    // Nobody hears this any more.
+    let key = unanswered.accept(1);
+    assert_eq!(stands(&after, "ann"), json!({"asked": 1, "answers": 0, "last": null, "refused": 0}));
+    let again = next(&node.came);
+    assert_eq!(again.key, key);
+    again.accept(2);
+    let expected = json!({"asked": 1, "answers": 1, "last": 2, "refused": 0});
+    assert_eq!(answered(&after, "ann"), expected);
 }
 
 /// Whether the node recorded the answer before it died shows in whether it calls again.

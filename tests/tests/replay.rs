@@ -1,4 +1,4 @@
-//! What fails on a node when an upgrade is tried is seen again on another machine, from what the trial printed.
+//! What fails on a node is seen again on another machine: from what a trial printed, and from capsules of steps.
 
 use std::path::PathBuf;
 
@@ -135,4 +135,83 @@ fn what_is_missing_is_told_with_what_to_do() {
     world
         .run(&["replay", &world.at("else.json").to_string_lossy(), &second])
         .refused("there are no failures in it");
+}
+
+/// A machine whose steps fail in two ways, one of them because of what is secret.
+const STEPS: &str = "machine counter
+type State = { count: Int, token: secret Int }
+type Input = Add(Int) | Guess { n: secret Int } | Read
+type Output = Ok | Count(Int)
+init = { count: 0, token: 0 }
+invariant \"small\" = state.count < 100
+on Add(n) => ({ ..state, count: state.count + n }, Ok)
+on Guess { n } => ({ ..state, token: 7 / n.reveal() }, Ok)
+on Read => (state, Count(state.count))
+";
+
+#[test]
+fn a_step_that_failed_on_a_node_fails_here_to_the_last_unit_of_fuel() {
+    let world = World::new(env!("CARGO_BIN_EXE_camshaft-under-test"));
+    let project = Project::new(&world);
+    project.release("1.0.0", "").app("1.0.0", "").machine(STEPS).builds();
+    let bundle = ["new/dist/shop-1.0.0.tar.gz", "dist/shop-1.0.0.tar.gz"].map(|place| world.at(place));
+    let bundle = bundle.iter().find(|place| place.exists()).expect("it was built");
+    let bundle = bundle.to_string_lossy().into_owned();
+    let agent = Agent::start(&world, "d1");
+    let url = agent.url().to_owned();
+    world.run(&["node", "install", &bundle, "--node", &url]).expect(0);
+    let none = world.run(&["node", "capsule", "--node", &url]).expect(0);
+    assert_eq!(none.stdout.trim_end(), "nothing failed since the agent started");
+    let send = |input: &str, id: &str| {
+        world.run(&["node", "send", "counter/counter", input, "--id", id, "--node", &url]).expect(1);
+    };
+    send("{\"Add\":100}", "till/1");
+    send("{\"Guess\":{\"n\":0}}", "till/2");
+    let list = world.run(&["node", "capsule", "--node", &url, "--json"]).expect(0).json();
+    let list = list["capsules"].as_array().expect("a list");
+    let told = |index: usize| ["at", "kind", "who"].map(|name| list[index][name].as_str().expect("text"));
+    assert_eq!(told(0), ["Add", "invariant", "client till/1"]);
+    assert_eq!(told(1), ["Guess", "division_by_zero", "client till/2"]);
+    let files = [0, 1].map(|index: usize| {
+        let file = world.at(&format!("capsule{index}.json")).to_string_lossy().into_owned();
+        let id = list[index]["id"].to_string();
+        let done = world.run(&["node", "capsule", &id, "-o", &file, "--node", &url]).expect(0);
+        assert!(done.stdout.contains(&format!("written to {file}")), "{}", done.stdout);
+        let text = std::fs::read_to_string(&file).expect("it was written");
+        (file, text)
+    });
+    let replay = |file: &str| world.run(&["replay", file, &bundle]);
+    // What is secret stays on the node: a number has to be put there, and then it is told that it is another.
+    for (index, (file, text)) in files.iter().enumerate() {
+        replay(file).refused("put a value for each \"[secret]\" into the file");
+        let fuel = serde_json::from_str::<Value>(text).expect("JSON")["step"]["fuel"].clone();
+        let filled = world.at(&format!("filled{index}.json")).to_string_lossy().into_owned();
+        std::fs::write(&filled, text.replace("\\\"[secret]\\\"", "0")).expect("written");
+        let lines = [
+            format!("invariant: the invariant \"small\" does not hold, with {fuel} fuel"),
+            format!("division_by_zero: division by zero, with {fuel} fuel"),
+        ];
+        let at = ["Add", "Guess"][index];
+        let done = replay(&filled).expect(0);
+        assert_eq!(done.stdout.trim_end(), format!("reproduced: counter/counter at {at}: {}", lines[index]));
+        let other = world.at(&format!("other{index}.json")).to_string_lossy().into_owned();
+        let changed = text.replace("\\\"[secret]\\\"", "5").replace("{\\\"Add\\\":100}", "{\\\"Add\\\":1}");
+        std::fs::write(&other, changed).expect("written");
+        let told = replay(&other).expect(1).stderr;
+        assert!(told.contains("1 of 1 failures come out otherwise here"), "{told}");
+        assert!(told.contains("it does not fail; it gives \"Ok\""), "{told}");
+        assert!(told.contains("(the value is not that of the node)"), "{told}");
+    }
+    // A bundle without the machine, and what is no capsule.
+    project.release("1.0.1", "").app("1.0.1", "").machine(&STEPS.replace("< 100", "< 99"));
+    project.run("build", &[]).expect(0);
+    let second = ["new/dist/shop-1.0.1.tar.gz", "dist/shop-1.0.1.tar.gz"].map(|place| world.at(place));
+    let second =
+        second.iter().find(|place| place.exists()).expect("it was built").to_string_lossy().into_owned();
+    world.run(&["replay", &files[0].0, &second]).refused("no bundle here has the machine");
+    world
+        .run(&["node", "capsule", "99", "--node", &url])
+        .refused("no capsule of this node has the number `99`");
+    world.write("no.json", "{\"what\":\"step\"}");
+    replay(&world.at("no.json").to_string_lossy()).refused("missing field");
 }

@@ -7,7 +7,7 @@
 //! The state goes over when the instance is next used. Messages and timers go over when they are delivered
 //! or fired: who only looks at an instance changes nothing that waits for it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
@@ -512,8 +512,8 @@ pub(super) fn forget_way(inputs: &Inputs<'_>, parked: &mut [Parked]) {
     }
 }
 
-/// Brings back what a switch parked and what runs now takes. It is older than all that came since, so it
-/// goes first. What could not be delivered stays: an operator lets it go on.
+/// Brings back what a switch parked and what runs now takes: first of all that waits, but among what its own
+/// sender sent where it belongs. What could not be delivered stays: an operator lets it go on.
 pub(super) fn unpark(inputs: &Inputs<'_>, instance: &mut Instance) {
     let Some(rest) = instance.rest_if_any().filter(|rest| !rest.parked.is_empty()) else { return };
     let mut back = VecDeque::new();
@@ -540,8 +540,65 @@ pub(super) fn unpark(inputs: &Inputs<'_>, instance: &mut Instance) {
         }
     }
     rest.parked = stays;
-    back.append(&mut rest.mailbox);
-    rest.mailbox = back;
+    if !back.is_empty() {
+        back.append(&mut rest.mailbox);
+        rest.mailbox = back;
+        restore_order(&mut rest.mailbox, |mail| inputs.origin(mail));
+    }
+}
+
+/// Puts what each sender sent into the order in which it was sent, after something came back that was parked: an
+/// older message may have waited where a newer one was parked, and the other way round. What different
+/// senders sent has no order, and keeps the places that it has.
+pub(super) fn restore_order(mailbox: &mut VecDeque<Mail>, origin: impl Fn(&Mail) -> Origin) {
+    let mut senders: BTreeMap<(bool, InstanceAddress), Vec<(Number, usize)>> = BTreeMap::new();
+    for (place, mail) in mailbox.iter().enumerate() {
+        let (answers, from, number) = match origin(mail) {
+            Origin::Message(sent) => (false, sent.sender, (sent.life, sent.seq, sent.effect)),
+            Origin::Answer { receiver, seq, effect } => (true, receiver, (0, seq, effect)),
+            // Ports promise no order, and what a relup applies is put in front as a whole.
+            Origin::Outside { .. } | Origin::Port { .. } | Origin::Relup { .. } => continue,
+        };
+        senders.entry((answers, from)).or_default().push((number, place));
+    }
+    let mut all: Vec<Option<Mail>> = mailbox.drain(..).map(Some).collect();
+    let mut takes: Vec<usize> = (0..all.len()).collect();
+    for sent in senders.into_values().filter(|sent| !sent.is_sorted()) {
+        let places: Vec<usize> = sent.iter().map(|(_, place)| *place).collect();
+        let mut sorted = sent;
+        sorted.sort_unstable();
+        for (place, (_, from)) in places.into_iter().zip(sorted) {
+            takes[place] = from;
+        }
+    }
+    mailbox.extend(takes.into_iter().filter_map(|from| all[from].take()));
+}
+
+/// The place of something among what one sender sent: its life, the number of the input, the place of the effect.
+type Number = (u64, u64, u32);
+
+/// Parks what waits for an instance and cannot be taken over the switches that were made, and leaves the rest as it is:
+/// what one of them does not take is parked, whenever that is found out.
+pub(super) fn park_unfit(inputs: &Inputs<'_>, instance: &mut Instance) {
+    let Some(rest) = instance.rest_if_any() else { return };
+    let park = |parked: &mut Vec<Parked>, item, failure: &TryFailure| {
+        parked.push(Parked { item, reason: reason(failure), switch: inputs.number });
+    };
+    for mail in std::mem::take(&mut rest.mailbox) {
+        match inputs.mail(&mail) {
+            Ok(_) => rest.mailbox.push_back(mail),
+            Err(failure) => {
+                let saved = mail.save().expect("no request from outside waits");
+                park(&mut rest.parked, ParkedItem::Mail(saved), &failure);
+            }
+        }
+    }
+    for (name, timer) in std::mem::take(&mut rest.timers) {
+        match inputs.timer(&timer) {
+            Ok(_) => drop(rest.timers.insert(name, timer)),
+            Err(failure) => park(&mut rest.parked, ParkedItem::Timer(timer.save(&name)), &failure),
+        }
+    }
 }
 
 /// Takes all that waits for an instance over; what cannot be taken is parked.
@@ -582,4 +639,65 @@ pub(super) fn settle(inputs: &Inputs<'_>, instance: &mut Instance) -> Settled {
 /// Returns why something is parked, for people.
 pub(super) fn reason(failure: &TryFailure) -> String {
     format!("{}: {}", failure.step, failure.reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::instance::Sent;
+    use super::*;
+
+    fn mail(origin: Origin) -> Mail {
+        Mail { origin, writer: Digest::of(b""), input: Arc::from([]), trace: None, switch: 1 }
+    }
+
+    fn message(sender: &str, (life, seq, effect): Number) -> Mail {
+        let (sender, channel) = (sender.parse().expect("an address"), Arc::from("out"));
+        mail(Origin::Message(Sent { sender, seq, effect, channel, life }))
+    }
+
+    fn answer(receiver: &str, seq: u64) -> Mail {
+        mail(Origin::Answer { receiver: receiver.parse().expect("an address"), seq, effect: 0 })
+    }
+
+    #[test]
+    fn what_comes_back_stands_where_its_sender_sent_it() {
+        let (a, b) = ("x/a", "x/b");
+        let mut mailbox = VecDeque::from([
+            message(a, (1, 7, 1)),
+            mail(Origin::Port { seq: 9, effect: 0 }),
+            message(b, (1, 3, 0)),
+            answer(a, 4),
+            message(a, (1, 7, 0)),
+            message(a, (2, 1, 0)),
+            mail(Origin::Port { seq: 2, effect: 0 }),
+            answer(a, 1),
+            message(a, (1, 2, 0)),
+            message(b, (1, 5, 0)),
+        ]);
+        restore_order(&mut mailbox, |mail| mail.origin.clone());
+        let order: Vec<String> = mailbox
+            .iter()
+            .map(|mail| match &mail.origin {
+                Origin::Message(sent) => {
+                    format!("{} {} {} {}", sent.sender, sent.life, sent.seq, sent.effect)
+                }
+                Origin::Answer { receiver, seq, .. } => format!("answer {receiver} {seq}"),
+                Origin::Port { seq, .. } => format!("port {seq}"),
+                Origin::Outside { .. } | Origin::Relup { .. } => unreachable!("there is none"),
+            })
+            .collect();
+        let expected = [
+            "x/a 1 2 0",
+            "port 9",
+            "x/b 1 3 0",
+            "answer x/a 1",
+            "x/a 1 7 0",
+            "x/a 1 7 1",
+            "port 2",
+            "answer x/a 4",
+            "x/a 2 1 0",
+            "x/b 1 5 0",
+        ];
+        assert_eq!(order, expected);
+    }
 }

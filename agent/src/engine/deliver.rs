@@ -132,7 +132,9 @@ impl Shard {
         let runner = &mut self.runners[instance.runner as usize];
         let (keep, switch) = (self.read_only, self.switch);
         let place = Place { release: &release, runner, address, tongue, keep, switch };
+        self.recorder.begin(slot, address, instance);
         let mut computed = compute(place, instance, task, surroundings);
+        self.capsules.catch((&release, address, instance), task, surroundings, &computed);
         let source = task.cause.source();
         // What changes nothing is not remembered, unless it must be known again.
         let forgotten = computed.idle && source == Source::Anonymous;
@@ -149,6 +151,7 @@ impl Shard {
             self.forget_blank(slot);
             return Err(refusal);
         }
+        self.recorder.push(slot, task, (seq, surroundings), &computed, forgotten);
         if forgotten {
             if computed.born {
                 instance.state = State::None;

@@ -13,14 +13,15 @@
 //!
 //! Where to look: `admit` takes requests in, `again` answers those that are not new, `step` computes, `deliver` runs and commits,
 //! `post` takes messages, `road` knows the switches that lie behind, `touch` lets what is used go over them, `carry` takes
-//! one instance along, `applied` gives what a relup applies, `trial` tries a switch on copies, `switch` goes over, `saving` makes
+//! one instance along, `capsules` keeps what fails, `recorder` the last inputs and `shadow` compares what another release makes of them, `applied` gives what a relup applies, `trial` tries a switch on copies, `switch` goes over, `saving` makes
 //! state snapshots while the service goes on, `watch` is asked by a recovery before code runs that it may not survive, `walk`
-//! counts and lists a slice at a time.
+//! counts and lists a slice at a time, `sample` looks at states while a release is on probation.
 
 mod admit;
 mod again;
 mod applied;
 mod calls;
+mod capsules;
 mod care;
 mod carry;
 mod deliver;
@@ -29,11 +30,14 @@ pub mod kept;
 mod parked;
 mod plan;
 mod post;
+mod recorder;
 mod recover;
 mod redrive;
 mod road;
+mod sample;
 mod saving;
 mod seen;
+mod shadow;
 mod snapshot;
 mod status;
 mod step;
@@ -42,6 +46,7 @@ mod switch;
 mod table;
 mod touch;
 mod trial;
+mod users;
 mod walk;
 mod watch;
 
@@ -55,6 +60,7 @@ use camshaft_store::{Chunk, InstanceSnapshot, RecordRef};
 use rustc_hash::FxHasher;
 
 pub use admit::{Refusal, Request};
+pub use capsules::Caught;
 pub use care::Told;
 pub(crate) use carry::gives_back;
 pub use instance::RequestId;
@@ -62,26 +68,31 @@ pub use kept::Identity;
 pub use parked::ParkedPlace;
 pub use plan::{Plan, PlanError, Way};
 pub use post::Posted;
+pub use recorder::Tape;
 pub use recover::{Divergence, ReplayError};
 pub use redrive::Redriven;
 pub use seen::Seen;
+pub use shadow::shadow;
 pub use snapshot::LoadError;
 pub use status::merged;
-pub(crate) use step::kind as trap_kind;
+pub(crate) use step::{key_of, kind as trap_kind};
 pub use switch::reason_not_startable;
 pub use switch::{Epoch, Switched};
 use trial::Trying;
 pub(crate) use trial::micros;
 pub use trial::{Begun, Copies, Trial};
+pub use users::{Users, Uses};
 pub use walk::{CountPlace, Counted, Found, SLICE};
 pub use watch::{Risk, Unwatched, Watch};
 
 use crate::api::TryFailure;
 use crate::ports::CallOut;
 use crate::release::Release;
+use capsules::Capsules;
 use care::Caring;
 use instance::Instance;
 use kept::Answered;
+use recorder::Recorder;
 use road::Road;
 use saving::Saving;
 use step::Runner;
@@ -92,11 +103,13 @@ use table::{Slot, Table};
 pub struct ShardLimits {
     /// How many messages may wait at one instance before it takes no more inputs from outside.
     pub mailbox: usize,
+    /// How many of the last inputs of an instance are kept at least, for `--shadow`; 0: none.
+    pub shadow: usize,
 }
 
 impl Default for ShardLimits {
     fn default() -> ShardLimits {
-        ShardLimits { mailbox: 256 }
+        ShardLimits { mailbox: 256, shadow: 0 }
     }
 }
 
@@ -140,10 +153,15 @@ pub struct Shard {
     stuck: BTreeSet<Slot>,
     /// What went wrong with instances that were used since a switch.
     troubles: Vec<TryFailure>,
+    /// What failed lately.
+    capsules: Capsules,
+    recorder: Recorder,
     /// What is being tried.
     trying: Option<Trying>,
     /// Where the sweeper is: all before it have gone over the last switch.
     swept: usize,
+    /// Where the next sample of states begins.
+    sampled: usize,
     /// The number of the switch that brought the configuration.
     config: u64,
     /// The names that applications had when the first release of this process ran, by those that they
@@ -258,8 +276,11 @@ impl Shard {
             road: Road::default(),
             stuck: BTreeSet::new(),
             troubles: vec![],
+            capsules: Capsules::default(),
+            recorder: Recorder::new(config_of.limits.shadow),
             trying: None,
             swept: 0,
+            sampled: 0,
             config: 0,
             homes: Arc::default(),
             now_ms: 0,

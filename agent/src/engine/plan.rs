@@ -70,6 +70,23 @@ pub struct Plan {
     pub(super) applies: Vec<Applied>,
 }
 
+impl Plan {
+    /// Returns the address that a machine which runs before the switch has after it, if it stays.
+    pub fn address_of(&self, code: &MachineCode) -> Option<&MachineAddress> {
+        let address = self.moved.get(&code.address).unwrap_or(&code.address);
+        self.to.machine(address).map(|code| &code.address)
+    }
+
+    /// Returns each machine that goes along an edge, by its address before the switch: the digests of its code before, of
+    /// the edge, and of its code after.
+    pub fn moves(&self) -> impl Iterator<Item = (&MachineAddress, Digest, Digest, Digest)> {
+        self.pairs.iter().filter_map(|(machine, change)| match change {
+            Change::Moves { from, to, edge } => Some((machine, from.digest(), edge.digest(), to.digest())),
+            Change::Stays { .. } | Change::Restarts { .. } | Change::Removed { .. } => None,
+        })
+    }
+}
+
 /// An input that an instance gets after a switch, typed.
 #[derive(Debug, Clone)]
 pub(super) struct Applied {

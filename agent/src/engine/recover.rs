@@ -204,6 +204,7 @@ impl Shard {
 
     /// Holds an instance.
     pub(super) fn hold(&mut self, slot: Slot, reason: String) {
+        self.recorder.forget(slot);
         self.meet(slot);
         self.touch(slot).hold(reason, false);
         self.unlist(slot);

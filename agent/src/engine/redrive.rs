@@ -9,6 +9,7 @@ use camshaft_manifests::InstanceAddress;
 use camshaft_store::{Aside, MailSnapshot, ParkedItem, RecordRef, Redrive, Stamp, Status};
 
 use super::Shard;
+use super::carry::restore_order;
 use super::instance::{Mail, State, Timer};
 use super::table::Slot;
 use crate::speech::{edge, takes};
@@ -36,8 +37,8 @@ impl Shard {
     ) -> Result<Redriven, String> {
         let slot = self.table.find(address).ok_or_else(|| format!("there is no instance {address}"))?;
         self.meet(slot);
-        self.settle(slot);
-        let instance = &self.table[slot].instance;
+        // A refusal makes no record, so it may not change what waits either.
+        let instance = self.gone_over(&self.table[slot]);
         let held = instance.held();
         match what {
             Redrive::Dropped if instance.rest().parked.is_empty() && self.last_reset(address) == 0 => {
@@ -59,6 +60,7 @@ impl Shard {
             },
             _ => {}
         }
+        drop(instance);
         let instance = address.to_string();
         let aside = Aside::Redriven { instance, switch: self.switch, stamp, what };
         self.record(RecordRef::Aside(&aside));
@@ -118,6 +120,8 @@ impl Shard {
         let rest = self.table[slot].instance.rest_mut();
         rest.mailbox.append(&mut mail);
         rest.parked = left;
+        // All of it has gone over the last switch, and calls its senders as they are called now.
+        restore_order(&mut rest.mailbox, |mail| mail.origin.clone());
         self.make_ready(slot);
         redriven
     }
@@ -180,6 +184,7 @@ impl Shard {
 
     /// Lets an instance begin anew: its state goes to the archive, its messages wait on.
     pub(super) fn reset(&mut self, slot: Slot) {
+        self.recorder.forget(slot);
         self.touch(slot);
         let resident = &self.table[slot];
         let address = resident.address.clone();

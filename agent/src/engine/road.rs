@@ -46,6 +46,11 @@ impl Road {
         self.steps.retain(|step| step.number > until);
     }
 
+    /// Returns the road with the switches before one only.
+    pub(super) fn until(&self, switch: u64) -> Road {
+        Road { steps: self.steps.iter().filter(|step| step.number < switch).cloned().collect() }
+    }
+
     /// Returns all switches after one.
     pub(super) fn after(&self, switch: u64) -> &[Step] {
         let first = self.steps.partition_point(|step| step.number <= switch);

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use camshaft_cam::run::t1::Registers;
 use camshaft_cam::run::{self, Ctx, Limits, Trap};
 use camshaft_cam::value::Value;
-use camshaft_manifests::InstanceAddress;
+use camshaft_manifests::{InstanceAddress, Key};
 use camshaft_store::{CallSnapshot, Effect, InputRecord, Source, Verdict};
 
 use super::instance::{Instance, Mail, Origin, Sent, State};
@@ -100,7 +100,7 @@ impl Computed {
 }
 
 /// Kind and reason of why a step was not done.
-type Failed = (&'static str, String);
+pub(crate) type Failed = (&'static str, String);
 
 /// Returns the kind of a trap, for programs.
 pub(crate) fn kind(trap: &Trap) -> &'static str {
@@ -149,7 +149,7 @@ impl Cause {
         }
     }
 
-    fn sent(&self) -> Option<&Sent> {
+    pub(super) fn sent(&self) -> Option<&Sent> {
         match self {
             Cause::Mail(Origin::Message(sent)) => Some(sent),
             _ => None,
@@ -412,6 +412,11 @@ struct Sender<'a> {
     switch: u64,
 }
 
+/// Returns the key that a send names.
+pub(crate) fn key_of(channel: &str, key: &str) -> Result<Key, Failed> {
+    key.parse().map_err(|error| ("key", format!("the key of a send on `{channel}`: {error}")))
+}
+
 /// Returns the receiver, the message as it is put into the mailbox, and the bytes for the record.
 fn send(
     sender: &Sender<'_>,
@@ -424,10 +429,7 @@ fn send(
     let bound = &sender.code.channels[channel];
     let key = match key {
         None => None,
-        Some(key) => {
-            let refuse = |error| ("key", format!("the key of a send on `{}`: {error}", bound.name));
-            Some(key.parse().map_err(refuse)?)
-        }
+        Some(key) => Some(key_of(&bound.name, &key)?),
     };
     let to =
         InstanceAddress { app: bound.receiver.app.clone(), machine: bound.receiver.machine.clone(), key };

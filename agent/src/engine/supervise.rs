@@ -18,10 +18,11 @@
 //!   ([`health`]).
 //!
 //! Where to look: [`watch`] has windows of instances, [`health`] those of applications, [`counters`] what became
-//! of inputs, case by case.
+//! of inputs, case by case, [`probation`] what becomes of a release because of them.
 
 pub mod counters;
 pub mod health;
+pub mod probation;
 #[cfg(test)]
 mod tests;
 pub mod watch;

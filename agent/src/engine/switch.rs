@@ -124,6 +124,7 @@ impl Shard {
             place: place(&code.address),
         };
         self.runners = release.machines().map(runner).collect();
+        self.recorder.forget_all();
         self.care.take_up(&release.resolved);
         self.machines = self
             .runners

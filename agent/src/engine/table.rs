@@ -21,7 +21,7 @@ const PAGE: usize = 1024;
 const PARTS: usize = 256;
 
 /// A place in the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Slot(u32);
 
 /// An instance and its address.

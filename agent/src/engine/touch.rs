@@ -52,6 +52,7 @@ impl Shard {
 
     #[cold]
     fn go_over(&mut self, slot: Slot) {
+        self.recorder.forget(slot);
         self.touch(slot);
         let place = self.place_of(&self.table[slot].address);
         let to = self.runners[place].code.clone();
@@ -67,6 +68,8 @@ impl Shard {
         let is_held = instance.held().is_some();
         if let Some(failure) = brought.failure {
             tracing::error!(instance = failure.instance, step = failure.step, "held: {}", failure.reason);
+            let address = address.clone();
+            self.catch_touch(&address, &failure);
             self.troubles.push(*failure);
         }
         if is_held && !was_held {
@@ -148,6 +151,8 @@ impl Shard {
     }
 
     fn park(&mut self, slot: Slot, item: ParkedItem, failure: &TryFailure) {
+        let address = self.table[slot].address.clone();
+        self.catch_touch(&address, failure);
         let parked = Parked { item, reason: reason(failure), switch: self.switch };
         self.touch(slot).rest_mut().parked.push(parked);
         self.stuck.insert(slot);
@@ -265,7 +270,7 @@ impl Shard {
 
 impl Instance {
     /// Returns true when something waits that has not gone over the last switch.
-    fn waits_from_before(&self, switch: u64) -> bool {
+    pub(super) fn waits_from_before(&self, switch: u64) -> bool {
         let rest = self.rest();
         rest.mailbox.iter().any(|mail| mail.switch < switch)
             || rest.timers.values().any(|timer| timer.switch < switch)

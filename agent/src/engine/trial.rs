@@ -12,16 +12,19 @@ use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::Shard;
 use super::applied::try_applies;
-use super::carry::{Inputs, Passage, bring, check_way_back, settle, unpark};
+use super::carry::{Inputs, Passage, bring, check_way_back, park_unfit, settle, unpark};
 use super::instance::{Instance, State};
 use super::plan::{Change, Plan, Way};
 use super::road::Road;
 use super::step::birth;
 use super::table::{Resident, Slot, Table};
-use crate::api::{Capsule, RollbackCounts, TryFailure, TryMachine, TryReport};
+use crate::api::{Capsule, RollbackCounts, ShadowReport, TryFailure, TryMachine, TryReport};
 
 /// How many failures a report lists.
 const FAILURES_MAX: usize = 100;
+
+/// How often it is measured how long an instance takes that seems to take too long; the least counts.
+const PAUSES_MEASURED: usize = 3;
 
 /// A trial, as a shard knows it.
 #[derive(Debug)]
@@ -175,6 +178,10 @@ pub struct Trial {
     took_us: u64,
     /// How many instances may be held because they cannot go over.
     may_hold: u64,
+    /// What became of recorded inputs in both releases.
+    shadow: Option<ShadowReport>,
+    /// How long one instance may take to go over, in microseconds.
+    max_pause_us: Option<u64>,
 }
 
 /// How an instance comes over.
@@ -234,12 +241,29 @@ impl Trial {
             start_failures,
             took_us: 0,
             may_hold: 0,
+            shadow: None,
+            max_pause_us: None,
         }
     }
 
     /// Allows instances to be held that cannot go over, up to so many.
     pub fn allow_holding(&mut self, instances: u64) {
         self.may_hold = instances;
+    }
+
+    /// Adds what became of recorded inputs in both releases.
+    pub fn set_shadow(&mut self, shadow: ShadowReport) {
+        self.shadow = Some(shadow);
+    }
+
+    /// Lets the trial fail when an instance takes longer to go over, in microseconds: its inputs wait for as long.
+    pub fn limit_pause(&mut self, max_us: Option<u64>) {
+        self.max_pause_us = max_us;
+    }
+
+    /// Allows and limits what another trial of the same plan does.
+    pub(crate) fn judged_like(self, other: &Trial) -> Trial {
+        Trial { may_hold: other.may_hold, max_pause_us: other.max_pause_us, ..self }
     }
 
     /// Returns how many instances were looked at, and how many there were when the trial began.
@@ -277,7 +301,15 @@ impl Trial {
         let to = change.to().expect("its states go on").clone();
         let after = self.plan.address_after(address);
         let mut copy = instance.clone();
-        let brought = bring(&self.road, &after, &mut copy, (&to, self.number));
+        let mut brought = bring(&self.road, &after, &mut copy, (&to, self.number));
+        let pause_us = micros(start);
+        if brought.passage == Passage::Held
+            && let Some(held) = self.held_by_now(address, instance)
+        {
+            // An earlier switch holds it, whenever it goes over that: this one does nothing to it.
+            copy = held;
+            brought = bring(&self.road, &after, &mut copy, (&to, self.number));
+        }
         let mut tell = Tell { held: brought.failure.is_some(), ..Tell::default() };
         tell.failures.extend(brought.failure.map(|failure| *failure));
         // Going back, the newer state is given up on purpose.
@@ -286,7 +318,11 @@ impl Trial {
             tell.lossy = lossy.is_some();
             tell.failures.extend(lossy);
         }
+        if self.plan.way == Way::Up && !tell.held {
+            tell.failures.extend(self.too_long((&after, instance), &to, pause_us));
+        }
         if copy.held().is_none() {
+            self.park_by_now(address, &mut copy);
             let road = &self.road;
             let inputs = Inputs { road, address: &after, to: &to, number: self.number, seq: instance.seq };
             unpark(&inputs, &mut copy);
@@ -317,6 +353,66 @@ impl Trial {
         let machine = self.plan.pairs.keys().position(|known| *known == machine);
         let machine = machine.and_then(|place| u16::try_from(place).ok()).unwrap_or(u16::MAX);
         Fate::Comes { passage: brought.passage, machine }
+    }
+
+    /// Returns the failure of an instance that takes longer to go over than it may. It is let go over again before that
+    /// is said: the machine may have done something else meanwhile.
+    fn too_long(
+        &self,
+        (address, instance): (&InstanceAddress, &Instance),
+        to: &std::sync::Arc<crate::release::MachineCode>,
+        first_us: u64,
+    ) -> Option<TryFailure> {
+        let max_us = self.max_pause_us.filter(|max_us| first_us > *max_us)?;
+        let again = |_| {
+            let mut copy = instance.clone();
+            let start = Instant::now();
+            bring(&self.road, address, &mut copy, (to, self.number));
+            micros(start)
+        };
+        let least_us = (1..PAUSES_MEASURED).map(again).fold(first_us, u64::min);
+        let from = self.plan.from.machine(&address.machine_address()).unwrap_or(to);
+        (least_us > max_us).then(|| TryFailure {
+            instance: address.to_string(),
+            step: "pause".to_owned(),
+            kind: "max-pause".to_owned(),
+            reason: format!(
+                "it takes {} ms to go over, and its inputs may wait {} ms for an upgrade",
+                least_us.div_ceil(1_000),
+                max_us / 1_000
+            ),
+            capsule: Capsule {
+                from: from.digest(),
+                to: to.digest(),
+                edge: None,
+                seq: instance.seq,
+                value: String::new(),
+                cut: true,
+                kept: None,
+                value_digest: Digest::of(&instance.state_bytes().unwrap_or_default()),
+            },
+        })
+    }
+
+    /// Parks what waits for an instance and an earlier switch parks, whenever it goes over that: it speaks neither
+    /// for nor against this one.
+    fn park_by_now(&self, address: &InstanceAddress, copy: &mut Instance) {
+        let made = self.number - 1;
+        if !copy.waits_from_before(made) {
+            return;
+        }
+        let Some(code) = self.plan.from.machine(&address.machine_address()) else { return };
+        let road = self.road.until(self.number);
+        park_unfit(&Inputs { road: &road, address, to: code, number: made, seq: copy.seq }, copy);
+    }
+
+    /// Returns an instance as it is when it has gone over the switches that were made, if it is held then.
+    fn held_by_now(&self, address: &InstanceAddress, instance: &Instance) -> Option<Instance> {
+        let code = self.plan.from.machine(&address.machine_address())?;
+        let mut now = instance.clone();
+        let made = self.road.until(self.number);
+        bring(&made, address, &mut now, (code, self.number - 1));
+        now.held().is_some().then_some(now)
     }
 
     /// Returns how many instances may be held because they cannot go over.
@@ -419,6 +515,7 @@ impl Trial {
             holds: held.len() as u64,
             pause_us: self.machines.values().map(|cost| cost.worst_us).max().unwrap_or(0),
             downgrade_lossy: self.told.values().filter(|tell| tell.lossy).count() as u64,
+            shadow: self.shadow.clone(),
         }
     }
 

@@ -99,10 +99,10 @@ impl Shard {
     ) -> Found<(String, InstanceStatus)> {
         let mut slice = Found { found: vec![], next: None, visited: 0 };
         for resident in self.table.after(after) {
-            if resident.instance.held().is_some() {
-                slice
-                    .found
-                    .push((resident.address.to_string(), status(&resident.address, &resident.instance)));
+            // Who has yet to go over a switch and cannot is held already, for whoever asks.
+            let instance = self.gone_over(resident);
+            if instance.held().is_some() {
+                slice.found.push((resident.address.to_string(), status(&resident.address, &instance)));
             }
             slice.visited += 1;
             if slice.visited >= most || slice.found.len() >= limit {

@@ -54,6 +54,20 @@ fn text(status: &NodeStatus, (waiting, waiting_max): (usize, usize)) -> Text {
     }
     text.family("camshaft_release_provisional", "gauge", "1 while the release that runs is provisional.");
     text.value(&[], u64::from(status.state == Some(ReleaseState::Provisional)));
+    if let Some(probation) = &status.probation {
+        text.family(
+            "camshaft_probation_left_seconds",
+            "gauge",
+            "How long the release that runs is still on probation; 0 when that is over.",
+        );
+        text.value(&[], probation.left_ms.div_ceil(1000));
+        text.family(
+            "camshaft_probation_ends",
+            "gauge",
+            "How many times the agent ended in the probation without being told to.",
+        );
+        text.value(&[], u64::from(probation.ends));
+    }
     text.family("camshaft_switch_number", "gauge", "The number of the last switch; 0 on an empty node.");
     text.value(&[], status.switch);
     text.family("camshaft_waiting_requests", "gauge", "Requests that wait to be taken.");

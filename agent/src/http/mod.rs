@@ -3,6 +3,8 @@
 //! Every error is a problem in the sense of RFC 9457, those of the framework included.
 
 mod apps;
+mod capsules;
+pub mod connections;
 mod flow;
 mod lines;
 mod metrics;
@@ -82,7 +84,13 @@ impl Names {
 }
 
 /// Returns the service of a node.
-pub fn router(host: Host, operator: Operator, labels: &Labels, names: Names, ports: PortCounts) -> Router {
+pub fn router(
+    host: Host,
+    operator: Arc<Operator>,
+    labels: &Labels,
+    names: Names,
+    ports: PortCounts,
+) -> Router {
     let labels = labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     let names = Arc::new(names);
     let inputs = post(apps::input).fallback(wrong_method);
@@ -94,10 +102,15 @@ pub fn router(host: Host, operator: Operator, labels: &Labels, names: Names, por
         .route("/v1/metrics", get(metrics::metrics).fallback(wrong_method))
         .route("/v1/node", get(node::status).fallback(wrong_method))
         .route("/v1/node/history", get(node::history).fallback(wrong_method))
+        .route("/v1/node/audit", get(node::audit).fallback(wrong_method))
         .route("/v1/node/instances", get(node::instances).fallback(wrong_method))
+        .route("/v1/node/capsules", get(capsules::list).fallback(wrong_method))
+        .route("/v1/node/capsules/{id}", get(capsules::one).fallback(wrong_method))
         .route("/v1/node/parked", get(waiting::parked).fallback(wrong_method))
         .route("/v1/node/redrive", post(waiting::redrive).fallback(wrong_method))
         .route("/v1/node/install", post(node::install).fallback(wrong_method))
+        .route("/v1/node/remove", post(node::remove).fallback(wrong_method))
+        .route("/v1/node/trial", get(node::trial).delete(node::cancel).fallback(wrong_method))
         .route("/v1/node/try", post(node::try_upgrade).fallback(wrong_method))
         .route("/v1/node/upgrade", post(node::upgrade).fallback(wrong_method))
         .route("/v1/node/files/missing", post(node::missing).fallback(wrong_method))
@@ -105,7 +118,7 @@ pub fn router(host: Host, operator: Operator, labels: &Labels, names: Names, por
         .route("/v1/node/make-permanent", post(node::make_permanent).fallback(wrong_method))
         .fallback(nothing_here)
         .layer(from_fn(move |request, next| refuse_foreign(names.clone(), request, next)))
-        .with_state(Shared { host, operator: Arc::new(operator), labels: Arc::new(labels), ports })
+        .with_state(Shared { host, operator, labels: Arc::new(labels), ports })
 }
 
 /// A problem on its way out.

@@ -12,11 +12,12 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camshaft_manifests::Version;
+use camshaft_manifests::duration::Millis;
 use camshaft_releases::bundle::Limits;
 
 use super::{BUNDLE_BYTES_MAX, Failed, Shared, json, name, read_body};
 use crate::api::{NodeStatus, PART_TYPE, SIGNATURES_HEADER};
-use crate::node::Holding;
+use crate::node::{Holding, WayBack};
 use crate::operate::{Allowed, Operator, Outcome};
 use crate::problem;
 use crate::supply::{Offer, Offered};
@@ -181,9 +182,11 @@ pub(super) async fn upgrade(
 }
 
 /// The parameters of an upgrade.
-const ALLOWING: [&str; 3] = ["drop_clients", "hold_failing", "release"];
+const ALLOWING: [&str; 7] =
+    ["allow_differences", "auto_permanent", "drop_clients", "hold_failing", "probation", "release", "shadow"];
 
-/// Returns what an upgrade may do: leave clients behind, `hold_failing=3`.
+/// Returns what an upgrade may do: leave clients behind, `hold_failing=3`; what it is compared by: `shadow=8`,
+/// `allow_differences=true`; and how it ends: `probation=5m`, `auto_permanent=true`.
 fn allowed(parameters: &HashMap<String, String>) -> Result<Allowed, Failed> {
     let hold_failing = match parameters.get("hold_failing") {
         None => 0,
@@ -192,7 +195,35 @@ fn allowed(parameters: &HashMap<String, String>) -> Result<Allowed, Failed> {
             Failed(problem::BAD_REQUEST.problem(reason))
         })?,
     };
-    Ok(Allowed { dropped: dropped(parameters)?, hold_failing })
+    let refuse = |reason: String| Failed(problem::BAD_REQUEST.problem(reason));
+    let probation: Option<Millis> = match parameters.get("probation") {
+        None => None,
+        Some(text) => {
+            let time = text.parse().map_err(|error| refuse(format!("`probation`: {error}")))?;
+            Some(time)
+                .filter(|time| *time > Millis(0))
+                .map(Some)
+                .ok_or_else(|| refuse("`probation` is longer than nothing".to_owned()))?
+        }
+    };
+    let said = |name: &str| match parameters.get(name).map(String::as_str) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(refuse(format!("`{name}` is true or false, not `{other}`"))),
+    };
+    let (auto_permanent, allow_differences) = (said("auto_permanent")?, said("allow_differences")?);
+    let shadow = match parameters.get("shadow") {
+        None => None,
+        Some(count) => {
+            let count = count.parse().ok().filter(|count| *count > 0);
+            Some(count.ok_or_else(|| refuse("`shadow` is a number of inputs, 1 or more".to_owned()))?)
+        }
+    };
+    if allow_differences && shadow.is_none() {
+        return Err(refuse("`allow_differences` goes with `shadow`".to_owned()));
+    }
+    let dropped = dropped(parameters)?;
+    Ok(Allowed { dropped, hold_failing, shadow, allow_differences, probation, auto_permanent })
 }
 
 /// Returns the versions whose clients may be left behind: `drop_clients=1.0.0,1.1.0`.
@@ -229,4 +260,34 @@ pub(super) async fn make_permanent(
 ) -> Result<Response, Failed> {
     let who = who(&headers)?;
     operate(shared, move |operator| operator.make_permanent(&who)).await
+}
+
+pub(super) async fn remove(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    query: Parameters,
+) -> Result<Response, Failed> {
+    let who = who(&headers)?;
+    let mut parameters = parameters(query, &["no_way_back", "release"])?;
+    let refuse = |reason: &str| Failed(problem::BAD_REQUEST.problem(reason));
+    let way_back = match parameters.get("no_way_back").map(String::as_str) {
+        None | Some("false") => WayBack::Keep,
+        Some("true") => WayBack::GiveUp,
+        Some(_) => return Err(refuse("`no_way_back` is true or false")),
+    };
+    let release = parameters.remove("release").filter(|release| !release.is_empty());
+    let release = release.ok_or_else(|| refuse("`release` says which: a version, or a digest"))?;
+    operate(shared, move |operator| operator.remove(&who, &release, way_back)).await
+}
+
+pub(super) async fn trial(State(shared): State<Shared>) -> Response {
+    json(&shared.operator.trial())
+}
+
+pub(super) async fn cancel(State(shared): State<Shared>) -> Result<Response, Failed> {
+    Ok(json(&shared.operator.cancel()?))
+}
+
+pub(super) async fn audit(State(shared): State<Shared>) -> Result<Response, Failed> {
+    operate(shared, Operator::audit).await
 }

@@ -36,6 +36,25 @@ pub(super) struct Attempts {
     at: Option<(Place, u32)>,
     /// What is not done again.
     held: Vec<Place>,
+    /// Which life of the agent this is in the probation of a release.
+    pub(super) life: Option<Life>,
+}
+
+/// A life of the agent while a release is on probation. A life that ends in order is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Life {
+    /// The switch that led to the release.
+    pub(super) switch: u64,
+    /// How many lives there were that did not end in order, and this one.
+    pub(super) begun: u32,
+}
+
+impl Life {
+    /// Returns what stays noted of a life that ended in order.
+    pub(super) fn unlived(self) -> Option<Life> {
+        let begun = self.begun.checked_sub(1).filter(|begun| *begun > 0)?;
+        Some(Life { begun, ..self })
+    }
 }
 
 impl Attempts {
@@ -43,6 +62,9 @@ impl Attempts {
     pub(super) fn begin(journal: &mut dyn Journal) -> Result<Attempts, StoreError> {
         let mut attempts = Attempts::read(&journal.notes()?);
         attempts.begun += 1;
+        if let Some(life) = &mut attempts.life {
+            life.begun = life.begun.saturating_add(1);
+        }
         if let Some((place, _)) = attempts.at.take_if(|(_, deaths)| *deaths >= DEATHS) {
             attempts.held.push(place);
         }
@@ -91,12 +113,13 @@ impl Attempts {
         }
     }
 
-    /// Ends the attempt.
-    pub(super) fn end(journal: &mut dyn Journal) {
-        Attempts::write(journal, &[]);
+    /// Ends the attempt. What else there is to note stays.
+    pub(super) fn end(journal: &mut dyn Journal, life: Option<Life>) {
+        let bytes = life.map(|life| (line_of(life) + "end\n").into_bytes());
+        Attempts::write(journal, &bytes.unwrap_or_default());
     }
 
-    fn note(&self, journal: &mut dyn Journal) {
+    pub(super) fn note(&self, journal: &mut dyn Journal) {
         Attempts::write(journal, &self.to_bytes());
     }
 
@@ -121,6 +144,9 @@ impl Attempts {
         }
         for place in &self.held {
             text += &format!("held {}", line(place));
+        }
+        if let Some(life) = self.life {
+            text += &line_of(life);
         }
         // What was not written to its end is no note.
         (text + "end\n").into_bytes()
@@ -150,12 +176,20 @@ impl Attempts {
                     let (deaths, rest) = rest.split_once(' ')?;
                     attempts.at = Some((place(rest)?, deaths.parse().ok()?));
                 }
+                ("life", rest) => {
+                    let (switch, begun) = rest.split_once(' ')?;
+                    attempts.life = Some(Life { switch: switch.parse().ok()?, begun: begun.parse().ok()? });
+                }
                 ("held", rest) => attempts.held.push(place(rest)?),
                 _ => return None,
             }
         }
         Some(attempts)
     }
+}
+
+fn line_of(life: Life) -> String {
+    format!("life {} {}\n", life.switch, life.begun)
 }
 
 #[cfg(test)]
@@ -182,7 +216,7 @@ mod tests {
         assert_eq!(dies(&mut journal, &[1, 2, 3, 4]), [3], "it goes on behind it, and dies at another");
         assert_eq!(dies(&mut journal, &[1, 2, 3, 4]), [3]);
         assert_eq!(dies(&mut journal, &[1, 2, 3, 4, 5]), [3, 4]);
-        Attempts::end(&mut journal);
+        Attempts::end(&mut journal, None);
         assert_eq!(dies(&mut journal, &[1, 2, 3, 4, 5]), NONE);
     }
 
@@ -202,6 +236,22 @@ mod tests {
             assert!(!attempts.at(&mut journal, Deed::Delivery(1), "a/m/k"));
             attempts.past(&mut journal);
         }
+    }
+
+    #[test]
+    fn lives_are_counted_from_one_attempt_to_the_next_whatever_else_is_noted() {
+        let mut journal = MemoryJournal::default();
+        let life = |begun| Some(Life { switch: 7, begun });
+        Attempts::end(&mut journal, life(1));
+        for begun in 2..4 {
+            let mut attempts = Attempts::begin(&mut journal).expect("memory can be read");
+            assert_eq!(attempts.life, life(begun));
+            attempts.at(&mut journal, Deed::Switch(7), "a/m/k");
+        }
+        Attempts::end(&mut journal, life(3).and_then(Life::unlived));
+        let attempts = Attempts::begin(&mut journal).expect("memory can be read");
+        assert_eq!((attempts.life, attempts.begun), (life(3), 1));
+        assert_eq!(life(1).and_then(Life::unlived), None);
     }
 
     #[test]
@@ -227,13 +277,21 @@ mod tests {
             begun: 3,
             at: Some((place(Deed::Switch(7), "a/m/k"), 1)),
             held: vec![place(Deed::Record(5), "a/m"), place(Deed::Delivery(5), "a/m/two words")],
+            life: Some(Life { switch: 7, begun: 2 }),
         };
         let bytes = some.to_bytes();
         assert_eq!(Attempts::read(&bytes), some);
         for length in 0..bytes.len() {
             assert_eq!(Attempts::read(&bytes[..length]), Attempts::default(), "cut off at {length}");
         }
-        for bytes in [&b"\0\0\0\0"[..], b"begun many\nend\n", b"at 1\nend\n", b"held x 1 a\nend\n", b"\xff"] {
+        for bytes in [
+            &b"\0\0\0\0"[..],
+            b"begun many\nend\n",
+            b"at 1\nend\n",
+            b"life 1\nend\n",
+            b"held x 1 a\nend\n",
+            b"\xff",
+        ] {
             assert_eq!(Attempts::read(bytes), Attempts::default());
         }
     }

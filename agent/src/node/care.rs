@@ -30,22 +30,24 @@ impl Health {
 }
 
 impl Node {
-    /// Asks the shards what there is to tell of traps, and writes it into the history.
+    /// Asks the shards what there is to tell of traps, and writes it into the history. What is on probation
+    /// stays so, passes or does not.
     ///
     /// # Errors
     ///
     /// When the journal fails.
-    pub fn look_after(&mut self) -> Result<(), NodeError> {
+    pub fn look_after(&mut self, now_ms: i64) -> Result<(), NodeError> {
         self.pay()?;
         self.heed_troubles()?;
+        self.look_at_probation(now_ms)?;
         let told = self.crew.each(|shard| (shard.take_told(), shard.now_ms()))?;
-        let mut now_ms = self.now_ms;
+        let mut now_ms = self.now_ms.max(now_ms);
         let mut controls = vec![];
         self.health.windows.resize_with(told.len(), BTreeMap::new);
         for (index, (Told { deeds, windows }, shard_ms)) in told.into_iter().enumerate() {
             now_ms = now_ms.max(shard_ms);
             for (at_ms, deed) in deeds {
-                let stamp = Stamp { at_ms, who: "agent".to_owned() };
+                let stamp = Stamp { at_ms, who: super::AGENT.to_owned() };
                 let (instance, reason) = (deed.instance, deed.reason);
                 controls.push(match deed.resets {
                     true => Control::InstanceReset { stamp, instance, reason },
@@ -84,7 +86,7 @@ impl Node {
                 Some(Turn::Unhealthy { traps }) => (now_ms, Some(traps)),
                 Some(Turn::Recovered { until_ms, .. }) => (until_ms, None),
             };
-            let stamp = Stamp { at_ms, who: "agent".to_owned() };
+            let stamp = Stamp { at_ms, who: super::AGENT.to_owned() };
             controls.push(Control::Health { stamp, app: app.name.to_string(), traps });
         }
         controls

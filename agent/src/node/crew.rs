@@ -7,7 +7,7 @@ use camshaft_cam::digest::Digest;
 use camshaft_store::{AppendError, Chunk, Class, Control, Journal, Record, SnapshotWriter, StoreError};
 
 use super::NodeError;
-use super::attempts::Attempts;
+use super::attempts::{Attempts, Life};
 use super::pending::{Group, Pending};
 use crate::engine::{Answer, Posted, Reply, RequestId, Shard};
 use crate::host::Away;
@@ -255,12 +255,12 @@ impl Crew {
         }
     }
 
-    /// Notes that an attempt at a recovery has ended.
-    pub(super) fn note_end(&mut self) -> Result<(), NodeError> {
+    /// Notes that an attempt at a recovery has ended, and which life of the agent this is.
+    pub(super) fn note_end(&mut self, life: Option<Life>) -> Result<(), NodeError> {
         match self {
-            Crew::Here(here) => Attempts::end(&mut *here.journal),
-            Crew::Away(away) => away.journal(|journal| {
-                Attempts::end(journal);
+            Crew::Here(here) => Attempts::end(&mut *here.journal, life),
+            Crew::Away(away) => away.journal(move |journal| {
+                Attempts::end(journal, life);
                 Ok(())
             })?,
         }
@@ -291,6 +291,14 @@ impl Crew {
         match self {
             Crew::Here(here) => Ok(here.journal.blob(digest)?),
             Crew::Away(away) => away.journal(move |journal| journal.blob(digest)),
+        }
+    }
+
+    /// Lets go of bytes that were kept.
+    pub(super) fn remove_blob(&mut self, digest: Digest) -> Result<(), NodeError> {
+        match self {
+            Crew::Here(here) => Ok(here.journal.remove_blob(digest)?),
+            Crew::Away(away) => away.journal(move |journal| journal.remove_blob(digest)),
         }
     }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use camshaft_cam::digest::Digest;
-use camshaft_store::{Control, Direction, Redrive, ReleaseEntry, Stamp};
+use camshaft_store::{Control, Direction, Probation, Redrive, ReleaseEntry, Stamp};
 
 use crate::api::{HistoryEntry, HistoryKind, KnownRelease, ReleaseRef, ReleaseState};
 use crate::release::reference;
@@ -37,6 +37,12 @@ pub struct Ledger {
     pub may_hold: u64,
     /// The same of the release that the next switch leads to.
     holding: u64,
+    /// What holds of the probation of the release that runs, while it is provisional.
+    pub probation: Option<Probation>,
+    /// The same of the release that the next switch leads to.
+    probing: Option<Probation>,
+    /// When an agent last began to run while a release was on probation.
+    pub resumed_ms: Option<i64>,
     /// Instances that were held, with the number of their last input, as earlier versions told of replays that differ.
     pub held: BTreeSet<(String, u64)>,
 }
@@ -50,6 +56,19 @@ impl Ledger {
     /// Returns the release that a rollback goes to.
     pub fn previous(&self) -> Option<&ReleaseEntry> {
         self.lineage.len().checked_sub(2).and_then(|index| self.lineage.get(index))
+    }
+
+    /// Returns the releases without which the node cannot be opened: those that run, or may be gone back to, or were left
+    /// with something that waits for them.
+    pub fn needed(&self) -> Vec<ReleaseEntry> {
+        let mut needed: Vec<ReleaseEntry> = vec![];
+        let previous = self.previous().filter(|_| self.provisional);
+        for entry in self.running().into_iter().chain(previous).chain(&self.left) {
+            if !needed.contains(entry) {
+                needed.push(entry.clone());
+            }
+        }
+        needed
     }
 
     /// Returns where the running release stands.
@@ -75,6 +94,17 @@ impl Ledger {
             },
         };
         self.known.iter().map(known).collect()
+    }
+
+    /// Returns the entry of every release that the node knows, in the order in which they came.
+    pub fn entries(&self) -> &[ReleaseEntry] {
+        &self.known
+    }
+
+    /// Returns true for a release that the node can go back to, be it over others.
+    pub fn leads_back_to(&self, digest: Digest) -> bool {
+        let before = self.lineage.len().saturating_sub(1);
+        self.lineage.iter().take(before).any(|entry| entry.digest == digest)
     }
 
     /// Returns the archives of the releases that the node knows, the newest first.
@@ -114,6 +144,7 @@ impl Ledger {
                 self.switch = *number;
                 self.switched_ms = Some(stamp.at_ms);
                 self.may_hold = std::mem::take(&mut self.holding);
+                self.probation = self.probing.take();
                 let kind = match direction {
                     Direction::Up => HistoryKind::Upgraded,
                     Direction::Down => HistoryKind::RolledBack,
@@ -132,20 +163,41 @@ impl Ledger {
             Control::CheckPassed { .. } => self.unchecked = None,
             Control::Swept { switch } => self.swept = *switch,
             Control::MayHold { instances, .. } => self.holding = *instances,
-            Control::CheckFailed { stamp, switch, instance, reason } => {
+            Control::Probation(probation) => self.probing = Some(probation.clone()),
+            Control::ProbationResumed { at_ms, until_ms, .. } => {
+                self.resumed_ms = Some(*at_ms);
+                if let Some(probation) = &mut self.probation {
+                    probation.until_ms = *until_ms;
+                }
+            }
+            Control::CheckFailed { stamp, switch, instance, reason }
+            | Control::Returned { stamp, switch, instance, reason, .. } => {
                 self.unchecked = None;
                 let why = match instance {
                     Some(instance) => format!("{instance}: {reason}"),
                     None => reason.clone(),
                 };
                 let (from, to) = (self.running().cloned(), self.previous().cloned());
-                let reason = (crate::problem::UNDONE.code, why.as_str());
+                let code = match control {
+                    Control::Returned { code, .. } => code,
+                    _ => crate::problem::UNDONE.code,
+                };
+                let reason = (code, why.as_str());
                 self.note(stamp, HistoryKind::Undone, from.as_ref(), to.as_ref(), Some(*switch + 1), reason);
             }
             Control::Permanent { stamp, switch } => {
                 self.provisional = false;
                 let running = self.running().cloned();
-                self.note(stamp, HistoryKind::MadePermanent, None, running.as_ref(), Some(*switch), ("", ""));
+                let passed = self.probation.take().is_some() && stamp.who == super::AGENT;
+                let why = if passed { "it passed its probation" } else { "" };
+                self.note(
+                    stamp,
+                    HistoryKind::MadePermanent,
+                    None,
+                    running.as_ref(),
+                    Some(*switch),
+                    ("", why),
+                );
             }
             Control::InstanceHeld { stamp, instance, reason, .. }
             | Control::RecoveryHeld { stamp, instance, reason, .. } => {
@@ -182,8 +234,20 @@ impl Ledger {
                 let running = self.running().cloned();
                 self.note(stamp, kind, None, running.as_ref(), None, ("", why.as_str()));
             }
+            Control::Removed { stamp, release } => {
+                self.known.retain(|known| known.digest != release.digest);
+                if let Some(place) = self.lineage.iter().position(|entry| entry.digest == release.digest) {
+                    self.lineage.drain(..=place);
+                }
+                self.note(stamp, HistoryKind::Removed, Some(release), None, None, ("", ""));
+            }
             Control::ClientsDropped { clients, .. } => {
                 self.dropping = clients.iter().map(|seen| super::clients::line(seen, None)).collect();
+            }
+            Control::TakenOver { stamp, from, to } => {
+                let running = self.running().cloned();
+                let why = format!("agent {from} -> {to}");
+                self.note(stamp, HistoryKind::TakenOver, None, running.as_ref(), None, ("", why.as_str()));
             }
             Control::Refused(refusal) => {
                 let running = self.running().cloned();

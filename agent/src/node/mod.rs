@@ -10,6 +10,7 @@
 //! ends the host's threads): what is on the disk is found out by opening anew.
 
 mod attempts;
+mod capsules;
 mod care;
 mod clients;
 mod crew;
@@ -21,12 +22,15 @@ mod order;
 mod owed;
 mod pending;
 mod permanent;
+mod probation;
 mod redrive;
+mod remove;
 mod rollback;
 mod snapshot;
 mod status;
 mod sweep;
 mod switch;
+mod takeover;
 mod trying;
 mod upgrade;
 mod watch;
@@ -35,12 +39,16 @@ use std::sync::Arc;
 
 use camshaft_store::{Control, Refusal, ReleaseEntry, Stamp, StoreError};
 
+use attempts::Life;
 use crew::{Crew, Here};
 pub(crate) use crew::{Departing, full};
 pub use ledger::Ledger;
 pub use open::{OpenNodeError, Opener, Settings};
 pub(crate) use pending::{Group, Pending};
+pub use probation::Policy;
+pub use remove::WayBack;
 pub use rollback::Holding;
+pub use takeover::Preloaded;
 
 use crate::api::Problem;
 use crate::engine::{Epoch, Reply, Request, RequestId, Shard, shard_of};
@@ -52,6 +60,9 @@ use snapshot::Saving;
 /// How many steps go into one group of records: enough to share the cost of a sync, few enough
 /// for the first of them not to wait long.
 const STEPS_MAX: usize = 1024;
+
+/// Who asks for what the node does by itself.
+const AGENT: &str = "agent";
 
 /// The shards of a node and its journal.
 pub struct Node {
@@ -70,8 +81,14 @@ pub struct Node {
     now_ms: i64,
     /// The number of the last state snapshot that was begun.
     cut: u64,
+    /// The number of the newest state snapshot that is durable; 0 when there is none.
+    newest: u64,
+    /// True while another agent is to take the node over from the newest state snapshot.
+    handing: bool,
     /// The position that the newest state snapshot covers.
     covered: u64,
+    /// The same of the snapshot before it, which is kept as well; 0 when it is not known.
+    covered_before: u64,
     saving: Option<Saving>,
     /// What the last switch owes.
     owed: Option<owed::Owed>,
@@ -80,6 +97,16 @@ pub struct Node {
     last_pause_us: Option<u64>,
     /// How many instances could not go over the last switch when they were used.
     troubled: u64,
+    /// What the next upgrade leads to has to pass; none, and nothing is looked at.
+    policy: Option<Policy>,
+    /// Which life of the agent this is of those in the probation of a release, as it is noted.
+    life: Option<Life>,
+    /// How many of those before it ended without being told to.
+    ended: u32,
+    /// An instance of a release on probation whose state is not as its machine says, and why.
+    flawed: Option<(String, String)>,
+    /// When what follows from a probation was refused the last time: it is asked for again after a while.
+    put_off_ms: Option<i64>,
     /// How many trials were begun or ended.
     trials: u64,
     health: care::Health,
@@ -161,7 +188,7 @@ impl Node {
             self.run_shard(index, now_ms);
         }
         self.sync()?;
-        self.look_after().map_err(store_error)?;
+        self.look_after(now_ms).map_err(store_error)?;
         self.sweep_if_due().map_err(store_error)?;
         self.snapshot_if_due().map_err(store_error)
     }

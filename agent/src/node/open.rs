@@ -138,12 +138,20 @@ impl Node {
             controls: vec![],
             now_ms: 0,
             cut: 0,
+            newest: 0,
+            handing: false,
             covered: 0,
+            covered_before: 0,
             saving: None,
             owed: None,
             saved: 0,
             last_pause_us: None,
             troubled: 0,
+            policy: None,
+            life: None,
+            ended: 0,
+            put_off_ms: None,
+            flawed: None,
             trials: 0,
             health: Default::default(),
             watched: None,
@@ -151,7 +159,7 @@ impl Node {
     }
 
     /// Loads the newest snapshot; returns its number, 0 when there is none.
-    fn load_snapshot(&mut self, reading: &mut Reading) -> Result<u64, OpenNodeError> {
+    pub(super) fn load_snapshot(&mut self, reading: &mut Reading) -> Result<u64, OpenNodeError> {
         let mut entries: Vec<Saved> = vec![];
         let shown = self.here().journal.snapshot(&mut |_, bytes| {
             let saved = Saved::read(bytes).map_err(|source| StoreError::Codec {
@@ -163,6 +171,7 @@ impl Node {
         })?;
         let Some(shown) = shown else { return Ok(0) };
         let number = shown.number;
+        self.newest = number;
         reading.cut = number;
         if let Some((damaged, reason)) = shown.damaged {
             tracing::error!(
@@ -305,7 +314,7 @@ impl Node {
     }
 
     /// Replays what the snapshot does not cover.
-    fn replay_all(&mut self, number: u64, reading: &mut Reading) -> Result<(), OpenNodeError> {
+    pub(super) fn replay_all(&mut self, number: u64, reading: &mut Reading) -> Result<(), OpenNodeError> {
         let known = self.controls.last().map_or(0, |(position, _)| *position);
         let from = self.covered + 1;
         let mut records: Vec<(u64, Record)> = vec![];
@@ -441,11 +450,16 @@ impl Node {
             Control::RecoveryHeld { .. }
             | Control::CheckPassed { .. }
             | Control::MayHold { .. }
+            | Control::Probation(_)
+            | Control::ProbationResumed { .. }
+            | Control::Returned { .. }
+            | Control::Removed { .. }
             | Control::CheckFailed { .. }
             | Control::InstanceHeld { .. }
             | Control::InstanceReset { .. }
             | Control::Health { .. }
             | Control::Redriven { .. }
+            | Control::TakenOver { .. }
             | Control::ClientsDropped { .. }
             | Control::Refused(_) => {}
         }
@@ -472,6 +486,7 @@ impl Node {
     /// Ends what the last life of the agent left open.
     pub(super) fn finish(&mut self, mut reading: Reading, now_ms: i64) -> Result<(), OpenNodeError> {
         self.enter_all(&mut reading);
+        let lived_ms = self.lived_until();
         // A cut that was begun and not finished is not begun again under the same number.
         self.cut = reading.cut;
         for (index, shard) in self.here().shards.iter_mut().enumerate() {
@@ -479,8 +494,10 @@ impl Node {
             shard.set_seen(if index == 0 { reading.clients.clone() } else { Seen::default() });
         }
         self.advance(now_ms).map_err(stopped)?;
+        self.remove_leftovers().map_err(stopped)?;
         self.here().calls = self.here().shards.iter().flat_map(Shard::outstanding_calls).collect();
         self.settle(&mut reading).map_err(stopped)?;
+        self.resume_probation(lived_ms, &mut reading.holds.attempts).map_err(stopped)?;
         let attempts = &mut reading.holds.attempts;
         self.deliver_first(attempts).map_err(stopped)?;
         self.end_or_watch(attempts);
@@ -488,13 +505,14 @@ impl Node {
     }
 
     fn settle(&mut self, reading: &mut Reading) -> Result<(), NodeError> {
-        let asked = Asked { who: "agent".to_owned(), now_ms: self.now_ms };
+        let asked = Asked { who: super::AGENT.to_owned(), now_ms: self.now_ms };
         self.tell_holds(reading, &asked)?;
         if self.ledger.unchecked.is_none() {
             return Ok(());
         }
         self.apply_first(&mut reading.holds.attempts)?;
-        unless_undone(self.settle_check(&asked, Ok(())).map(drop))
+        let settled = self.settle_check(&asked, Ok(()));
+        unless_undone(settled.map(drop))
     }
 
     /// Returns a release that the journal names, from memory or from its bundle.

@@ -1,6 +1,7 @@
 //! What the last switch still owes: that its check is noted as passed, or that it is undone. On a full disk there may
 //! be no room for the record, and the node makes it by itself once there is.
 
+use super::switch::Failed;
 use super::{Asked, Node, NodeError};
 use crate::api::{Changed, Problem};
 use crate::problem;
@@ -11,7 +12,7 @@ pub(super) enum Owed {
     /// That its check passed.
     Check,
     /// That it is undone, because of what an instance showed.
-    Undo { instance: Option<String>, reason: String },
+    Undo(Failed),
 }
 
 /// Returns true for what is refused for want of room.
@@ -45,7 +46,7 @@ impl Node {
         let done = match self.owed.take() {
             None => return Ok(()),
             Some(Owed::Check) => self.settle_check(&asked, Ok(())),
-            Some(Owed::Undo { instance, reason }) => self.undo(&asked, self.ledger.switch, instance, reason),
+            Some(Owed::Undo(why)) => self.undo(&asked, self.ledger.switch, why),
         };
         unless_undone(done.map(drop))
     }

@@ -30,6 +30,7 @@ impl Node {
         self.append(&[Control::Permanent { stamp, switch: self.ledger.switch }])?;
         failpoint::pass("permanent.after-record");
         self.crew.each(crate::engine::Shard::make_permanent)?;
+        self.end_life()?;
         Ok(Report { switch: None, ..self.report(HistoryKind::MadePermanent)? })
     }
 }

@@ -42,6 +42,47 @@ impl Node {
         self.unless_full(saved)
     }
 
+    /// Makes durable what came out of the shards, with the counts of clients: the records say everything.
+    pub(super) fn settle_records(&mut self) -> Result<(), NodeError> {
+        self.drop_snapshot()?;
+        self.crew.each(|shard| shard.record_seen(true))?;
+        self.crew.flush()
+    }
+
+    /// Begins the state snapshot that another agent starts from, unless the newest has everything; and no further one
+    /// is begun until [`Node::hand_over_no_more`].
+    ///
+    /// # Errors
+    ///
+    /// When the journal fails.
+    pub fn begin_to_hand_over(&mut self) -> Result<(), NodeError> {
+        self.handing = true;
+        let begun = self.begin_for_another();
+        self.unless_full(begun)
+    }
+
+    fn begin_for_another(&mut self) -> Result<(), NodeError> {
+        // One that is being made is older, and would leave more to be replayed.
+        while self.saving.is_some() {
+            self.go_on_with_snapshot()?;
+        }
+        if self.crew.position()? != self.covered {
+            self.begin_snapshot()?;
+        }
+        Ok(())
+    }
+
+    /// Returns the number of the state snapshot that another agent can start from, or none while it is being made.
+    /// It is 0 when there is none.
+    pub fn handed_over(&self) -> Option<u64> {
+        self.saving.is_none().then_some(self.newest)
+    }
+
+    /// Makes state snapshots again as the journal grows.
+    pub fn hand_over_no_more(&mut self) {
+        self.handing = false;
+    }
+
     /// Lets go of a snapshot that there is no room for: the journal has everything, and room may come.
     fn unless_full(&mut self, result: Result<(), NodeError>) -> Result<(), NodeError> {
         match result {
@@ -59,6 +100,16 @@ impl Node {
         if self.crew.position()? == self.covered && self.saving.is_none() {
             return Ok(());
         }
+        self.begin_and_end()
+    }
+
+    /// Saves a snapshot also when nothing has changed since the last one.
+    pub(super) fn renew_snapshot(&mut self) -> Result<(), NodeError> {
+        let saved = self.begin_and_end();
+        self.unless_full(saved)
+    }
+
+    fn begin_and_end(&mut self) -> Result<(), NodeError> {
         if self.saving.is_none() && !self.begin_snapshot()? {
             return Ok(());
         }
@@ -82,6 +133,7 @@ impl Node {
         }
         if self.crew.position()?.saturating_sub(self.covered) >= snapshot_every().max(2 * self.saved)
             && !self.crew.is_full()
+            && !self.handing
         {
             self.begin_snapshot()?;
         }
@@ -168,8 +220,10 @@ impl Node {
         failpoint::pass("snapshot.finished");
         let before = std::mem::replace(&mut self.covered, saving.position);
         self.saved = saving.entries;
+        self.newest = saving.number;
         tracing::debug!(number = saving.number, position = saving.position, "a state snapshot was made");
         // The one before it stays readable: with its records it says the same.
+        self.covered_before = before;
         self.crew.let_go(before + 1)?;
         failpoint::pass("snapshot.after");
         Ok(())

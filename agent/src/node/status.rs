@@ -9,8 +9,9 @@ use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::{Node, NodeError};
 use crate::api::{
-    CaseCount, Counts, History, Instances, JournalStatus, MachineStatus, NodeStatus, ParkedList,
+    Audit, CaseCount, Counts, History, Instances, JournalStatus, MachineStatus, NodeStatus, ParkedList,
 };
+use crate::audit::audit_of;
 use crate::engine::supervise::Counters;
 use crate::engine::{CountPlace, Found, ParkedPlace, SLICE, Shard, merged};
 use crate::release::{MachineCode, reference};
@@ -30,15 +31,8 @@ impl Node {
         };
         let clients = super::clients::status(self.seen()?);
         let now_ms = self.crew.each(|shard| shard.now_ms())?.into_iter().fold(self.now_ms, i64::max);
-        let mut cases: BTreeMap<MachineAddress, Counters> = BTreeMap::new();
-        for of_shard in self.crew.each(|shard| shard.counters())? {
-            for (machine, counters) in of_shard {
-                match cases.get_mut(&machine) {
-                    Some(sum) => sum.merge(&counters),
-                    None => drop(cases.insert(machine, counters)),
-                }
-            }
-        }
+        let cases = self.counters()?;
+        let probation = self.probation()?;
         let (unhealthy, disk_full) = (self.unhealthy(), self.crew.is_full());
         let release = self.release.as_ref();
         let machine = |code: &Arc<MachineCode>| MachineStatus {
@@ -58,6 +52,7 @@ impl Node {
             switch: self.ledger.switch,
             switched_ms: self.ledger.switched_ms,
             last_pause_us: self.last_pause_us,
+            probation,
             machines: release.map(|release| release.machines().map(machine).collect()).unwrap_or_default(),
             counts,
             speaks: release
@@ -72,6 +67,7 @@ impl Node {
             labels: Default::default(),
             // The gate is outside the node.
             trust: None,
+            trial: None,
             now_ms,
         })
     }
@@ -151,6 +147,11 @@ impl Node {
     /// Returns what was done to the node.
     pub fn history(&self) -> History {
         History { entries: self.ledger.history.clone() }
+    }
+
+    /// Returns every command and switch of the node, in a chain of hashes.
+    pub fn audit(&self) -> Audit {
+        audit_of(self.controls.iter().map(|(_, control)| control))
     }
 
     /// Returns up to `limit` of what is parked, of one instance or of all, after a place.

@@ -4,6 +4,7 @@
 use camshaft_store::Control;
 
 use super::owed::{is_full, unless_undone};
+use super::switch::Failed;
 use super::{Asked, Node, NodeError};
 
 /// How many instances of a shard go over at a time: so few that no input waits for long.
@@ -51,12 +52,13 @@ impl Node {
         let troubles: Vec<_> = troubles.into_iter().flatten().collect();
         let Some(first) = troubles.first() else { return Ok(()) };
         self.troubled += troubles.len() as u64;
-        if !self.ledger.provisional || self.troubled <= self.ledger.may_hold {
+        if !self.ledger.provisional || self.troubled <= self.ledger.may_hold || !self.may_return() {
             return Ok(());
         }
-        let asked = Asked { who: "agent".to_owned(), now_ms: self.now_ms };
+        let asked = Asked { who: super::AGENT.to_owned(), now_ms: self.now_ms };
         let reason = format!("{}: {}", first.step, first.reason);
-        let undone = self.undo(&asked, self.ledger.switch, Some(first.instance.clone()), reason);
+        let why = Failed { code: None, instance: Some(first.instance.clone()), reason };
+        let undone = self.undo(&asked, self.ledger.switch, why);
         unless_undone(undone.map(drop))
     }
 }

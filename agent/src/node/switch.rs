@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use camshaft_store::{ClientSeen, Control, Direction};
+use camshaft_store::{ClientSeen, Control, Direction, Stamp};
 
 use super::owed::{Owed, is_full, undone_later};
 use super::{Asked, Node, NodeError};
@@ -13,6 +13,27 @@ use crate::api::{HistoryKind, Problem, ReleaseRef, Report, RollbackCounts, TryRe
 use crate::engine::{Epoch, Plan, Switched, Trial, Way};
 use crate::failpoint;
 use crate::problem;
+
+/// Why a switch is undone.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// The reason, for programs, where it is another than that the check failed.
+    pub(super) code: Option<&'static str>,
+    /// The instance that gave the reason, if it was one.
+    pub(super) instance: Option<String>,
+    /// The reason, for people.
+    pub(super) reason: String,
+}
+
+impl Failed {
+    fn record(&self, stamp: Stamp, switch: u64) -> Control {
+        let (instance, reason) = (self.instance.clone(), self.reason.clone());
+        match self.code {
+            None => Control::CheckFailed { stamp, switch, instance, reason },
+            Some(code) => Control::Returned { stamp, switch, code: code.to_owned(), instance, reason },
+        }
+    }
+}
 
 /// What a switch did.
 pub(super) struct Done {
@@ -74,6 +95,9 @@ impl Node {
         if trial.may_hold() > 0 && report.holds > 0 {
             records.push(Control::MayHold { switch: number, instances: trial.may_hold() });
         }
+        if direction == Direction::Up {
+            records.extend(self.begin_probation(&plan, number)?.map(Control::Probation));
+        }
         records.push(self.record(asked, &plan, number, direction));
         if let Err(error) = self.append(&records) {
             self.end_trial()?;
@@ -88,6 +112,7 @@ impl Node {
         self.previous = (direction == Direction::Up).then_some(from);
         self.crew.flush()?;
         self.last_pause_us = Some(pause_us);
+        self.begin_life()?;
         Ok(Done { from: reference, trial: report, counts: counted(&trial, switched), pause_us })
     }
 
@@ -156,18 +181,17 @@ impl Node {
                 failpoint::pass("check.after-record");
                 Ok(None)
             }
-            Err((instance, reason)) => self.undo(asked, switch, instance, reason),
+            Err((instance, reason)) => self.undo(asked, switch, Failed { code: None, instance, reason }),
         }
     }
 
-    /// Goes back, because a check failed. Nobody can be asked whether instances may be held, so
+    /// Goes back, because a check failed, or what came later. Nobody can be asked whether instances may be held, so
     /// those that cannot go back are.
     pub(super) fn undo(
         &mut self,
         asked: &Asked,
         switch: u64,
-        instance: Option<String>,
-        reason: String,
+        why: Failed,
     ) -> Result<Option<Report>, NodeError> {
         let plan = self.plan_rollback()?;
         self.drop_snapshot()?;
@@ -175,27 +199,24 @@ impl Node {
         let trial = self.try_all(plan)?;
         let plan = trial.plan().clone();
         let number = switch + 1;
-        let failed = Control::CheckFailed {
-            stamp: self.stamp(asked),
-            switch,
-            instance: instance.clone(),
-            reason: reason.clone(),
-        };
+        let failed = why.record(self.stamp(asked), switch);
         failpoint::pass("undo.before-record");
         match self.append(&[failed, self.record(asked, &plan, number, Direction::Undo)]) {
             Err(error) if is_full(&error) => {
                 self.end_trial()?;
-                let problem = undone_later(&reason);
-                self.owed = Some(Owed::Undo { instance, reason });
+                let problem = undone_later(&why.reason);
+                self.owed = Some(Owed::Undo(why));
                 return Err(problem.into());
             }
             appended => appended?,
         }
+        let Failed { instance, reason, .. } = why;
         failpoint::pass("undo.after-record");
         let from = plan.from.clone();
         let switched = self.enter(self.epoch_of(plan, number))?;
         self.crew.flush()?;
         self.previous = None;
+        self.end_life()?;
         failpoint::pass("undo.switched");
         let subject = instance.as_ref().map_or_else(String::new, |instance| format!("{instance}: "));
         let detail = format!("{} is undone: {subject}{reason}", from.entry.version);
@@ -264,8 +285,10 @@ impl Node {
             return Err(problem::EMPTY.problem("no release is installed on this node"));
         };
         let Some(previous) = self.ledger.previous().cloned() else {
-            let detail =
-                format!("{} {} was installed on the empty node", from.entry.name, from.entry.version);
+            let detail = format!(
+                "{} {} is the first release that this node keeps",
+                from.entry.name, from.entry.version
+            );
             return Err(problem::NOTHING_TO_ROLL_BACK.problem(detail));
         };
         let to = self.load_release(&previous).map_err(|error| problem::FAULT.problem(error.to_string()))?;

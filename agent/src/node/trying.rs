@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{Node, NodeError};
-use crate::engine::{Copies, Plan, Shard, Trial};
+use crate::engine::{Copies, Plan, Shard, Tape, Trial};
 use crate::problem;
 
 /// How many instances of a shard are copied at a time: so few that no input waits for long.
@@ -49,6 +49,16 @@ impl Node {
         self.crew.each(|shard| shard.copy_some(BATCH))
     }
 
+    /// Returns the last inputs of instances, as far as they are recorded; none where nothing is.
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn recorded(&mut self) -> Result<Option<Vec<Tape>>, NodeError> {
+        let tapes = self.crew.each(|shard| shard.recorded())?;
+        Ok(tapes.into_iter().collect::<Option<Vec<_>>>().map(|tapes| tapes.concat()))
+    }
+
     /// Ends a trial that leads to no switch.
     ///
     /// # Errors
@@ -74,7 +84,7 @@ impl Node {
     pub(super) fn catch_up(&mut self, trial: &mut Trial) -> Result<(), NodeError> {
         if trial.id() != self.trials {
             // The shards no longer know what changed since: another trial was begun, or this one ended.
-            *trial = self.begin_shared(trial.plan().clone())?;
+            *trial = self.begin_shared(trial.plan().clone())?.judged_like(trial);
         }
         let mut rounds = 0;
         loop {

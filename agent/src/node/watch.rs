@@ -303,7 +303,7 @@ impl Node {
         let reason = died(&format!("delivered input {seq}"));
         tracing::error!(instance, "held: {reason}");
         here.shards[index].hold_now(&address, &reason);
-        let stamp = self.stamp(&Asked { who: "agent".to_owned(), now_ms: self.now_ms });
+        let stamp = self.stamp(&Asked { who: super::AGENT.to_owned(), now_ms: self.now_ms });
         self.append(&[Control::RecoveryHeld { stamp, instance, before: HeldBefore::Rest, reason }])?;
         Ok(true)
     }
@@ -322,7 +322,8 @@ impl Node {
         if self.here().shards.iter().any(Shard::has_work) {
             self.watched = Some(LOOKS_MAX);
         } else {
-            Attempts::end(&mut *self.here().journal);
+            let life = self.life;
+            Attempts::end(&mut *self.here().journal, life);
         }
     }
 
@@ -347,15 +348,11 @@ impl Node {
         self.end_attempt()
     }
 
-    /// Ends the attempt at a recovery: an agent that is told to stop did not die.
-    ///
-    /// # Errors
-    ///
-    /// When the node is gone.
-    pub(crate) fn end_attempt(&mut self) -> Result<(), NodeError> {
+    /// Ends the attempt at a recovery.
+    fn end_attempt(&mut self) -> Result<(), NodeError> {
         if self.watched.take().is_none() {
             return Ok(());
         }
-        self.crew.note_end()
+        self.crew.note_end(self.life)
     }
 }

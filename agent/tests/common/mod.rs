@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use camshaft_agent::api::{Instances, NodeStatus, Problem, Report, TryReport};
-use camshaft_agent::engine::{Identity, Reply, Request, RequestId};
+use camshaft_agent::engine::{Identity, Reply, Request, RequestId, ShardLimits};
 use camshaft_agent::node::{Asked, Holding, Node, NodeError, OpenNodeError, Settings};
 use camshaft_agent::release::{Release, ReleaseError};
 use camshaft_agent::speech::Says;
@@ -15,7 +15,6 @@ use camshaft_cam::compile;
 use camshaft_cam::derive;
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
-use camshaft_cam::value::Value;
 use camshaft_cam::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, verify};
 use camshaft_manifests::app::Supervision;
 use camshaft_manifests::relup::Relup;
@@ -86,7 +85,8 @@ pub fn make_said(
         let predecessor = from.and_then(|from| from.modules.get(&was?)).map(|(module, _)| module);
         let module = compile::machine(&source, predecessor).unwrap_or_else(|d| panic!("{}", show(text, &d)));
         let machine = verified(&module).into_machine().expect("a machine");
-        let config = Value::Unit.to_json(machine.config());
+        // That of machines with a configuration is given later: `configured`.
+        let config = "[]".to_owned();
         let resolved = ResolvedMachine {
             name: address.machine.clone(),
             keyed: machine.machine().keyed,
@@ -187,6 +187,16 @@ impl Made {
         self
     }
 
+    /// With a configuration of one of its machines, in its JSON form.
+    pub fn configured(mut self, machine: &str, json: &str) -> Made {
+        let wanted: MachineAddress = machine.parse().expect("an address");
+        let machines = self.resolved.apps.iter_mut().filter(|app| app.name == wanted.app);
+        let machine =
+            machines.flat_map(|app| &mut app.machines).find(|machine| machine.name == wanted.machine);
+        machine.expect("it has the machine").config = json.to_owned();
+        self
+    }
+
     pub fn digest(&self) -> Digest {
         Digest::of(format!("{:?}", self.resolved).as_bytes())
     }
@@ -212,16 +222,20 @@ impl Made {
             digest: self.digest(),
             archive: Digest::of(self.version().as_bytes()),
         };
+        Release::new(self.opened(), entry)
+    }
+
+    /// The same as a bundle has it.
+    pub fn opened(&self) -> OpenedRelease {
         let machines = self.modules.values().map(|(_, machine)| (machine.digest(), machine.clone()));
-        let opened = OpenedRelease {
+        OpenedRelease {
             digest: self.digest(),
             resolved: self.resolved.clone(),
             machines: machines.collect(),
             edges: self.edges.clone(),
             links: self.links.clone(),
             relups: self.relups.clone(),
-        };
-        Release::new(opened, entry)
+        }
     }
 }
 
@@ -249,7 +263,8 @@ impl World {
         };
         // What is promised holds for any number of them: CAMSHAFT_SHARDS says another one.
         let shards = std::env::var("CAMSHAFT_SHARDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
-        let settings = Settings { shards, ..Settings::one(7) };
+        let limits = ShardLimits { shadow: 4, ..ShardLimits::default() };
+        let settings = Settings { shards, limits, ..Settings::one(7) };
         let node = Node::open(Box::new(journal), Box::new(opener), settings, now_ms)?;
         Ok(TestNode { node, world: self.clone(), now_ms, requests: 0 })
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::engine;
 use crate::erlang::Erlang;
 use crate::measure::{Candidate, alternate, median, process_cpu_time};
-use crate::node::{COUNTER_ADDRESS, INCR, LEDGER_ADDRESS, Rig, Sample};
+use crate::node::{COUNTER_ADDRESS, INCR, LEDGER_ADDRESS, Rig, Sample, shard_recording};
 use crate::report::{Bar, Row};
 use crate::workload;
 use anyhow::{Context, Result, ensure};
@@ -25,6 +25,14 @@ const GROUP: usize = 1024;
 /// How long callers of a node go on in a round.
 const TIME: Duration = Duration::from_millis(1000);
 
+/// The shards that are measured: whether they make records, how many inputs they record for another release, and what
+/// is told of them.
+const SHARDS: [(bool, usize, &str); 3] = [
+    (false, 0, "no journal"),
+    (true, 0, "records made and dropped"),
+    (false, 8, "no journal, the last 8 inputs recorded"),
+];
+
 /// A machine of the sample, its inputs, and what it says of itself afterwards.
 struct Work {
     name: &'static str,
@@ -40,10 +48,10 @@ pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
     let sample = &setting.sample;
     let works = works(sample)?;
     let mut candidates = vec![];
-    for journalled in [false, true] {
+    for (journalled, shadow, _) in SHARDS {
         for work in &works {
             let calls = u64::from(work.passes) * work.inputs.len() as u64;
-            candidates.push(Candidate::new(calls, move || drive(sample, work, journalled)));
+            candidates.push(Candidate::new(calls, move || drive(sample, work, (journalled, shadow))));
         }
     }
     let mut ours = vec![vec![]; candidates.len()];
@@ -60,15 +68,14 @@ pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
     }
     let mut rows = vec![];
     for (index, ours) in ours.iter().enumerate() {
-        let (work, journalled) = (&works[index % 2], index >= 2);
-        let journal = if journalled { "records made and dropped" } else { "no journal" };
+        let (work, (journalled, shadow, what)) = (&works[index % 2], SHARDS[index / 2]);
         rows.push(Row {
-            bench: format!("{}, call in process, {journal}", work.name),
+            bench: format!("{}, call in process, {what}", work.name),
             ours: median(ours),
             against: Some("gen_server:call"),
             peer: erlang.as_ref().map(|_| median(&theirs[index % 2])),
             unit: "ns",
-            bar: (!journalled).then_some(Bar::Below(300.0)),
+            bar: (!journalled && shadow == 0).then_some(Bar::Below(300.0)),
         });
     }
     rows.extend(through_threads(setting)?);
@@ -108,8 +115,8 @@ fn works(sample: &Sample) -> Result<[Work; 2]> {
 }
 
 /// Gives all inputs to an instance of a new shard, one call each.
-fn drive(sample: &Sample, work: &Work, journalled: bool) {
-    let mut shard = sample.shard(journalled);
+fn drive(sample: &Sample, work: &Work, (journalled, shadow): (bool, usize)) {
+    let mut shard = shard_recording(&sample.release, journalled, shadow);
     for _ in 0..work.passes {
         for some in work.inputs.chunks(GROUP) {
             for input in some {

@@ -2,6 +2,7 @@
 //! instances from answering, and what it costs. Writes its tables of `docs/benchmarks.md`, a part at a time.
 
 mod costs;
+mod gap;
 mod large;
 mod pair;
 mod peer;
@@ -26,6 +27,7 @@ const BENCH: Bench<Setting> = Bench {
         ("large", large::run),
         ("costs", costs::run),
         ("memory", costs::memory),
+        ("gap", gap::run),
     ],
     setting: Setting::new,
 };
@@ -53,9 +55,10 @@ impl Setting {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    // This program is its own child where memory is measured.
+    // This program is its own child where memory is measured, and where one agent takes over from another.
     let ran = match words.first().map(String::as_str) {
         Some("hold") => costs::hold(&words[1..]),
+        Some("agent") => gap::agent(&words[1..]),
         _ => BENCH.run(&words),
     };
     match ran {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod appup;
+mod audit;
 mod build;
 mod check;
 mod completions;
@@ -25,6 +26,7 @@ mod schema;
 mod sign;
 mod test;
 mod trust;
+mod try_state;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -97,8 +99,12 @@ enum Command {
     Agent(agent::Args),
     /// Talk to a running node
     Node(node::Args),
-    /// See again, here, what failed on a node when an upgrade was tried
+    /// Try an upgrade on the states of a data folder, without its node; nothing changes
+    Try(try_state::Args),
+    /// See again, here, what failed on a node: a step, a migration
     Replay(replay::Args),
+    /// Verify what a node tells of its commands and switches
+    Audit(audit::Args),
     /// Play the whole story on three agents, explained as it goes
     Demo(demo::Args),
     /// Print completions for a shell
@@ -138,7 +144,9 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
     match command {
         Command::New(args) => new::run(args, talk),
         Command::Release(args) => release::run(args, talk),
+        Command::Try(args) => try_state::run(args, talk),
         Command::Replay(args) => replay::run(args, talk),
+        Command::Audit(args) => audit::run(args, talk),
         Command::Build(args) => build::run(args, talk),
         Command::Check(args) => check::run(args, talk),
         Command::Test(args) => test::run(args, talk),

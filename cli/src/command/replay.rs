@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use camshaft_agent::api::TryFailure;
-use camshaft_agent::replay::{ReplayError, replay};
+use camshaft_agent::api::{CapsuleOf, CapsuleStatus, KeptCapsule, StepCapsule, TryFailure};
+use camshaft_agent::replay::{ReplayError, replay, replay_step};
+use camshaft_releases::OpenedRelease;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -18,13 +19,27 @@ const FILE_MAX: u64 = 64 << 20;
 /// Arguments of `replay`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The failures: what `camshaft node try --json` or `node upgrade --json` printed, or one of its `failures`
+    /// What failed: what `camshaft node capsule ID -o FILE` wrote, or `camshaft node try --json` or
+    /// `node upgrade --json` printed, or one of its `failures`
     file: PathBuf,
 
-    /// The bundles that have the code: that of the release that was tried; its predecessor's where invariants failed
-    /// on the way back
+    /// The bundles that have the code: that of the release that ran, or was tried; its predecessor's where invariants
+    /// failed on the way back
     #[arg(required = true)]
     bundles: Vec<PathBuf>,
+}
+
+/// Something that failed.
+enum Failed {
+    Migration(Box<TryFailure>),
+    Step(Box<(CapsuleStatus, StepCapsule)>),
+}
+
+/// What came of seeing it again.
+struct Seen {
+    word: &'static str,
+    detail: String,
+    document: Value,
 }
 
 /// Runs each failure once more, and says whether the same fails in the same way.
@@ -33,30 +48,24 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let releases = args.bundles.iter().map(|path| Ok(open_bundle(path)?.1));
     let releases: Vec<_> = releases.collect::<Result<_, Failure>>()?;
     let (mut text, mut list, mut others) = (String::new(), vec![], 0);
-    for failure in &failures {
-        let (word, detail, document) = match replay(failure, &releases) {
-            Ok(seen) => {
-                let word = if seen.reproduces(failure) { "reproduced" } else { "differs" };
-                let detail = match (&seen.failed, &seen.gave) {
-                    (Some((kind, reason)), _) => format!("{kind}: {reason}"),
-                    (None, gave) => format!("it does not fail; it gives {}", gave.as_deref().unwrap_or("")),
-                };
-                let kind = seen.failed.as_ref().map(|(kind, _)| kind);
-                let reason = seen.failed.as_ref().map(|(_, reason)| reason);
-                let document = json!({
-                    "came": word, "kind": kind, "reason": reason, "gave": seen.gave,
-                    "same_value": seen.same_value,
-                });
-                let other = if seen.same_value { "" } else { " (the value is not that of the node)" };
-                (word, format!("{detail}{other}"), document)
-            }
+    for failed in &failures {
+        let (instance, step) = match failed {
+            Failed::Migration(failure) => (&failure.instance, &failure.step),
+            Failed::Step(step) => (&step.0.instance, &step.0.at),
+        };
+        let seen = match failed {
+            Failed::Migration(failure) => of_migration(failure, &releases),
+            Failed::Step(step) => of_step(&step.1, &releases),
+        };
+        let Seen { word, detail, document } = match seen {
+            Ok(seen) => seen,
             Err(error @ ReplayError::NothingRan(_)) => {
-                ("told", error.to_string(), json!({"came": "told", "reason": error.to_string()}))
+                let detail = error.to_string();
+                Seen { word: "told", document: json!({"came": "told", "reason": detail}), detail }
             }
-            Err(error) => return Err(missing(failure, &error)),
+            Err(error) => return Err(missing(instance, step, &error)),
         };
         others += usize::from(word == "differs");
-        let TryFailure { instance, step, .. } = failure;
         let _ = writeln!(text, "{word}: {instance} at {step}: {detail}");
         list.push(json!({"instance": instance, "step": step, "replay": document}));
     }
@@ -71,34 +80,87 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     Ok(())
 }
 
-fn missing(failure: &TryFailure, error: &ReplayError) -> Failure {
-    let message = format!("{} at {}: {error}", failure.instance, failure.step);
+fn other_value(same: bool) -> &'static str {
+    if same { "" } else { " (the value is not that of the node)" }
+}
+
+fn of_migration(failure: &TryFailure, releases: &[OpenedRelease]) -> Result<Seen, ReplayError> {
+    let seen = replay(failure, releases)?;
+    let word = if seen.reproduces(failure) { "reproduced" } else { "differs" };
+    let detail = match (&seen.failed, &seen.gave) {
+        (Some((kind, reason)), _) => format!("{kind}: {reason}"),
+        (None, gave) => format!("it does not fail; it gives {}", gave.as_deref().unwrap_or("")),
+    };
+    let kind = seen.failed.as_ref().map(|(kind, _)| kind);
+    let reason = seen.failed.as_ref().map(|(_, reason)| reason);
+    let document = json!({
+        "came": word, "kind": kind, "reason": reason, "gave": seen.gave,
+        "same_value": seen.same_value,
+    });
+    Ok(Seen { word, detail: detail + other_value(seen.same_value), document })
+}
+
+fn of_step(capsule: &StepCapsule, releases: &[OpenedRelease]) -> Result<Seen, ReplayError> {
+    let seen = replay_step(capsule, releases)?;
+    let differences = seen.differences(capsule);
+    let (word, detail) = match differences.is_empty() {
+        true => {
+            let StepCapsule { kind, reason, fuel, .. } = capsule;
+            ("reproduced", format!("{kind}: {reason}, with {fuel} fuel"))
+        }
+        false => ("differs", differences.join("; ")),
+    };
+    let kind = seen.failed.as_ref().map(|(kind, _)| kind);
+    let reason = seen.failed.as_ref().map(|(_, reason)| reason);
+    let document = json!({
+        "came": word, "kind": kind, "reason": reason, "gave": seen.gave, "fuel": seen.fuel,
+        "differences": differences, "same_value": seen.same_value,
+    });
+    Ok(Seen { word, detail: detail + other_value(seen.same_value), document })
+}
+
+fn missing(instance: &str, step: &str, error: &ReplayError) -> Failure {
+    let message = format!("{instance} at {step}: {error}");
     let hint = match error {
-        ReplayError::NoEdge(_) | ReplayError::NoMachine(_) => {
+        ReplayError::NoEdge(_) | ReplayError::NoMachine(_) | ReplayError::NoLink(_) => {
             "add the bundle that has it: camshaft inspect BUNDLE"
         }
-        ReplayError::Cut => "`camshaft node instances` names the instance; a capsule has 64 KiB of a value",
-        _ => "compare the file with what `camshaft node try --json` prints",
+        ReplayError::Cut => {
+            "`camshaft node instances` names the instance; a capsule of a trial has 64 KiB of a value, others 4 MiB"
+        }
+        _ => "compare the file with what `camshaft node capsule` or `camshaft node try --json` prints",
     };
     Failure::refused(message, hint)
 }
 
-/// Returns the failures of a document, wherever a report of a trial stands in it.
-fn failures_of(args: &Args) -> Result<Vec<TryFailure>, Failure> {
+/// Returns what failed according to a document, wherever a report of a trial stands in it.
+fn failures_of(args: &Args) -> Result<Vec<Failed>, Failure> {
     let path = args.file.display();
     let refused = |what: String| {
-        Failure::refused(format!("{path}: {what}"), "get it from: camshaft node try BUNDLE --json > FILE")
+        let hint = "get it from: camshaft node capsule ID -o FILE, or camshaft node try BUNDLE --json > FILE";
+        Failure::refused(format!("{path}: {what}"), hint)
     };
     let bytes = files::read(&args.file, FILE_MAX)?;
     let document: Value =
         serde_json::from_slice(&bytes).map_err(|error| refused(format!("it is no JSON: {error}")))?;
+    if document.get("what").is_some() {
+        let KeptCapsule { status, of } =
+            serde_json::from_value(document).map_err(|error| refused(error.to_string()))?;
+        return Ok(vec![match of {
+            CapsuleOf::Step { step } => Failed::Step(Box::new((status, *step))),
+            CapsuleOf::Migration { failure } => Failed::Migration(failure),
+        }]);
+    }
     let list = match find(&document) {
         Some(Value::Array(list)) => list.clone(),
         Some(one) => vec![one.clone()],
         None => return Err(refused("there are no failures in it".to_owned())),
     };
-    let read = |value: Value| serde_json::from_value(value).map_err(|error| refused(error.to_string()));
-    let failures: Vec<TryFailure> = list.into_iter().map(read).collect::<Result<_, _>>()?;
+    let read = |value: Value| {
+        let failure = serde_json::from_value(value).map_err(|error| refused(error.to_string()))?;
+        Ok(Failed::Migration(Box::new(failure)))
+    };
+    let failures: Vec<Failed> = list.into_iter().map(read).collect::<Result<_, Failure>>()?;
     if failures.is_empty() { Err(refused("nothing failed in it".to_owned())) } else { Ok(failures) }
 }
 

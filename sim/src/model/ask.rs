@@ -205,13 +205,26 @@ impl Model {
             let first = earlier.find(|pending| {
                 let same =
                     matches!(&pending.ask.identity, Some(Identity::Client(other, _)) if other == sender);
-                same && pending.at == found.at && pending.applies.is_some()
+                // One that was refused at some time since it was made may have had its turn then, and so may one that
+                // came to a disk without room.
+                let due = pending.applies.is_some() && pending.allowed.is_empty() && !self.may_be_full;
+                same && pending.at == found.at && due
             });
             if let Some(first) = first {
                 return wrong(what, format!("{:?}, which came first", first.ask), format!("{:?}", found.ask));
             }
         }
-        Ok(found.applies.clone().expect("it was looked for"))
+        let (id, at) = (found.ask.id, found.at.clone());
+        let applies = found.applies.clone().expect("it was looked for");
+        if let Some(Identity::Client(sender, _)) = identity {
+            // Those before it had their turn, and nothing was applied: what comes of this one changes nothing of that.
+            let earlier = self.pending.iter_mut().take_while(|pending| pending.ask.id != id);
+            for pending in earlier.filter(|pending| pending.at == at && pending.recorded.is_none()) {
+                pending.closed |=
+                    matches!(&pending.ask.identity, Some(Identity::Client(other, _)) if other == sender);
+            }
+        }
+        Ok(applies)
     }
 
     /// Takes note that a request is in the journal, and of what must be told of it.

@@ -55,6 +55,8 @@ pub struct Model {
     world: Arc<World>,
     /// The releases that led to the running one, which is the last.
     lineage: Vec<usize>,
+    /// The releases that the node keeps.
+    kept: BTreeSet<usize>,
     /// The release that was left by going back from it.
     left: Option<usize>,
     provisional: bool,
@@ -149,6 +151,8 @@ tally! {
     refused,
     /// Commands that were refused.
     commands_refused,
+    /// Releases that were removed.
+    removed,
     /// Answers in other words than those that run.
     lowered,
 }
@@ -285,6 +289,7 @@ impl Model {
         Model {
             world,
             lineage: vec![],
+            kept: BTreeSet::new(),
             left: None,
             provisional: false,
             switch: 0,
@@ -364,6 +369,7 @@ impl Model {
                 self.forget_parked_trails();
                 Ok(())
             }
+            Entry::Removed { version } => self.follow_remove(version),
             Entry::Other(what) => wrong("an entry of the history", "one that this world makes", what),
         }
     }
@@ -374,10 +380,28 @@ impl Model {
         }
         let place = self.place(to)?;
         self.lineage = vec![place];
+        self.kept.insert(place);
         (self.switch, self.provisional) = (1, false);
         for machine in self.world.clone().editions[place].members.keys() {
             self.begin(machine);
         }
+        Ok(())
+    }
+
+    fn follow_remove(&mut self, version: &str) -> Result<(), Wrong> {
+        let place = self.place(version)?;
+        let what = "a release is removed";
+        if !self.kept.remove(&place) {
+            return wrong(what, "one that the node keeps", version);
+        }
+        let needed = [self.running(), self.left, self.previous().filter(|_| self.provisional)];
+        if needed.contains(&Some(place)) {
+            return wrong(what, "one that nothing needs", version);
+        }
+        if let Some(there) = self.lineage.iter().position(|before| *before == place) {
+            self.lineage.drain(..=there);
+        }
+        self.tally.removed += 1;
         Ok(())
     }
 

@@ -465,10 +465,12 @@ fn is(origin: &Origin, source: &Source) -> bool {
     }
 }
 
-/// Returns who sent a message or answers one; nobody for what a relup applies.
-fn peer_of(origin: &Origin) -> Option<&InstanceAddress> {
+/// Returns who sent a message or answers one, and which of both; nobody for what a relup applies. What comes
+/// back from being parked has its place among messages, or among answers: nothing says in which order both were sent.
+fn peer_of(origin: &Origin) -> Option<(bool, &InstanceAddress)> {
     match origin {
-        Origin::Message { sent, .. } | Origin::Answer(sent) => Some(&sent.peer),
+        Origin::Message { sent, .. } => Some((false, &sent.peer)),
+        Origin::Answer(sent) => Some((true, &sent.peer)),
         Origin::Relup { .. } => None,
     }
 }

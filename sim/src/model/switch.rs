@@ -264,7 +264,8 @@ impl Model {
                 dead @ Parked::Dead(_) => stay.push(dead),
             }
         }
-        carried.unparked += back.len() as u64;
+        let came_back = back.len();
+        carried.unparked += came_back as u64;
         carried.instance.parked = stay;
         for mail in std::mem::take(&mut carried.instance.mailbox) {
             match self.form(plan, at, &mail)? {
@@ -276,7 +277,7 @@ impl Model {
                 }
             }
         }
-        carried.instance.mailbox = back.into();
+        carried.instance.mailbox = if came_back > 0 { in_order(back) } else { back }.into();
         for (name, timer) in std::mem::take(&mut carried.instance.timers) {
             match self.timer_form(plan, at, &timer)? {
                 Ok(input) => {
@@ -302,7 +303,8 @@ impl Model {
         mail: &Mail,
     ) -> Result<Result<(Origin, Value), String>, Wrong> {
         let Some(came) = mail.trail.came.as_deref() else {
-            return Ok(Ok((mail.origin.clone(), mail.input.clone())));
+            let input = self.as_it_is(last, at, mail.writer, &mail.input);
+            return Ok(input.map(|input| (mail.origin.clone(), input)));
         };
         let (mut origin, writer, input) = came.clone();
         let plans = self.plans(&mail.trail.legs);
@@ -322,9 +324,25 @@ impl Model {
         at: &MachineAddress,
         timer: &Timer,
     ) -> Result<Result<Value, String>, Wrong> {
-        let Some(came) = timer.trail.came.as_deref() else { return Ok(Ok(timer.input.clone())) };
+        let Some(came) = timer.trail.came.as_deref() else {
+            return Ok(self.as_it_is(last, at, timer.writer, &timer.input));
+        };
         let (writer, input) = came.clone();
         self.along_all(last, &self.plans(&timer.trail.legs), at, writer, &input)
+    }
+
+    /// Returns what is back where it came from. That may be a release that has no form for it: it was parked there.
+    fn as_it_is(
+        &self,
+        last: &Plan,
+        at: &MachineAddress,
+        writer: Digest,
+        input: &Value,
+    ) -> Result<Value, String> {
+        if writer == self.world.editions[last.to].members[at].part.digest() {
+            return Ok(input.clone());
+        }
+        Err("it was written by another machine".to_owned())
     }
 
     fn plans(&self, legs: &[(usize, usize)]) -> Vec<Plan> {
@@ -553,6 +571,13 @@ impl Model {
         Ok(match (*command, running) {
             (Command::Install(_), Some(_)) => vec!["not-empty"],
             (Command::Install(_), None) => vec![],
+            (Command::Remove { place, .. }, _) if !self.kept.contains(&place) => vec!["unknown-release"],
+            (Command::Remove { place, gives_up }, Some(_)) => {
+                // What still needs it depends on how far the node is with what nobody asked for.
+                let leads_back = self.lineage.contains(&place) && !gives_up;
+                let way_back = leads_back.then_some("way-back");
+                ["release-needed"].into_iter().chain(way_back).collect()
+            }
             (_, None) => vec!["empty"],
             (Command::Permanent, Some(_)) if !self.provisional => vec!["not-provisional"],
             (Command::Permanent, Some(_)) => vec![],
@@ -616,6 +641,7 @@ impl Model {
             self.left = Some(from_place);
         } else {
             self.lineage.push(to_place);
+            self.kept.insert(to_place);
             self.left = None;
         }
         for machine in plan.added.iter().chain(plan.restarted()).cloned().collect::<Vec<_>>() {
@@ -732,6 +758,26 @@ impl Model {
             }
         }
     }
+}
+
+/// Returns the mail with what each sender sent in the order in which it was sent; different senders have none.
+fn in_order(mut mail: Vec<Mail>) -> Vec<Mail> {
+    let by = |mail: &Mail| match &mail.origin {
+        Origin::Message { sent, life, .. } => {
+            Some((false, sent.peer.clone(), (*life, sent.seq, sent.effect)))
+        }
+        Origin::Answer(sent) => Some((true, sent.peer.clone(), (0, sent.seq, sent.effect))),
+        Origin::Relup { .. } => None,
+    };
+    for last in (1..mail.len()).rev() {
+        for place in 0..last {
+            let (Some(a), Some(b)) = (by(&mail[place]), by(&mail[last])) else { continue };
+            if (a.0, &a.1) == (b.0, &b.1) && a.2 > b.2 {
+                mail.swap(place, last);
+            }
+        }
+    }
+    mail
 }
 
 fn address_after(plan: &Plan, address: &InstanceAddress) -> MachineAddress {

@@ -309,6 +309,9 @@ impl Journal for Tap {
     fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.blob(digest)
     }
+    fn remove_blob(&mut self, digest: Digest) -> Result<(), StoreError> {
+        self.write(|journal| journal.remove_blob(digest))
+    }
     fn notes(&self) -> Result<Vec<u8>, StoreError> {
         self.inner.notes()
     }

@@ -9,7 +9,7 @@ mod disk;
 use std::sync::Arc;
 
 use camshaft_agent::engine::{self, Refusal, Reply, Request, RequestId, Trial};
-use camshaft_agent::node::{Asked, Holding, Node, NodeError, Settings};
+use camshaft_agent::node::{Asked, Holding, Node, NodeError, Settings, WayBack};
 use camshaft_agent::release::Release;
 use camshaft_agent::{api, speech};
 use camshaft_cam::digest::Digest;
@@ -97,6 +97,13 @@ pub enum Command {
     },
     /// Makes the running release permanent.
     Permanent,
+    /// Removes a release.
+    Remove {
+        /// Its place.
+        place: usize,
+        /// True when the way back to it may be given up.
+        gives_up: bool,
+    },
 }
 
 /// A disk, and the node on it while one runs.
@@ -255,8 +262,14 @@ impl Host {
         for shard in shards {
             self.node().run_shard(usize::from(*shard), now_ms);
         }
-        let synced = self.node().sync();
-        self.alive(synced.is_ok())
+        // The sweeper comes in where all shards have worked, as it does in an agent that has time for it.
+        let sweeps = shards.len() == usize::from(self.shards);
+        let node = self.node();
+        let mut done = node.sync().is_ok();
+        if sweeps && done && node.is_sweeping() {
+            done = node.sweep_if_due().is_ok() && node.sync().is_ok();
+        }
+        self.alive(done)
     }
 
     /// Lets a shard work; nothing of it is durable yet.
@@ -379,6 +392,11 @@ impl Host {
             Command::Upgrade { to, drops } => self.upgrade(to, drops, now_ms),
             Command::Rollback { hold } => self.rollback(hold, now_ms),
             Command::Permanent => self.node().make_permanent(&asked(now_ms)).map(drop),
+            Command::Remove { place, gives_up } => {
+                let version = self.world.editions[place].version.to_string();
+                let way_back = if gives_up { WayBack::GiveUp } else { WayBack::Keep };
+                self.node().remove(&asked(now_ms), &version, way_back).map(drop)
+            }
         };
         self.tried = None;
         match done {
@@ -443,6 +461,11 @@ impl Host {
             _ => Says::Version(speaks),
         };
         status.clients.into_iter().map(|seen| (seen.app, says(seen.speaks), seen.last_seen_ms)).collect()
+    }
+
+    /// Returns true while the node waits for room on the disk: it may be ahead of what is durable then.
+    pub fn waits_for_room(&mut self) -> bool {
+        self.node().status().expect("the node is here").disk_full
     }
 
     /// Returns how the node is.
@@ -555,11 +578,17 @@ fn entry(record: Record) -> Result<Entry, String> {
             Control::Refused(refusal) => Entry::Refused { code: refusal.code, reason: refusal.reason },
             Control::ClientsDropped { .. } => Entry::ClientsDropped,
             Control::Swept { .. } => Entry::Swept,
+            // One process plays the node.
+            Control::TakenOver { .. } => unreachable!("nothing takes a simulated node over"),
+            Control::Removed { release, .. } => Entry::Removed { version: release.version },
             // No world declares what could lead there.
             other @ (Control::InstanceReset { .. }
             | Control::Health { .. }
             | Control::Redriven { .. }
-            | Control::MayHold { .. }) => Entry::Other(format!("{other:?}")),
+            | Control::MayHold { .. }
+            | Control::Probation(_)
+            | Control::ProbationResumed { .. }
+            | Control::Returned { .. }) => Entry::Other(format!("{other:?}")),
         },
     })
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Disk, DiskFile};
 use crate::journal::StoreError;
-use crate::lock::{LOCK, file, lock};
+use crate::lock::{FolderLock, LOCK, file};
 
 /// How much is written at once where zeros are.
 const ZEROS: usize = 1 << 20;
@@ -21,7 +21,7 @@ pub struct RealDisk {
     /// The folders in which names changed since they were last synced; the empty path is the
     /// folder itself.
     changed: Mutex<BTreeSet<PathBuf>>,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl RealDisk {
@@ -31,8 +31,15 @@ impl RealDisk {
     ///
     /// When another process has it, and when it cannot be made or locked.
     pub fn open(folder: &Path) -> Result<RealDisk, StoreError> {
-        std::fs::create_dir_all(folder).map_err(file("make the folder", folder))?;
-        let lock = lock(folder)?;
+        RealDisk::with(folder, FolderLock::take(folder)?)
+    }
+
+    /// Opens a folder whose lock was taken before.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn with(folder: &Path, lock: FolderLock) -> Result<RealDisk, StoreError> {
         // The first sync is of all that a process before this one may have left undone.
         let changed = Mutex::new(BTreeSet::from([PathBuf::new()]));
         let disk = RealDisk { folder: folder.to_owned(), changed, _lock: lock };

@@ -1,12 +1,13 @@
 //! From flags and `agent.toml` to what an agent runs with.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use camshaft_agent::engine::ShardLimits;
 use camshaft_agent::host::WAITING_MAX;
 use camshaft_agent::ports::Bindings;
-use camshaft_agent::{Options, Trust};
+use camshaft_agent::{Again, Options, TakeOver, Trust};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_manifests::agent::{self, AgentManifest, Limits};
 use camshaft_manifests::place::{self, SystemPath};
@@ -46,6 +47,8 @@ pub(super) fn options(args: &Args) -> Result<Options, Failure> {
     };
     let ports = bindings(&config, folder)?;
     Ok(Options {
+        take_over: args.take_over.then(|| TakeOver { listen: args.listen.or(config.listen), who: who() }),
+        again: again(),
         data,
         trust,
         names: args.hosts.clone(),
@@ -55,10 +58,44 @@ pub(super) fn options(args: &Args) -> Result<Options, Failure> {
         ports,
         shards: None,
         waiting: config.limits.waiting.map_or(WAITING_MAX, |waiting| waiting as usize),
+        probation: config.probation,
+        max_pause: config.limits.max_pause,
         limits: ShardLimits {
             mailbox: config.limits.mailbox.map_or(ShardLimits::default().mailbox, |mailbox| mailbox as usize),
+            shadow: config.limits.shadow.map_or(0, |inputs| inputs as usize),
         },
     })
+}
+
+/// Returns who runs this command, as far as the environment tells, for the history of the node.
+fn who() -> String {
+    let said = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let is_name =
+        |name: &String| !name.is_empty() && name.len() <= 200 && name.bytes().all(|b| b.is_ascii_graphic());
+    said.filter(is_name).unwrap_or_else(|| "operator".to_owned())
+}
+
+/// Returns how this program is started once more, to take its own node over.
+fn again() -> Option<Again> {
+    let mut said = std::env::args_os();
+    let program = program(Path::new(&said.next()?))?;
+    let mut arguments: Vec<OsString> = said.collect();
+    if !arguments.iter().any(|argument| argument == "--take-over") {
+        arguments.push("--take-over".into());
+    }
+    // A port that was drawn is not drawn again: the socket is handed over.
+    Some(Again { program, arguments })
+}
+
+/// Returns the program under the name that it was started by: where that is a link, it may lead to another version by
+/// the time that it is started again.
+fn program(name: &Path) -> Option<PathBuf> {
+    if name.components().count() > 1 {
+        return std::path::absolute(name).ok();
+    }
+    let path = std::env::var_os("PATH")?;
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    found.or_else(|| std::env::current_exe().ok())
 }
 
 /// Reads what ports are bound to, and their secrets: what is wrong with one is told before anything starts.
@@ -136,17 +173,13 @@ fn not_yet(config: &AgentManifest) -> impl Iterator<Item = (Vec<&'static str>, &
         controller,
         labels: _,
         limits,
+        probation: _,
         ports: _,
         routes,
     } = config;
-    let Limits { max_pause, mailbox: _, waiting: _, memory } = limits;
+    let Limits { max_pause: _, mailbox: _, waiting: _, shadow: _, memory } = limits;
     [
         (controller.is_some(), vec!["controller"], "there is no controller to connect to"),
-        (
-            max_pause.is_some(),
-            vec!["limits", "max_pause"],
-            "it does not refuse an upgrade by the length of its pause",
-        ),
         (
             memory.is_some(),
             vec!["limits", "memory"],

@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use camshaft_agent::ServeError;
+use camshaft_agent::{ServeError, TakeOverError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -43,6 +43,11 @@ pub struct Args {
     #[arg(long, value_name = "PLACE", requires = "trust")]
     metadata: Option<String>,
 
+    /// Take the node over from the agent that runs on --data: its sockets are handed over, and no
+    /// connection is refused
+    #[arg(long)]
+    take_over: bool,
+
     /// A name of the host that the node may be asked for by, besides its addresses; may be repeated
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
@@ -77,6 +82,16 @@ fn failure(error: &ServeError) -> Failure {
         }
         ServeError::Recover(_) => "the folder is from another version, or damaged; it was not changed",
         ServeError::Ports(_) => "check the [ports] of the agent.toml",
+        ServeError::TakeOver(TakeOverError::Nobody { .. }) => {
+            "start the agent without --take-over; an agent that was made before there was taking over is stopped first"
+        }
+        ServeError::TakeOver(TakeOverError::Refused(problem)) => &problem.hint,
+        ServeError::TakeOver(TakeOverError::Broken(_)) => {
+            "look at the log of the agent that ran; if it does not run any more, start without --take-over"
+        }
+        ServeError::TakeOver(TakeOverError::Unknown(_)) => {
+            "end the other agent, then start one without --take-over; what was acknowledged is durable"
+        }
         ServeError::System(_) => "check the limits of the system: files, threads, memory",
         ServeError::Node(_) => "start the agent again; what was acknowledged is durable",
     };

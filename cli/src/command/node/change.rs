@@ -2,9 +2,12 @@
 //! does all of it but the switch.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use camshaft_agent::api::{Report, Supplied, TryReport};
+use camshaft_agent::api::{Report, Supplied, TrialProgress, TryReport};
+use camshaft_agent::operate::Allowed;
 use camshaft_manifests::Version;
+use camshaft_manifests::duration::Millis;
 use camshaft_registry::Fetched;
 
 use super::offer::{self, Offer, Request};
@@ -38,6 +41,23 @@ pub struct Upgrade {
     #[arg(long, value_name = "FILE")]
     patch: Option<PathBuf>,
 
+    /// Give up to so many of the last inputs of each instance to both releases, and refuse the upgrade when they come out
+    /// otherwise; the agent records them when its agent.toml says `shadow`
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    shadow: Option<u32>,
+
+    /// With --shadow: they may come out otherwise
+    #[arg(long, requires = "shadow")]
+    allow_differences: bool,
+
+    /// How long the release is on probation, such as 5m; the node's agent.toml says it otherwise
+    #[arg(long, value_name = "TIME")]
+    probation: Option<Millis>,
+
+    /// Make the release permanent by itself when its probation is over
+    #[arg(long)]
+    auto_permanent: bool,
+
     #[command(flatten)]
     leaving: Leaving,
 }
@@ -52,12 +72,18 @@ pub struct Try {
     #[arg(long, value_name = "FILE")]
     patch: Option<PathBuf>,
 
+    /// Give up to so many of the last inputs of each instance to both releases, and show what comes out otherwise; the
+    /// agent records them when its agent.toml says `shadow`
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    shadow: Option<u32>,
+
     #[command(flatten)]
     leaving: Leaving,
 }
 
+/// What an upgrade may leave behind.
 #[derive(Debug, clap::Args)]
-struct Leaving {
+pub struct Leaving {
     /// Leave the clients of this version behind, although they were here within the last day; may
     /// be repeated
     #[arg(long, value_name = "VERSION")]
@@ -70,11 +96,19 @@ struct Leaving {
 
 impl Leaving {
     /// Returns what is allowed as the agent takes it.
-    fn parameters(&self) -> Vec<(&'static str, String)> {
+    pub fn parameters(&self) -> Vec<(&'static str, String)> {
         let versions: Vec<String> = self.drop_clients.iter().map(Version::to_string).collect();
         let versions = (!versions.is_empty()).then(|| ("drop_clients", versions.join(",")));
         let hold = self.hold_failing.map(|count| ("hold_failing", count.to_string()));
         versions.into_iter().chain(hold).collect()
+    }
+}
+
+impl Leaving {
+    /// Returns what is allowed.
+    pub fn allowed(&self) -> Allowed {
+        let hold_failing = self.hold_failing.unwrap_or(0);
+        Allowed { dropped: self.drop_clients.clone(), hold_failing, ..Allowed::default() }
     }
 }
 
@@ -85,6 +119,21 @@ pub struct Rollback {
     #[arg(long)]
     force: bool,
 }
+
+/// Arguments of `remove`.
+#[derive(Debug, clap::Args)]
+pub struct Remove {
+    /// The release: its version, or its digest or the first eight digits of it or more
+    #[arg(value_name = "RELEASE")]
+    release: String,
+
+    /// Remove it although the node can go back to it; only when the release that runs is permanent
+    #[arg(long)]
+    no_way_back: bool,
+}
+
+/// How long a node may take to say how far it is.
+const QUICK: Duration = Duration::from_secs(5);
 
 /// Installs the first release.
 pub fn install(
@@ -114,7 +163,11 @@ pub fn upgrade(
             return Ok(());
         }
     }
-    let parameters = args.leaving.parameters();
+    let mut parameters = args.leaving.parameters();
+    parameters.extend(args.shadow.map(|most| ("shadow", most.to_string())));
+    parameters.extend(args.allow_differences.then(|| ("allow_differences", "true".to_owned())));
+    parameters.extend(args.probation.map(|time| ("probation", time.to_string())));
+    parameters.extend(args.auto_permanent.then(|| ("auto_permanent", "true".to_owned())));
     let query: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
     ask("upgrade", &query, Some(offer), &node, talk)
 }
@@ -126,17 +179,28 @@ pub fn try_upgrade(
     talk: &mut Talk,
 ) -> Result<(), Failure> {
     let offer = offer::read(&args.bundle)?.with(args.patch.as_deref())?;
-    let parameters = args.leaving.parameters();
+    let mut parameters = args.leaving.parameters();
+    parameters.extend(args.shadow.map(|most| ("shadow", most.to_string())));
     let query: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let node = node()?;
     let request = Request { verb: "try", query: &query, headers: &[], effect: Effect::Looks };
-    let answer = talk.while_waiting("trying on the live state", || offer.make(&node, &request))?;
-    let supplied: Supplied<TryReport> = answer.read()?;
-    if supplied.report.passed {
-        talk.result(&supplied, told(show::trial(&supplied.report), supplied.fetched.as_ref()));
+    let answer =
+        talk.while_watching("trying on the live state", || progress(&node), || offer.make(&node, &request))?;
+    let Supplied { report, fetched } = answer.read()?;
+    tell_trial(report, fetched, talk)
+}
+
+/// Tells what came of a trial.
+///
+/// # Errors
+///
+/// When it did not pass.
+pub fn tell_trial(report: TryReport, fetched: Option<Fetched>, talk: &mut Talk) -> Result<(), Failure> {
+    if report.passed {
+        let text = told(show::trial(&report), fetched.as_ref());
+        talk.result(&Supplied { report, fetched }, text);
         return Ok(());
     }
-    let report = supplied.report;
     let message = format!(
         "{} {} does not pass on the live state\n{}",
         report.to.name,
@@ -150,6 +214,33 @@ pub fn try_upgrade(
 pub fn rollback(args: &Rollback, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
     let query: &[(&str, &str)] = if args.force { &[("force", "true")] } else { &[] };
     ask("rollback", query, None, node, talk)
+}
+
+/// Removes a release that nothing needs.
+pub fn remove(args: &Remove, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    let mut query = vec![("release", args.release.as_str())];
+    query.extend(args.no_way_back.then_some(("no_way_back", "true")));
+    ask("remove", &query, None, node, talk)
+}
+
+/// Lets the trial that goes on end before its time.
+pub fn cancel(node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    let cancelled: TrialProgress = node.delete(&["v1", "node", "trial"], QUICK)?.read()?;
+    let line = cancelled.trial.as_ref().map_or_else(String::new, |trial| {
+        let (looked, of) = (trial.looked, trial.of);
+        format!(
+            "the trial of {} {} ends, after {looked} of {of} instances; nothing is changed",
+            trial.to.name, trial.to.version
+        )
+    });
+    talk.result(&cancelled, line);
+    Ok(())
+}
+
+/// Returns how far the trial is that a node is at.
+fn progress(node: &Node) -> Option<String> {
+    let progress: TrialProgress = node.get(&["v1", "node", "trial"], &[], QUICK).ok()?.read().ok()?;
+    progress.trial.map(|trial| format!("{} of {} instances tried", trial.looked, trial.of))
 }
 
 /// Settles on the running release.
@@ -167,10 +258,15 @@ fn ask(
     let who = crate::registry::who();
     let headers: Vec<(&str, &str)> = who.iter().map(|who| (OPERATOR_HEADER, who.as_str())).collect();
     let request = Request { verb, query, headers: &headers, effect: Effect::Changes };
-    let answer = talk.while_waiting(&format!("{verb} at {}", node.address()), || match offer {
-        Some(offer) => offer.make(node, &request),
-        None => node.post(&["v1", "node", verb], query, &headers, Vec::new(), None, Effect::Changes),
-    })?;
+    let what = format!("{verb} at {}", node.address());
+    let answer = talk.while_watching(
+        &what,
+        || progress(node),
+        || match offer {
+            Some(offer) => offer.make(node, &request),
+            None => node.post(&["v1", "node", verb], query, &headers, Vec::new(), None, Effect::Changes),
+        },
+    )?;
     let supplied: Supplied<Report> = answer.read()?;
     let report = &supplied.report;
     if let Some(undone) = &report.undone {

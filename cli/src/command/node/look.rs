@@ -1,5 +1,7 @@
 //! The verbs that only look: status, history, instances.
 
+use std::path::PathBuf;
+
 use std::time::Duration;
 
 use camshaft_agent::api;
@@ -48,6 +50,31 @@ pub fn status(node: &Node, talk: &mut Talk) -> Result<(), Failure> {
 pub fn history(node: &Node, talk: &mut Talk) -> Result<(), Failure> {
     let history: api::History = node.get(&["v1", "node", "history"], &[], PATIENCE)?.read()?;
     talk.result(&history, show::history(&history));
+    Ok(())
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, clap::Args)]
+pub struct Audit {
+    /// Write the audit into a file
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Gets the audit of the node, and verifies it before it is written or told of.
+pub fn audit(args: &Audit, node: &Node, talk: &mut Talk) -> Result<(), Failure> {
+    let audit: api::Audit = node.get(&["v1", "node", "audit"], &[], PATIENCE)?.read()?;
+    crate::command::audit::verified(&audit, None)?;
+    let records = audit.records.len();
+    let Some(out) = &args.out else {
+        talk.result(&audit, format!("{records} records; head {}", audit.head));
+        return Ok(());
+    };
+    let bytes = serde_json::to_vec_pretty(&audit)
+        .map_err(|error| Failure::fault(error.to_string(), "this is a fault of ours; please report it"))?;
+    crate::files::write(out, &bytes)?;
+    let line = format!("{}: {records} records; head {}", out.display(), audit.head);
+    talk.result(&serde_json::json!({ "file": out, "records": records, "head": audit.head }), line);
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! `camshaft node ...`: talking to a running node.
 
 mod batch;
-mod change;
+mod capsule;
+pub mod change;
 mod look;
 mod offer;
 mod send;
@@ -44,12 +45,20 @@ enum Verb {
     Rollback(change::Rollback),
     /// Keep the running release; only then can the next upgrade come
     MakePermanent,
+    /// Remove a release that nothing on the node needs any more
+    Remove(change::Remove),
+    /// End the trial that goes on, of an upgrade or a way back, before it switches
+    Cancel,
     /// What was done to the node
     History,
+    /// Every command and switch as the journal has it, in a chain of hashes; see `camshaft audit`
+    Audit(look::Audit),
     /// The instances of the node
     Instances(look::Instances),
     /// Messages, timers and calls that were not delivered and are kept
     Parked(waiting::Parked),
+    /// What failed lately; and one of these, for `camshaft replay`
+    Capsule(capsule::Args),
     /// Deliver anew what is parked of an instance, in the types that run
     Redrive(waiting::Redriving),
     /// Give up what is parked of an instance, and the states that earlier resets archived
@@ -66,6 +75,7 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     match &args.verb {
         Verb::Status => look::status(&node()?, talk),
         Verb::History => look::history(&node()?, talk),
+        Verb::Audit(args) => look::audit(args, &node()?, talk),
         Verb::Instances(args) => look::instances(args, &node()?, talk),
         // What can be judged without a node is judged first.
         Verb::Send(args) => send::run(args, node, talk),
@@ -74,10 +84,13 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         Verb::Upgrade(upgrade) => change::upgrade(upgrade, node, talk),
         Verb::Rollback(args) => change::rollback(args, &node()?, talk),
         Verb::Parked(args) => waiting::parked(args, &node()?, talk),
+        Verb::Capsule(args) => capsule::capsule(args, &node()?, talk),
         Verb::Redrive(args) => waiting::redrive(args, node, talk),
         Verb::Drop(args) => waiting::drop_parked(args, node, talk),
         Verb::Release(args) => waiting::release(args, node, talk),
         Verb::Reset(args) => waiting::reset(args, node, talk),
+        Verb::Remove(args) => change::remove(args, &node()?, talk),
+        Verb::Cancel => change::cancel(&node()?, talk),
         Verb::MakePermanent => change::make_permanent(&node()?, talk),
     }
 }

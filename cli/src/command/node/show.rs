@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use camshaft_agent::api::{
-    Counts, History, HistoryEntry, HistoryKind, InstanceState, Instances, NodeStatus, ReleaseRef,
-    ReleaseState, Report, TrustKind, TryReport,
+    CaseChange, Counts, History, HistoryEntry, HistoryKind, InstanceState, Instances, NodeStatus,
+    ProbationStatus, RateStatus, ReleaseRef, ReleaseState, Report, ShadowCase, ShadowExample, ShadowReport,
+    TrustKind, TryReport,
 };
 
 /// Returns rows as columns that line up.
@@ -71,6 +72,14 @@ pub fn status(status: &NodeStatus, address: &str) -> String {
             status.last_pause_us.map(|us| format!(", inputs waited {}", duration(us))).unwrap_or_default();
         let _ = writeln!(text, "switch {}{pause}", status.switch);
     }
+    if let Some(on) = &status.probation {
+        probation(&mut text, on, status.now_ms);
+    }
+    if let Some(trial) = &status.trial {
+        let (to, looked, of) = (release(&trial.to), trial.looked, trial.of);
+        let word = if trial.cancelled { "; cancelled" } else { "" };
+        let _ = writeln!(text, "{to} is tried: {looked} of {of} instances{word}");
+    }
     let _ = writeln!(text, "{}", counts(&status.counts));
     if !status.machines.is_empty() {
         let mut rows =
@@ -118,6 +127,63 @@ pub fn status(status: &NodeStatus, address: &str) -> String {
     text
 }
 
+/// Tells what became of recorded inputs in both releases.
+fn shadowed(report: &ShadowReport) -> String {
+    let ShadowReport { instances, inputs, not_reproducible, cases, examples, .. } = report;
+    let differ = report.differ();
+    let mut text =
+        format!("  recorded inputs: {inputs} of {instances} instances, {differ} come out otherwise\n");
+    for ShadowCase { machine, case, inputs, differ } in cases.iter().filter(|case| !case.differ.is_empty()) {
+        let kinds: Vec<String> = differ.iter().map(|(what, count)| format!("{count} in {what}")).collect();
+        let _ = writeln!(text, "    {machine} at {case}: of {inputs}, {}", kinds.join(", "));
+    }
+    for ShadowExample { instance, seq, what, state, input, old, new, .. } in examples {
+        let state = state.as_deref().unwrap_or("no state");
+        let _ = writeln!(text, "    {instance}, input {seq}: {input} on {state}");
+        let _ = writeln!(text, "      {what} was {old}");
+        let _ = writeln!(text, "      {what}  is {new}");
+    }
+    if *not_reproducible > 0 {
+        let _ = writeln!(text, "    {not_reproducible} steps did not come to what was recorded");
+    }
+    text
+}
+
+/// Tells how a probation goes: how long it lasts, what ends it, and what traps more or less than before.
+fn probation(text: &mut String, probation: &ProbationStatus, now_ms: i64) {
+    let ProbationStatus { until_ms, auto_permanent, auto_return, ends, why, cases, .. } = probation;
+    // Writing to a String cannot fail.
+    let _ = match (*until_ms > now_ms, auto_permanent) {
+        (true, true) => {
+            writeln!(text, "on probation until {}, then permanent", time(*until_ms))
+        }
+        (true, false) => {
+            writeln!(
+                text,
+                "on probation until {}; permanent by `camshaft node make-permanent`",
+                time(*until_ms)
+            )
+        }
+        (false, _) => writeln!(text, "its probation is over; permanent by `camshaft node make-permanent`"),
+    };
+    if *ends > 0 {
+        let _ = writeln!(text, "since the switch the agent ended {ends} times and was not told to");
+    }
+    if let Some(why) = why {
+        let word = if *auto_return { "it goes back" } else { "it does not pass, and an operator goes back" };
+        let _ = writeln!(text, "{word}: {why}");
+    }
+    if !cases.is_empty() {
+        let row = |case: &CaseChange| {
+            let rate = |rate: &RateStatus| format!("{} of {}", rate.trapped, rate.inputs);
+            vec![case.machine.clone(), case.case.clone(), rate(&case.before), rate(&case.since)]
+        };
+        let mut rows = vec![["trapped", "case", "before", "since"].map(str::to_owned).to_vec()];
+        rows.extend(cases.iter().map(row));
+        *text += &table(&rows);
+    }
+}
+
 fn counts(counts: &Counts) -> String {
     let Counts { instances, held, archived, queued, parked, timers, applied, behind } = counts;
     let mut text = format!(
@@ -145,6 +211,8 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::Redriven => "redriven",
         HistoryKind::Dropped => "dropped",
         HistoryKind::Released => "released",
+        HistoryKind::TakenOver => "taken over",
+        HistoryKind::Removed => "removed",
     }
 }
 
@@ -247,6 +315,9 @@ pub fn trial(report: &TryReport) -> String {
     for start in &report.starts {
         let _ = writeln!(text, "  would start {start}");
     }
+    if let Some(shadow) = &report.shadow {
+        text += &shadowed(shadow);
+    }
     let TryReport { archives, moved, parks, failure_count, downgrade_lossy, .. } = report;
     for (count, what) in [
         (archives, "instances would be archived"),
@@ -283,8 +354,13 @@ pub fn trial(report: &TryReport) -> String {
 
 /// Returns what was done.
 pub fn report(report: &Report) -> String {
-    let mut text =
-        format!("{}: {} runs, {}", kind(report.what), release(&report.running), state(report.state));
+    let mut text = match &report.from {
+        Some(removed) if report.what == HistoryKind::Removed => {
+            format!("{}: {}; ", kind(report.what), release(removed))
+        }
+        _ => format!("{}: ", kind(report.what)),
+    };
+    let _ = write!(text, "{} runs, {}", release(&report.running), state(report.state));
     if let Some(switch) = report.switch {
         let _ = write!(text, "; switch {switch}");
     }

@@ -1,0 +1,276 @@
+//! Capsules of what fails while a node works: what is kept, and that it is seen again elsewhere to the bit.
+
+mod common;
+
+use camshaft_agent::api::{CapsuleOf, KeptCapsule, StepCapsule};
+use camshaft_agent::replay::{ReplayError, replay, replay_step};
+use camshaft_cam::testing::choices::Choices;
+use camshaft_cam::testing::program::Program;
+use camshaft_releases::OpenedRelease;
+use camshaft_store::MemoryJournal;
+use common::{Made, TestNode, World, make};
+
+const TILL: &str = "machine till keyed Text
+type State = { sum: Int, pin: secret Int }
+type Input = Add { n: Int } | Sell { n: Int } | Refuse | To { key: Text } | Loop | Later | internal Tick | Get
+type Output = Ok | Is(Int)
+channel log = shop/log(Line)
+type Line = Note { n: Int }
+init = { sum: 0, pin: 1234 }
+invariant \"never below zero\" = state.sum >= 0
+on Add { n } => ({ ..state, sum: state.sum + n }, Ok)
+on Sell { n } => ({ ..state, sum: state.sum - n }, Ok)
+on Refuse => fail \"no\"
+on To { key } {
+  send log[key] Note { n: state.sum }
+  (state, Ok)
+}
+on Loop => ({ ..state, sum: [1].repeat(150000).len() }, Ok)
+on Later {
+  timer \"tick\" after 1s => Tick
+  (state, Ok)
+}
+on Tick => { ..state, sum: state.sum / (state.sum - state.sum) }
+on Get => (state, Is(state.sum))
+";
+
+const LOG: &str = "machine log keyed Text
+type State = Int
+type Input = Note { n: Int }
+type Output = | Ok
+init = 0
+on Note { n } => (state + n, Ok)
+";
+
+const HUGE: &str = "{\"Add\":{\"n\":\"9223372036854775807\"}}";
+
+fn shop() -> (Made, TestNode) {
+    let made = make("1.0.0", &[("shop/till", TILL), ("shop/log", LOG)], None, &[]);
+    let mut node = World::of([made.clone()]).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    (made, node)
+}
+
+/// Returns all capsules of a node, as somebody elsewhere has them.
+fn capsules(node: &mut TestNode) -> Vec<KeptCapsule> {
+    let capsules = node.node.capsules().expect("the node is there");
+    let written = capsules.iter().map(|(id, caught)| serde_json::to_string(&caught.capsule(*id)));
+    let read = |json: Result<String, _>| serde_json::from_str(&json.expect("JSON")).expect("a capsule");
+    written.map(read).collect()
+}
+
+fn step(capsule: &KeptCapsule) -> &StepCapsule {
+    match &capsule.of {
+        CapsuleOf::Step { step } => step,
+        CapsuleOf::Migration { failure } => panic!("a migration: {failure:?}"),
+    }
+}
+
+/// Sees a step again, and holds that nothing differs. Returns whether the values were those of the node.
+fn reproduces(step: &StepCapsule, releases: &[OpenedRelease]) -> bool {
+    let seen = replay_step(step, releases).unwrap_or_else(|error| panic!("{error}: {step:?}"));
+    assert_eq!(seen.differences(step), [] as [String; 0], "{step:?}");
+    seen.same_value
+}
+
+#[test]
+fn every_kind_of_failure_of_a_step_is_kept_and_seen_again() {
+    let (made, mut node) = shop();
+    let opened = [made.opened()];
+    node.send("shop/till/a", "{\"Add\":{\"n\":1}}");
+    let long = "x".repeat(300);
+    for input in [
+        HUGE,
+        "{\"Sell\":{\"n\":2}}",
+        "\"Loop\"",
+        &format!("{{\"To\":{{\"key\":\"{long}\"}}}}"),
+        "\"Refuse\"",
+        "\"Later\"",
+    ] {
+        node.send("shop/till/a", input);
+    }
+    node.advance(1_000);
+    let capsules = capsules(&mut node);
+    let told = capsules.iter().map(|capsule| {
+        let status = &capsule.status;
+        (status.at.as_str(), status.kind.as_str(), status.who.as_str(), step(capsule).seq)
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            ("Add", "overflow", "a client", 2),
+            ("Sell", "invariant", "a client", 2),
+            ("Loop", "fuel", "a client", 2),
+            ("To", "key", "a client", 2),
+            ("Tick", "division_by_zero", "timer tick", 3),
+        ],
+        "what a program refuses is no failure"
+    );
+    for capsule in &capsules {
+        let step = step(capsule);
+        assert!(step.fuel > 0 && step.redacted && !step.cut);
+        assert_eq!(step.state.as_deref(), Some("{\"sum\":1,\"pin\":\"[secret]\"}"));
+        // A number that is secret has to be put in by hand.
+        let hint = "put a value for each \"[secret]\"";
+        let refused = replay_step(step, &opened).expect_err("the secret is not there").to_string();
+        assert!(refused.contains(hint), "{refused}");
+        let filled = |pin: &str| StepCapsule {
+            state: step.state.as_ref().map(|state| state.replace("\"[secret]\"", pin)),
+            ..step.clone()
+        };
+        assert!(reproduces(&filled("1234"), &opened), "with the secret it is what failed");
+        assert!(!reproduces(&filled("9"), &opened), "the step does not read it");
+    }
+}
+
+#[test]
+fn another_bundle_is_refused_and_another_end_is_told() {
+    let (made, mut node) = shop();
+    let releases = [made.opened()];
+    assert!(node.send("shop/till/a", HUGE).starts_with("\"Ok\""));
+    assert!(node.send("shop/till/a", "{\"Add\":{\"n\":1}}").starts_with("trap overflow"));
+    let capsules = capsules(&mut node);
+    let mut step = step(&capsules[0]).clone();
+    step.state = step.state.map(|state| state.replace("\"[secret]\"", "1234"));
+    assert!(reproduces(&step, &releases));
+    let other = make("1.0.1", &[("shop/log", LOG)], None, &[]).opened();
+    assert_eq!(replay_step(&step, &[other]), Err(ReplayError::NoMachine(step.machine)));
+    let mut unlinked = made.opened();
+    unlinked.links.clear();
+    assert_eq!(replay_step(&step, &[unlinked]), Err(ReplayError::NoLink(step.links[0])));
+    let of = |change: &dyn Fn(&mut StepCapsule)| {
+        let mut other = step.clone();
+        change(&mut other);
+        let seen = replay_step(&other, &releases).expect("it runs");
+        (seen.differences(&other), seen.same_value)
+    };
+    let fuel = step.fuel;
+    assert_eq!(
+        of(&|step| step.fuel += 1),
+        (vec![format!("it takes {fuel} fuel instead of {}", fuel + 1)], true)
+    );
+    assert_eq!(of(&|step| step.kind = "range".to_owned()).0, ["overflow: integer overflow"]);
+    let state = "{\"sum\":1,\"pin\":1234}".to_owned();
+    let (differences, same) = of(&|step| step.state = Some(state.clone()));
+    assert_eq!((differences[0].as_str(), same), ("it does not fail; it gives \"Ok\"", false));
+    assert_eq!(replay_step(&StepCapsule { cut: true, ..step.clone() }, &releases), Err(ReplayError::Cut));
+}
+
+#[test]
+fn the_last_of_each_case_are_kept_and_no_more_than_so_many_in_a_second() {
+    let (_, mut node) = shop();
+    let add = |node: &mut TestNode, count: usize| {
+        for _ in 0..count {
+            assert!(node.send("shop/till/a", "{\"Add\":{\"n\":1}}").starts_with("trap overflow"));
+        }
+    };
+    node.send("shop/till/a", HUGE);
+    add(&mut node, 20);
+    node.send("shop/till/a", "\"Loop\"");
+    let of = |node: &mut TestNode| {
+        let all = capsules(node);
+        let ids: Vec<_> = all.iter().map(|capsule| capsule.status.id).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+        all.into_iter().map(|capsule| (capsule.status.at, capsule.status.at_ms)).collect::<Vec<_>>()
+    };
+    let first = of(&mut node);
+    assert_eq!(first.iter().filter(|(at, _)| at == "Add").count(), 8);
+    assert_eq!(first.iter().filter(|(at, _)| at == "Loop").count(), 1, "another case has its own");
+    node.advance(1_000);
+    add(&mut node, 3);
+    let later = of(&mut node);
+    let adds: Vec<_> = later.iter().filter(|(at, _)| at == "Add").map(|(_, at_ms)| *at_ms).collect();
+    assert_eq!(adds, [vec![0; 5], vec![1_000; 3]].concat(), "the oldest made room");
+}
+
+#[test]
+fn what_cannot_go_over_a_switch_is_kept_too() {
+    let till = "machine till keyed Text
+type State = Int
+type Input = Add { n: Int } | Get
+type Output = Ok | Is(Int)
+init = 0
+on Add { n } => (state + n, Ok)
+on Get => (state, Is(state))
+";
+    let newer = till
+        .replace("type State = Int", "type State = { sum: Int }")
+        .replace("init = 0", "init = { sum: 0 }");
+    let newer = newer
+        .replace("(state + n, Ok)", "({ sum: state.sum + n }, Ok)")
+        .replace("Is(state)", "Is(state.sum)");
+    let migration = "migration till from \"1.0.0\"
+up (old) = if old == 7 { fail \"seven\" } else { { sum: old } }
+down (new) = new.sum
+";
+    let first = make("1.0.0", &[("shop/till", till)], None, &[]);
+    let second = make("2.0.0", &[("shop/till", &newer)], Some(&first), &[("shop/till", migration)]);
+    let mut node =
+        World::of([first.clone(), second.clone()]).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    node.send("shop/till/a", "{\"Add\":{\"n\":7}}");
+    let plan = node.node.plan_upgrade(&node.release("2.0.0")).expect("a plan");
+    let mut trial = node.node.try_all(plan).expect("a trial");
+    trial.allow_holding(1);
+    node.node.upgrade(&node.asked(), trial, b"2.0.0", &[]).expect("it may be held");
+    node.node.settle_check(&node.asked(), Ok(())).expect("it passes");
+    assert!(capsules(&mut node).is_empty(), "nobody used it yet");
+    node.send("shop/till/a", "\"Get\"");
+    let capsules = capsules(&mut node);
+    let CapsuleOf::Migration { failure } = &capsules[0].of else { panic!("{capsules:?}") };
+    assert_eq!((capsules.len(), failure.step.as_str(), failure.reason.as_str()), (1, "up", "failed: seven"));
+    let seen = replay(failure, &[second.opened()]).expect("it runs");
+    assert!(seen.reproduces(failure) && seen.same_value);
+}
+
+/// Programs by a generator that knows nothing of capsules: whatever ends in a trap is seen again, to the last unit of
+/// fuel.
+#[test]
+fn what_generated_programs_fail_in_is_seen_again() {
+    let long: usize = std::env::var("CAMSHAFT_LONG").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let (mut exact, mut redacted, mut births) = (0, 0, 0);
+    for seed in 0..160 * long as u64 {
+        let mut choices = Choices::random(seed);
+        let program = Program::generate(&mut choices);
+        if program.text.contains("\nchannel ") {
+            continue; // There is nobody to receive.
+        }
+        let made = make("1.0.0", &[("shop/m", &program.text)], None, &[]);
+        let [config_ty, _, input_ty, _] = &program.types;
+        let made = made.configured("shop/m", &program.config.to_json(config_ty));
+        let mut node = World::of([made.clone()]).open(MemoryJournal::default(), 0).expect("open");
+        // One without keys that cannot be born is no release.
+        if node.install("1.0.0").is_err() {
+            continue;
+        }
+        let keyed = program.text.starts_with("machine m keyed");
+        for happening in &program.steps {
+            let address = if keyed { "shop/m/k" } else { "shop/m" };
+            node.now_ms += 1_000;
+            node.post(address, &happening.input.to_json(input_ty), None);
+            // No more than once: a timer may start itself anew without delay.
+            node.node.run(node.now_ms).expect("the journal works");
+        }
+        let releases = [made.opened()];
+        for capsule in capsules(&mut node) {
+            let step = step(&capsule);
+            births += u64::from(step.state.is_none());
+            match replay_step(step, &releases) {
+                Err(ReplayError::NoValue(_)) => assert!(step.redacted),
+                Err(error) => panic!("seed {seed}: {error}: {step:?}"),
+                Ok(seen) if !seen.same_value => {
+                    assert!(step.redacted);
+                    redacted += 1;
+                }
+                Ok(seen) => {
+                    assert_eq!(seen.differences(step), [] as [String; 0], "seed {seed}: {step:?}");
+                    exact += 1;
+                }
+            }
+        }
+    }
+    assert!(
+        exact >= 15 && births > 0,
+        "{exact} of {redacted} and more, {births} births: too few to prove anything"
+    );
+}

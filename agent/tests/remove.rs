@@ -1,0 +1,194 @@
+//! Removing releases: what is needed stays, and what needs it is named.
+
+mod common;
+
+use camshaft_agent::api::{HistoryKind, Report};
+use camshaft_agent::node::{Holding, NodeError, WayBack};
+use camshaft_cam::digest::Digest;
+use camshaft_store::{Journal as _, MemoryJournal};
+use common::{TestNode, World, make, refusal};
+
+const COUNT: &str = "machine count keyed Text
+type State = Int
+type Input = Add(Int) | Get
+type Output = Ok | Is(Int)
+init = 0
+on Add(n) => (state + n, Ok)
+on Get => (state, Is(state))
+";
+
+/// Three releases, each with other code.
+fn world() -> World {
+    let and = |machine: &str, case: &str| {
+        machine.replace("| Get", &format!("| Get | {case}")) + &format!("on {case} => (state, Ok)\n")
+    };
+    let other = "machine other\ntype State = Int\ntype Input = | Get\ntype Output = | Ok\ninit = 0\n\
+                 on Get => (state, Ok)\n";
+    let second = and(COUNT, "Two");
+    let third = and(&second, "Three");
+    let one = make("1.0.0", &[("shop/count", COUNT), ("old/other", other)], None, &[]);
+    let two = make("2.0.0", &[("shop/count", &second), ("old/other", other)], Some(&one), &[]);
+    let three = make("3.0.0", &[("shop/count", &third)], Some(&two), &[]);
+    World::of([one, two, three])
+}
+
+/// A node that runs a release, permanent, and all have gone over to it; the ones before it are there.
+fn node_at(journal: &MemoryJournal, version: &str) -> TestNode {
+    let mut node = world().open(journal.clone(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    assert_eq!(node.send("shop/count/a", "{\"Add\":1}"), "\"Ok\"");
+    for next in ["2.0.0", "3.0.0"] {
+        if next <= version {
+            node.upgrade(next).expect("upgrade");
+            node.node.make_permanent(&node.asked()).expect("permanent");
+            node.settle();
+        }
+    }
+    node
+}
+
+fn remove(node: &mut TestNode, which: &str, way_back: WayBack) -> Result<Report, NodeError> {
+    let asked = node.asked();
+    node.node.remove(&asked, which, way_back)
+}
+
+fn refused(node: &mut TestNode, which: &str, way_back: WayBack) -> (String, String) {
+    refusal(remove(node, which, way_back))
+}
+
+fn kept(node: &mut TestNode) -> Vec<String> {
+    node.status().releases.into_iter().map(|known| known.release.version).collect()
+}
+
+fn bundle(journal: &MemoryJournal, version: &str) -> Option<Vec<u8>> {
+    journal.blob(Digest::of(version.as_bytes())).expect("memory")
+}
+
+#[test]
+fn what_nothing_needs_goes_with_its_bundle_and_the_node_starts_without_it() {
+    let journal = MemoryJournal::default();
+    let mut node = node_at(&journal, "2.0.0");
+    assert_eq!(kept(&mut node), ["1.0.0", "2.0.0"]);
+    let (code, detail) = refused(&mut node, "1.0.0", WayBack::Keep);
+    assert_eq!((code.as_str(), detail.as_str()), ("way-back", "the node can go back to test 1.0.0"));
+    assert!(bundle(&journal, "1.0.0").is_some());
+
+    let report = remove(&mut node, "1.0.0", WayBack::GiveUp).expect("nothing needs it");
+    assert_eq!(report.from.expect("the release").version, "1.0.0");
+    assert_eq!(report.running.version, "2.0.0");
+    for _ in 0..2 {
+        assert_eq!(kept(&mut node), ["2.0.0"]);
+        assert_eq!(bundle(&journal, "1.0.0"), None);
+        assert_eq!(node.send("shop/count/a", "\"Get\""), "{\"Is\":1}");
+        assert_eq!(node.status().rollback_to, None);
+        let (code, _) = refusal(node.rollback(Holding::Refuse));
+        assert_eq!(code, "nothing-to-roll-back");
+        let (code, detail) = refused(&mut node, "1.0.0", WayBack::GiveUp);
+        let none = "the node keeps no release `1.0.0`";
+        assert_eq!((code.as_str(), detail.as_str()), ("unknown-release", none));
+        let history = node.node.history().entries;
+        let entry = history.iter().find(|entry| entry.what == HistoryKind::Removed).expect("it is told");
+        assert_eq!(entry.from.as_ref().expect("which").version, "1.0.0");
+        drop(node);
+        node = world().open(journal.clone(), 0).expect("it starts without the bundle");
+    }
+    node.upgrade("3.0.0").expect("it goes on from there");
+}
+
+#[test]
+fn what_runs_and_what_a_provisional_release_may_go_back_to_stays() {
+    let mut node = node_at(&MemoryJournal::default(), "1.0.0");
+    node.upgrade("2.0.0").expect("upgrade");
+    let (code, detail) = refused(&mut node, "2.0.0", WayBack::GiveUp);
+    assert_eq!((code.as_str(), detail.as_str()), ("release-needed", "test 2.0.0 is needed: it runs"));
+    let (code, detail) = refused(&mut node, "1.0.0", WayBack::GiveUp);
+    let needed = "test 1.0.0 is needed: the release that runs is provisional, and may go back to it";
+    assert_eq!((code.as_str(), detail.as_str()), ("release-needed", needed));
+    // The history has what was refused, and why.
+    let last = node.node.history().entries.pop().expect("an entry");
+    assert_eq!(
+        (last.what, last.code.as_str(), last.why.as_str()),
+        (HistoryKind::Refused, "release-needed", needed)
+    );
+}
+
+#[test]
+fn what_was_left_by_going_back_stays_until_the_next_upgrade() {
+    let mut node = node_at(&MemoryJournal::default(), "1.0.0");
+    node.upgrade("2.0.0").expect("upgrade");
+    node.rollback(Holding::Refuse).expect("rollback");
+    let (code, detail) = refused(&mut node, "2.0.0", WayBack::Keep);
+    assert_eq!(code, "release-needed");
+    assert!(detail.starts_with("test 2.0.0 is needed: it was left by going back"), "{detail}");
+}
+
+#[test]
+fn a_switch_that_not_all_have_gone_over_needs_both_of_its_releases() {
+    let mut node = node_at(&MemoryJournal::default(), "1.0.0");
+    node.upgrade("2.0.0").expect("upgrade");
+    let asked = node.asked();
+    node.node.make_permanent(&asked).expect("permanent");
+    let (code, detail) = refused(&mut node, "1.0.0", WayBack::GiveUp);
+    let needed = "test 1.0.0 is needed: not all instances have gone over switch 2 yet; the sweeper is at it";
+    assert_eq!((code.as_str(), detail.as_str()), ("release-needed", needed));
+    node.settle();
+    remove(&mut node, "1.0.0", WayBack::GiveUp).expect("they have by now");
+}
+
+#[test]
+fn an_archived_state_needs_the_last_release_that_has_its_machine() {
+    let journal = MemoryJournal::default();
+    let mut node = node_at(&journal, "3.0.0");
+    // The same code is in the second release too.
+    remove(&mut node, "1.0.0", WayBack::GiveUp).expect("another one has all of its code");
+    let (code, detail) = refused(&mut node, "2.0.0", WayBack::GiveUp);
+    let needed = "test 2.0.0 is needed: the archived state of old/other is in its code";
+    assert_eq!((code.as_str(), detail.as_str()), ("release-needed", needed));
+    // With it, the state comes back.
+    node.rollback(Holding::Refuse).expect("rollback");
+    assert_eq!(node.send("old/other", "\"Get\""), "\"Ok\"");
+}
+
+#[test]
+fn a_release_is_named_by_its_version_or_by_the_beginning_of_its_digest() {
+    let journal = MemoryJournal::default();
+    let mut node = node_at(&journal, "2.0.0");
+    let digest = world().release("1.0.0").entry.digest.hex();
+    for unknown in ["", "1.0", &digest[..7], "sha256:", "deadbeef00"] {
+        assert_eq!(refused(&mut node, unknown, WayBack::GiveUp).0, "unknown-release", "{unknown}");
+    }
+    remove(&mut node, &format!("sha256:{}", &digest[..8]), WayBack::GiveUp).expect("these are enough");
+    assert_eq!(kept(&mut node), ["2.0.0"]);
+}
+
+#[test]
+fn a_bundle_that_the_end_of_the_agent_left_there_goes_at_the_next_start() {
+    let journal = MemoryJournal::default();
+    let mut node = node_at(&journal, "2.0.0");
+    remove(&mut node, "1.0.0", WayBack::GiveUp).expect("nothing needs it");
+    drop(node);
+    journal.clone().put_blob(b"1.0.0").expect("memory");
+    let mut node = world().open(journal.clone(), 0).expect("open");
+    assert_eq!((kept(&mut node), bundle(&journal, "1.0.0")), (vec!["2.0.0".to_owned()], None));
+}
+
+/// Found by the simulation: a snapshot from after the switch is still one of before the sweep.
+#[test]
+fn a_start_from_a_snapshot_that_is_older_than_the_sweep_is_no_more_when_a_release_goes() {
+    let journal = MemoryJournal::default();
+    let mut node = node_at(&journal, "1.0.0");
+    node.upgrade("2.0.0").expect("upgrade");
+    for _ in 0..2 {
+        assert_eq!(node.send("shop/count/a", "{\"Add\":1}"), "\"Ok\"");
+        node.node.save_snapshot().expect("snapshot");
+    }
+    let asked = node.asked();
+    node.node.make_permanent(&asked).expect("permanent");
+    node.settle();
+    // One that is being made is of before the removal, too.
+    assert!(node.node.begin_snapshot().expect("it begins"));
+    remove(&mut node, "1.0.0", WayBack::GiveUp).expect("nothing needs it");
+    drop(node);
+    let mut node = world().open(journal, 0).expect("it starts without the bundle");
+    assert_eq!(node.send("shop/count/a", "\"Get\""), "{\"Is\":3}");
+}

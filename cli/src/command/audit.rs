@@ -1,0 +1,128 @@
+//! `camshaft audit FILE [BUNDLE...]`: whether what a node tells of its commands and switches holds.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use camshaft_agent::api::Audit;
+use camshaft_agent::audit::{AuditError, AuditedMove, AuditedSwitch, Verified, verify, work_out};
+use camshaft_agent::release::Release;
+use camshaft_agent::stage;
+use camshaft_cam::digest::Digest;
+use camshaft_store::Direction;
+use serde_json::{Value, json};
+
+use super::node::show;
+use crate::failure::{Failure, chain};
+use crate::files;
+use crate::project::read_bundle;
+use crate::talk::Talk;
+
+/// How large an audit may be.
+const FILE_MAX: u64 = 256 << 20;
+
+/// Arguments of `audit`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The audit: what `camshaft node audit -o FILE` wrote
+    file: PathBuf,
+
+    /// Bundles of releases that ran: switches between them are worked out once more
+    bundles: Vec<PathBuf>,
+
+    /// A head that was noted earlier: the audit has to go on from there
+    #[arg(long, value_name = "HASH")]
+    head: Option<Digest>,
+}
+
+/// Verifies an audit, and works its switches out once more.
+pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    let bytes = files::read(&args.file, FILE_MAX)?;
+    let audit: Audit = serde_json::from_slice(&bytes).map_err(|error| {
+        let message = format!("{} is no audit: {error}", args.file.display());
+        Failure::refused(message, "get one with: camshaft node audit -o FILE")
+    })?;
+    let releases = args.bundles.iter().map(|path| {
+        stage::stage(&read_bundle(path)?).map(Arc::new).map_err(|error| {
+            let message = format!("{} is refused: {}", path.display(), chain(&error));
+            Failure::refused(message, "get the bundle again, or build it again")
+        })
+    });
+    let releases: Vec<Arc<Release>> = releases.collect::<Result<_, Failure>>()?;
+    let verified = verified(&audit, args.head)?;
+    let (mut text, mut list) = (String::new(), vec![]);
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "the chain holds: {} records; head {}", audit.records.len(), audit.head);
+    for switch in &verified.switches {
+        let moves = work_out(switch, &releases).map_err(|reason| {
+            let message = format!("{}\nthe bundles do not lead there: {reason}", line(switch, ""));
+            Failure::refused(message, "are these the bundles that the node had?")
+        })?;
+        let word = if moves.is_some() { "; worked out once more" } else { "" };
+        let _ = writeln!(text, "{}", line(switch, word));
+        for AuditedMove { machine, before, edge, after } in moves.iter().flatten() {
+            let (before, edge, after) = (before.short(), edge.short(), after.short());
+            let _ = writeln!(text, "    {machine}: {before} by edge {edge} to {after}");
+        }
+        list.push(document(switch, moves.as_deref()));
+    }
+    let document = json!({ "records": audit.records.len(), "head": audit.head, "switches": list });
+    talk.result(&document, text.trim_end());
+    Ok(())
+}
+
+/// Verifies an audit.
+pub fn verified(audit: &Audit, noted: Option<Digest>) -> Result<Verified, Failure> {
+    verify(audit, noted).map_err(|error| {
+        let hint = match error {
+            AuditError::NotFrom(_) => "is this the node that the head was noted of?",
+            AuditError::Unreadable { .. } => {
+                "a later version of camshaft may have written it; else it was changed since the node wrote it"
+            }
+            AuditError::Broken { .. } | AuditError::OtherHead { .. } | AuditError::Impossible { .. } => {
+                "it was changed since the node wrote it; get it again with: camshaft node audit -o FILE"
+            }
+        };
+        Failure::refused(error.to_string(), hint)
+    })
+}
+
+fn line(switch: &AuditedSwitch, word: &str) -> String {
+    let AuditedSwitch { number, stamp, from, to, direction, relup, .. } = switch;
+    let way = match direction {
+        Direction::Up => "to",
+        Direction::Down => "back to",
+        Direction::Undo => "undone, back to",
+    };
+    format!(
+        "  switch {number}, {}, {}: {} {} {way} {} {}, relup {}{word}",
+        show::time(stamp.at_ms),
+        stamp.who,
+        from.name,
+        from.version,
+        to.name,
+        to.version,
+        relup.short(),
+    )
+}
+
+fn document(switch: &AuditedSwitch, moves: Option<&[AuditedMove]>) -> Value {
+    let AuditedSwitch { number, stamp, from, to, direction, relup, hash } = switch;
+    let way = match direction {
+        Direction::Up => "up",
+        Direction::Down => "down",
+        Direction::Undo => "undo",
+    };
+    let moves = moves.map(|moves| {
+        let each = |one: &AuditedMove| {
+            json!({
+                "machine": one.machine.to_string(), "before": one.before, "edge": one.edge, "after": one.after,
+            })
+        };
+        moves.iter().map(each).collect::<Vec<Value>>()
+    });
+    json!({
+        "switch": number, "at_ms": stamp.at_ms, "who": stamp.who, "way": way, "before": from.digest,
+        "edge": relup, "after": to.digest, "hash": hash, "moves": moves,
+    })
+}
