@@ -117,7 +117,9 @@ impl NodeDisk {
         }
         let mut gate = self.gate();
         let Gate { fault, first, .. } = *gate;
-        *gate = Gate { fault, first, ..Gate::default() };
+        // What was said to be durable is to be found after it.
+        let fresh = std::mem::take(&mut gate.fresh);
+        *gate = Gate { fault, first, fresh, ..Gate::default() };
         drop(gate);
         match fault {
             Some(Fault::LosesRecord) => self.rewrite(|entries| drop(entries.pop())),
@@ -170,19 +172,20 @@ impl NodeDisk {
         Ok(records)
     }
 
-    /// Returns what is on the disk beyond what was shown. All that was shown has to be there.
+    /// Returns what is on the disk beyond what was shown. All that was said to be durable has to be there, but for
+    /// what was let go since: of that the bytes are known from when it was appended.
     fn left(&self) -> Result<Vec<Vec<u8>>, String> {
-        self.gate().fresh.clear();
+        let mut left = std::mem::take(&mut self.gate().fresh);
+        let durable: Vec<Digest> =
+            self.shown.iter().copied().chain(left.iter().map(|bytes| Digest::of(bytes))).collect();
         let journal = self.inner().map_err(|error| super::chain(&error))?;
-        let shown = self.shown.len() as u64;
-        if journal.last() < shown {
-            return Err(format!("{shown} records were durable, and {} are", journal.last()));
+        if journal.last() < durable.len() as u64 {
+            return Err(format!("{} records were durable, and {} are", durable.len(), journal.last()));
         }
-        let mut left = vec![];
         let first = self.gate().first.max(1);
         let read = journal.read(first, &mut |entry| {
             let place = usize::try_from(entry.position - 1).unwrap_or(usize::MAX);
-            match self.shown.get(place) {
+            match durable.get(place) {
                 Some(digest) if *digest != Digest::of(entry.bytes) => {
                     Err(StoreError::Refused(format!("record {} is another one than it was", entry.position)))
                 }
