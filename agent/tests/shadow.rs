@@ -4,6 +4,7 @@ mod common;
 
 use camshaft_agent::api::{ShadowReport, TryReport};
 use camshaft_agent::engine::shadow;
+use camshaft_agent::node::Holding;
 use camshaft_cam::testing::choices::Choices;
 use camshaft_cam::testing::program::Program;
 use camshaft_store::{MemoryJournal, Redrive};
@@ -140,6 +141,27 @@ fn what_a_trial_tells_has_no_shadow_unless_it_was_asked_for() {
     node.send("shop/till/a", "{\"Add\":{\"n\":3}}");
     let report: TryReport = node.try_out("2.0.0").expect("it is tried");
     assert!(report.passed && report.shadow.is_none());
+}
+
+/// Trials may begin anew while one goes on to its switch; the report has what was told of recorded inputs all the same.
+#[test]
+fn a_trial_that_begins_anew_still_tells_what_comes_out_otherwise() {
+    let (first, second) = shop(&TILL.replace("Is(state.sum))", "Is(state.sum + 1))"));
+    let mut node = node(&first, &second);
+    node.send("shop/till/a", "\"Get\"");
+    let report = shadowed(&mut node, 100);
+    assert_eq!(report.differ(), 1, "{report:?}");
+    for ended in [true, false] {
+        let plan = node.node.plan_upgrade(&node.release("2.0.0")).expect("a plan");
+        let mut trial = node.node.begin_trial(plan).expect("it begins");
+        trial.set_shadow(report.clone());
+        if ended {
+            node.node.end_trial().expect("it ends");
+        }
+        let upgraded = node.node.upgrade(&node.asked(), trial, b"2.0.0", &[]).expect("upgrade");
+        assert_eq!(upgraded.trial.expect("it was tried").shadow.as_ref(), Some(&report), "{ended}");
+        node.rollback(Holding::Refuse).expect("rollback");
+    }
 }
 
 /// Generated programs give the same when they are run again by the same code, whatever they did: births, stops, traps,

@@ -5,10 +5,12 @@ mod common;
 use camshaft_agent::api::{HistoryKind, InstanceState, ReleaseState};
 use camshaft_agent::node::Holding;
 use camshaft_cam::digest::Digest;
+use camshaft_manifests::MachineAddress;
+use camshaft_manifests::transition::Transition;
 use camshaft_store::{
     Chunk, Class, Control, Direction, Journal as _, MemoryJournal, Probation, Record, Stamp,
 };
-use common::{TestNode, World, make, refusal};
+use common::{TestNode, World, make, make_said, refusal};
 
 const OLD: &str = "machine count keyed Text\n\
     type State = Int\n\
@@ -204,9 +206,8 @@ fn where_operators_go_back_a_failed_instance_is_held_and_the_release_stays() {
     assert_eq!(node.send("shop/count/b", "\"Get\""), "{\"Is\":7}");
 }
 
-/// A state that takes longer than inputs may wait is named, and nothing is switched.
-#[test]
-fn an_instance_that_takes_too_long_to_go_over_refuses_the_upgrade() {
+/// A machine with a state that takes a while to go over, in two versions.
+fn books() -> (String, String) {
     let old = "machine book keyed Text\n\
                type State = { m: Map(Int, { value: Int = 0 }) }\n\
                type Input = Fill { to: Int } | Size\n\
@@ -216,7 +217,14 @@ fn an_instance_that_takes_too_long_to_go_over_refuses_the_upgrade() {
                on Size => (state, Size(state.m.len()))\n";
     let new = old.replace("value: Int = 0 }", "value: Int = 0, more: Int = 0 }");
     let new = new.replace("{ value: k }", "{ value: k, more: 0 }");
-    let one = make("1.0.0", &[("shop/book", old)], None, &[]);
+    (old.to_owned(), new)
+}
+
+/// A state that takes longer than inputs may wait is named, and nothing is switched.
+#[test]
+fn an_instance_that_takes_too_long_to_go_over_refuses_the_upgrade() {
+    let (old, new) = books();
+    let one = make("1.0.0", &[("shop/book", &old)], None, &[]);
     let two = make("2.0.0", &[("shop/book", &new)], Some(&one), &[]);
     let mut node = World::of([one, two]).open(MemoryJournal::default(), 0).expect("open");
     node.install("1.0.0").expect("install");
@@ -247,4 +255,30 @@ fn an_instance_that_takes_too_long_to_go_over_refuses_the_upgrade() {
         }
     }
     assert_eq!(node.running(), "2.0.0");
+}
+
+/// The failure names the code that the state is in, also where the machine has another name after the switch.
+#[test]
+fn an_instance_that_takes_too_long_is_told_with_the_code_from_before_a_rename() {
+    let (old, new) = books();
+    let one = make("1.0.0", &[("shop/book", &old)], None, &[]);
+    let machine = |address: &str| -> MachineAddress { address.parse().expect("an address") };
+    let said = Transition {
+        renamed_machines: [(machine("shop/ledger"), machine("shop/book"))].into(),
+        ..Transition::default()
+    };
+    let new = new.replace("machine book", "machine ledger");
+    let two = make_said("2.0.0", &[("shop/ledger", &new)], Some(&one), &[], said);
+    let mut node = World::of([one, two]).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    assert_eq!(node.send("shop/book/large", "{\"Fill\":{\"to\":500}}"), "\"Ok\"");
+    let plan = node.node.plan_upgrade(&node.release("2.0.0")).expect("a plan");
+    let mut trial = node.node.begin_trial(plan).expect("it begins");
+    trial.limit_pause(Some(0));
+    node.node.copies().expect("the node is here").into_iter().for_each(|copies| trial.add(copies));
+    let report = trial.report();
+    let [failure] = &report.failures[..] else { panic!("{report:?}") };
+    assert_eq!((failure.instance.as_str(), failure.kind.as_str()), ("shop/ledger/large", "max-pause"));
+    let code = |version: &str| node.release(version).machines().next().expect("a machine").digest();
+    assert_eq!((failure.capsule.from, failure.capsule.to), (code("1.0.0"), code("2.0.0")));
 }

@@ -261,9 +261,10 @@ impl Trial {
         self.max_pause_us = max_us;
     }
 
-    /// Allows and limits what another trial of the same plan does.
+    /// Allows and limits what another trial of the same plan does, and tells of recorded inputs what that told.
     pub(crate) fn judged_like(self, other: &Trial) -> Trial {
-        Trial { may_hold: other.may_hold, max_pause_us: other.max_pause_us, ..self }
+        let Trial { may_hold, max_pause_us, ref shadow, .. } = *other;
+        Trial { may_hold, max_pause_us, shadow: shadow.clone(), ..self }
     }
 
     /// Returns how many instances were looked at, and how many there were when the trial began.
@@ -371,7 +372,6 @@ impl Trial {
             micros(start)
         };
         let least_us = (1..PAUSES_MEASURED).map(again).fold(first_us, u64::min);
-        let from = self.plan.from.machine(&address.machine_address()).unwrap_or(to);
         (least_us > max_us).then(|| TryFailure {
             instance: address.to_string(),
             step: "pause".to_owned(),
@@ -382,7 +382,8 @@ impl Trial {
                 max_us / 1_000
             ),
             capsule: Capsule {
-                from: from.digest(),
+                // `address` is that of after the switch: the release before may know the machine by another name.
+                from: instance.code.digest(),
                 to: to.digest(),
                 edge: None,
                 seq: instance.seq,
