@@ -220,6 +220,28 @@ impl VerifiedEdge {
         })
     }
 
+    /// Returns why the way back along this edge may fail, or nothing when it cannot: `down` cannot trap, and the old state
+    /// holds the old machine's invariants because the new one did.
+    ///
+    /// Fuel and memory do not count, for without a limit of its type every list and map could be too large: the limits of
+    /// a migration are far above those of the steps that made the state.
+    pub fn reason_down_may_fail(&self, from: &VerifiedMachine, to: &VerifiedMachine) -> Option<String> {
+        let down = self.edge().down;
+        let size = [TrapKind::Fuel, TrapKind::Memory];
+        let mut traps = self.0.facts(down).may_trap.iter().filter(|trap| !size.contains(trap)).peekable();
+        if traps.peek().is_some() {
+            let words: Vec<&str> = traps.map(|trap| trap.words()).collect();
+            return Some(format!("the way back may trap: {}", words.join(", ")));
+        }
+        let held: Vec<Digest> = match self.leaves_as_it_is(down) {
+            true => to.machine().invariants.iter().map(|(_, f)| function_digest(&to.0, *f)).collect(),
+            false => vec![],
+        };
+        let old = |(_, function): &&(Arc<str>, FuncIx)| !held.contains(&function_digest(&from.0, *function));
+        let (text, _) = from.machine().invariants.iter().find(old)?;
+        Some(format!("the state that goes back may break the invariant \"{text}\""))
+    }
+
     /// Returns how states find their way down, as far as the code tells: for ways down that a person
     /// wrote. That the way down is exact where it is defined is for the laws to find out.
     pub fn class_of_written_down(&self) -> DownClass {
@@ -244,8 +266,12 @@ impl VerifiedEdge {
     }
 
     fn changes_nothing(&self) -> bool {
-        let (from, to) = self.0.ends(self.edge().up);
-        from == to && self.module().function(self.edge().up).body == Block(vec![Op::Acc { level: 0 }])
+        self.leaves_as_it_is(self.edge().up)
+    }
+
+    fn leaves_as_it_is(&self, arrow: FuncIx) -> bool {
+        let (from, to) = self.0.ends(arrow);
+        from == to && self.module().function(arrow).body == Block(vec![Op::Acc { level: 0 }])
     }
 }
 

@@ -188,6 +188,32 @@ fn an_edge_is_certified_when_nothing_can_go_wrong() {
 }
 
 #[test]
+fn a_way_down_cannot_fail_when_nothing_in_it_traps_and_no_invariant_is_at_stake() {
+    let (old, new) = (machine_of(&Ty::int(), &["a"]), machine_of(&Ty::int(), &["a"]));
+    let reason = |from: &VerifiedMachine, to: &VerifiedMachine, down: fn(&mut ModuleBuilder) -> Vec<Op>| {
+        let change = |edge: &mut Edge, builder: &mut ModuleBuilder| {
+            let body = Block(down(builder));
+            edge.down = builder.function("back", &[Ty::int()], &Ty::int(), body);
+        };
+        edge_between(from, to, keep, change).reason_down_may_fail(from, to)
+    };
+    assert_eq!(reason(&old, &new, keep), None);
+    assert_eq!(reason(&old, &new, fail).as_deref(), Some("the way back may trap: `fail` or a guard"));
+    let negate = |_: &mut ModuleBuilder| vec![acc(), Op::Neg {}];
+    assert_eq!(reason(&old, &new, negate).as_deref(), Some("the way back may trap: integer overflow"));
+    // The newer machine no longer keeps the older one's invariant.
+    let plain = machine_of(&Ty::int(), &[]);
+    let breaks = Some("the state that goes back may break the invariant \"a\"");
+    assert_eq!(reason(&old, &plain, keep).as_deref(), breaks);
+    // The same invariant, of another state.
+    let zero = |builder: &mut ModuleBuilder| {
+        vec![Op::Quote { constant: builder.constant(&Ty::int(), Value::Int(0)) }]
+    };
+    assert_eq!(reason(&old, &new, zero).as_deref(), breaks);
+    assert_eq!(reason(&plain, &new, zero), None);
+}
+
+#[test]
 fn a_link_belongs_to_its_two_machines_alone() {
     let (sender, receiver) = (machine_of(&Ty::int(), &[]), machine_of(&Ty::bool(), &[]));
     let make = |change: fn(&mut Link)| {
