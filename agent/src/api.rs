@@ -649,7 +649,7 @@ pub struct TryMachine {
 pub struct TryFailure {
     /// The instance.
     pub instance: String,
-    /// What was tried: `keep`, `up`, `invariant`, `down`, `round-trip`, `lift`, `unlift`, `answer`, `start`.
+    /// What was tried: `keep`, `up`, `invariant`, `down`, `round-trip`, `lift`, `unlift`, `answer`, `start`, `rewind`.
     pub step: String,
     /// The kind of trap, or `differs` when the way back gives another state.
     pub kind: String,
@@ -748,7 +748,11 @@ pub struct RollbackCounts {
     pub before_image: u64,
     /// Instances that were written since, and went down with their later writes.
     pub down: u64,
-    /// Instances that could not go down and are held.
+    /// Instances that could not go down and were rewound: their inputs since the switch gave the same answers in the older
+    /// release.
+    #[serde(default)]
+    pub rewound: u64,
+    /// Instances that could not go down, nor be rewound, and are held.
     pub held: u64,
     /// Instances of machines that the old release lacks.
     pub archived: u64,

@@ -83,6 +83,7 @@ struct Used {
     syncs: Vec<u64>,
     /// How many hits there were at each switch.
     at_switches: Vec<i64>,
+    rewound: u64,
     /// A step broke off, or the first start.
     broken: bool,
 }
@@ -115,11 +116,12 @@ fn run(world: &World, fault: Fault, operation: u64, seed: u64) -> Used {
     }
     let (operations, syncs) = (run.disk.operations(), run.disk.syncs());
     let at_switches = std::mem::take(&mut run.at_switches);
+    let rewound = run.rewound;
     for _ in 0..2 {
         run.disk.power_on();
         run.open().and_then(|()| run.audit()).unwrap_or_else(|error| panic!("{error}"));
     }
-    Used { operations, syncs, at_switches, broken }
+    Used { operations, syncs, at_switches, rewound, broken }
 }
 
 /// With how many seeds each operation is looked at in the short form.
@@ -134,6 +136,7 @@ fn seeds() -> u64 {
 fn at_every(fault: Fault, which: impl Fn(&Used) -> Vec<u64>) {
     let world = machines::world();
     let whole = run(&world, Fault::None, 0, 1);
+    assert_eq!(whole.rewound, 1, "the way back that comes before the release is permanent rewinds one");
     assert!(!whole.broken && whole.syncs.len() > SCRIPT.len(), "each step syncs: {:?}", whole.syncs);
     let places = which(&whole);
     let (mut broken, mut runs) = (0, 0);

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use camshaft_agent::engine::{Identity, Reply, Request, RequestId};
-use camshaft_agent::node::{Asked, Holding, Node, OpenNodeError, Settings};
+use camshaft_agent::node::{Asked, Holding, Node, NodeError, OpenNodeError, Settings};
 use camshaft_agent::speech::Says;
 use camshaft_agent::stage::stage_kept;
 use camshaft_store::{FolderJournal, OldFolder, ReleaseEntry, StoreError};
@@ -289,5 +289,50 @@ fn a_folder_of_format_5_goes_on_and_back() {
         // The timers that waited fire under the old release.
         settle(&mut node, now_ms + 2 * HOUR);
         assert_eq!(read(&mut node, now_ms + 2 * HOUR, "q")["State"]["late"], json!(4));
+    }
+}
+
+/// Its state snapshot was made while the release was provisional, by an agent that kept nothing for a rewind.
+#[test]
+fn a_folder_of_format_6_goes_on_and_back() {
+    let expected = expected_of("format-6");
+    let now_ms = expected["now_ms"].as_i64().expect("a number");
+    for shards in [1, 2] {
+        let folder = TempDir::new().expect("a folder");
+        let packed =
+            fs::read(fixture().with_file_name("format-6").join("folder.tar.gz")).expect("it is there");
+        tar::Archive::new(flate2::read::GzDecoder::new(&packed[..]))
+            .unpack(folder.path())
+            .expect("it unpacks");
+        let mut node = opened(folder.path(), shards, now_ms);
+        compare_with(&mut node, now_ms, &expected);
+        node.save_snapshot().expect("a snapshot of today");
+        drop(node);
+        let mut node = opened(folder.path(), shards, now_ms);
+        compare_with(&mut node, now_ms, &expected);
+        let asked = Asked { who: "test".to_owned(), now_ms };
+        let trial = |node: &mut Node| {
+            let plan = node.plan_rollback().expect("the release before is kept");
+            node.try_all(plan).expect("the node is here")
+        };
+        // What it did since the switch is not known.
+        let tried = trial(&mut node);
+        match node.rollback(&asked, tried, Holding::Refuse) {
+            Err(NodeError::Refused(problem)) => {
+                assert_eq!(problem.detail, "shop/till/b: down: failed: two adds");
+            }
+            other => panic!("one would be held: {other:?}"),
+        }
+        // One that the agent of today sees being born is known as a whole.
+        for count in [3, 4] {
+            send(&mut node, now_ms, "new", &format!(r#"{{"Add":{{"count":{count}}}}}"#), None);
+        }
+        let tried = trial(&mut node);
+        let report = node.rollback(&asked, tried, Holding::Hold).expect("it goes back");
+        let counts = report.rollback.expect("counts");
+        assert_eq!((counts.held, counts.rewound), (1, 1), "{counts:?}");
+        assert!(counts.before_image > 0 && counts.down > 0, "{counts:?}");
+        assert_eq!(read(&mut node, now_ms, "a")["State"]["sum"], json!(12));
+        assert_eq!(read(&mut node, now_ms, "new")["State"]["sum"], json!(7));
     }
 }

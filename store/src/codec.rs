@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::old::{Instance1, Instance2, Instance4, Instance5, Record4, Saved5};
+use crate::old::{Instance1, Instance2, Instance4, Instance5, Instance6, Record4, Saved5, Saved6};
 use crate::record::Record;
 use crate::snapshot::{InstanceSnapshot, Saved};
 
@@ -17,7 +17,8 @@ use crate::snapshot::{InstanceSnapshot, Saved};
 /// | 4 | inputs that a relup applies: `Source::Relup`, `MailOrigin::Relup` |
 /// | 5 | in segments instead of SQLite; an input record names no type and no digest of a state, and says channel and life of a message; ports; `Record::Aside` |
 /// | 6 | in a state snapshot, instances, messages and timers say which switch they went over last |
-pub const FORMAT: u8 = 6;
+/// | 7 | in a state snapshot, an instance has what a rewind needs |
+pub const FORMAT: u8 = 7;
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +78,7 @@ pub(crate) fn decode_instance(bytes: &[u8]) -> Result<InstanceSnapshot, CodecErr
         (2, rest) => whole::<Instance2>(rest).map(InstanceSnapshot::from),
         (3 | 4, rest) => whole::<Instance4>(rest).map(InstanceSnapshot::from),
         (5, rest) => whole::<Instance5>(rest).map(InstanceSnapshot::from),
+        (6, rest) => whole::<Instance6>(rest).map(InstanceSnapshot::from),
         (_, rest) => whole(rest),
     }
 }
@@ -85,6 +87,7 @@ pub(crate) fn decode_instance(bytes: &[u8]) -> Result<InstanceSnapshot, CodecErr
 pub(crate) fn decode_saved(bytes: &[u8]) -> Result<Saved, CodecError> {
     match format(bytes)? {
         (1..=5, rest) => whole::<Saved5>(rest).map(Saved::from),
+        (6, rest) => whole::<Saved6>(rest).map(Saved::from),
         (_, rest) => whole(rest),
     }
 }

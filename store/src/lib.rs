@@ -44,8 +44,8 @@ pub use record::{
 };
 pub use snapshot::{
     AsideSnapshot, BeforeImage, CallSnapshot, InstanceSnapshot, KeptAnswer, KeptSender, MailOrigin,
-    MailSnapshot, OldSnapshot, Parked, ParkedItem, Saved, SavedLane, SavedMail, SavedNode, Status,
-    TimerSnapshot,
+    MailSnapshot, OldSnapshot, Parked, ParkedItem, RewindSnapshot, Saved, SavedLane, SavedMail, SavedNode,
+    Status, TakenSnapshot, TimerSnapshot,
 };
 pub use snapshots::{Newest, SnapshotFile, Snapshots};
 pub use sqlite::{OldFolder, VisitBlob, VisitRecord};

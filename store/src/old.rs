@@ -193,6 +193,7 @@ impl From<Instance4> for InstanceSnapshot {
             parked: all(old.parked),
             aside: old.aside,
             calls: vec![],
+            rewind: None,
         }
     }
 }
@@ -234,6 +235,7 @@ impl From<Instance2> for InstanceSnapshot {
             parked: all(old.parked),
             aside,
             calls: vec![],
+            rewind: None,
         }
     }
 }
@@ -348,6 +350,40 @@ pub(crate) struct SavedMail5 {
     expects: Option<u64>,
 }
 
+/// An instance of format 6: nothing was kept of what it did since a switch.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(crate) struct Instance6 {
+    address: String,
+    status: Status,
+    switch: u64,
+    #[serde(with = "digest_bytes")]
+    machine: Digest,
+    seq: u64,
+    life: u64,
+    state: Option<Vec<u8>>,
+    mailbox: Vec<MailSnapshot>,
+    timers: Vec<TimerSnapshot>,
+    timer_generation: u64,
+    kept: Vec<KeptSender>,
+    before: Option<BeforeImage>,
+    parked: Vec<Parked>,
+    aside: Option<AsideSnapshot>,
+    calls: Vec<CallSnapshot>,
+}
+
+/// An entry of a state snapshot of format 6.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[expect(clippy::large_enum_variant, reason = "nearly all entries are instances")]
+pub(crate) enum Saved6 {
+    Node(SavedNode),
+    Lane(SavedLane),
+    Instance(Instance6),
+    Mail(SavedMail),
+    End { count: u64 },
+}
+
 fn all<A: Into<B>, B>(old: Vec<A>) -> Vec<B> {
     old.into_iter().map(Into::into).collect()
 }
@@ -387,6 +423,41 @@ impl From<Instance5> for InstanceSnapshot {
     }
 }
 
+impl From<Instance6> for InstanceSnapshot {
+    fn from(old: Instance6) -> InstanceSnapshot {
+        InstanceSnapshot {
+            address: old.address,
+            status: old.status,
+            switch: old.switch,
+            machine: old.machine,
+            seq: old.seq,
+            life: old.life,
+            state: old.state,
+            mailbox: old.mailbox,
+            timers: old.timers,
+            timer_generation: old.timer_generation,
+            kept: old.kept,
+            before: old.before,
+            parked: old.parked,
+            aside: old.aside,
+            calls: old.calls,
+            rewind: None,
+        }
+    }
+}
+
+impl From<Saved6> for Saved {
+    fn from(old: Saved6) -> Saved {
+        match old {
+            Saved6::Node(node) => Saved::Node(node),
+            Saved6::Lane(lane) => Saved::Lane(lane),
+            Saved6::Instance(old) => Saved::Instance(old.into()),
+            Saved6::Mail(mail) => Saved::Mail(mail),
+            Saved6::End { count } => Saved::End { count },
+        }
+    }
+}
+
 impl From<Saved5> for Saved {
     fn from(old: Saved5) -> Saved {
         match old {
@@ -407,6 +478,7 @@ impl From<Saved5> for Saved {
 mod tests {
     use super::*;
     use crate::codec::{CodecError, FORMAT, decode_instance, encode};
+    use crate::snapshot::{RewindSnapshot, TakenSnapshot};
 
     fn old() -> Instance1 {
         let answer = Answer1 { seq: 4, content: Digest::of(b"c"), at_ms: 9, answer: Ok("1".to_owned()) };
@@ -499,6 +571,7 @@ mod tests {
             parked: vec![],
             aside: None,
             calls: vec![],
+            rewind: None,
         };
         assert_eq!(decode_instance(&written(1, &old())), Ok(expected.clone()));
         expected.aside = Some(aside.clone());
@@ -528,6 +601,50 @@ mod tests {
         let later = decode_instance(&written(FORMAT + 1, &expected));
         assert_eq!(later, Err(CodecError::Format(FORMAT + 1)));
     }
+
+    /// The first fields of an instance of today are those of format 6.
+    #[test]
+    fn an_instance_of_format_6_has_nothing_for_a_rewind() {
+        let aside = AsideSnapshot { edge: Digest::of(b"edge"), kept: vec![4] };
+        let before = BeforeImage { machine: Digest::of(b"old"), state: vec![9], aside: Some(aside.clone()) };
+        let sixth = || Instance6 {
+            address: "a/m/k".to_owned(),
+            status: Status::Live,
+            switch: 3,
+            machine: Digest::of(b"m"),
+            seq: 7,
+            life: 1,
+            state: Some(vec![1, 2]),
+            mailbox: vec![],
+            timers: vec![],
+            timer_generation: 3,
+            kept: vec![],
+            before: Some(before.clone()),
+            parked: vec![],
+            aside: Some(aside.clone()),
+            calls: vec![],
+        };
+        let expected: InstanceSnapshot = sixth().into();
+        assert_eq!(decode_instance(&written(6, &sixth())), Ok(expected.clone()));
+        assert_eq!(
+            Saved::read(&written(6, &Saved6::Instance(sixth()))),
+            Ok(Saved::Instance(expected.clone()))
+        );
+        assert_eq!(Saved::read(&written(6, &Saved6::End { count: 5 })), Ok(Saved::End { count: 5 }));
+        let taken = TakenSnapshot {
+            seq: 8,
+            input: vec![1],
+            older: true,
+            now_ms: 4,
+            seed: 5,
+            asked: Some(("a/n".to_owned(), "out".to_owned())),
+            verdict: Verdict::Applied { output: None, effects: vec![Effect::Stop] },
+        };
+        let rewind = RewindSnapshot::Kept { start: Some(before.clone()), inputs: vec![taken] };
+        let today = Saved::Instance(InstanceSnapshot { rewind: Some(rewind), ..expected });
+        assert_eq!(Saved::read(&today.to_bytes()), Ok(today));
+    }
+
     #[test]
     fn what_waited_in_format_5_went_over_the_switch_of_its_lane() {
         let origin = || MailOrigin::Port { seq: 1, effect: 2 };

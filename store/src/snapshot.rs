@@ -7,7 +7,7 @@ use camshaft_cam::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{digest_bytes, optional_digest_bytes};
-use crate::record::{ClientSeen, Control};
+use crate::record::{ClientSeen, Control, Verdict};
 
 /// An entry of a snapshot. The first is [`Saved::Node`]; each lane has one [`Saved::Lane`] before its
 /// others, and [`Saved::End`] after them.
@@ -135,6 +135,41 @@ pub struct InstanceSnapshot {
     pub aside: Option<AsideSnapshot>,
     /// Calls on ports that have not ended, in order.
     pub calls: Vec<CallSnapshot>,
+    /// What a rewind needs, while the way back may need one.
+    pub rewind: Option<RewindSnapshot>,
+}
+
+/// What is kept of an instance so that the release before can do over again what it did since the switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RewindSnapshot {
+    /// From where it begins, and what came since.
+    Kept {
+        /// The state from before the switch; none for one that was not born.
+        start: Option<BeforeImage>,
+        /// The inputs since, in order.
+        inputs: Vec<TakenSnapshot>,
+    },
+    /// It was let go, and why, for people.
+    LetGo(String),
+}
+
+/// An input of an instance and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenSnapshot {
+    /// Its number.
+    pub seq: u64,
+    /// The input; in the types of the older machine if `older` says so.
+    pub input: Vec<u8>,
+    /// True when it had waited since before the switch, and is as it was then.
+    pub older: bool,
+    /// The time that the step saw.
+    pub now_ms: i64,
+    /// The seed that the step saw.
+    pub seed: i64,
+    /// The message that it was: who is told of the answer, and on which channel.
+    pub asked: Option<(String, String)>,
+    /// What came of it.
+    pub verdict: Verdict,
 }
 
 /// A call on a port.

@@ -268,7 +268,7 @@ impl Stranger {
 }
 
 fn hello(protocol: u32) -> Value {
-    let reads = json!({ "records": 6, "log": 1, "snapshots": 1 });
+    let reads = json!({ "records": 7, "log": 1, "snapshots": 1 });
     json!({ "hello": { "protocol": protocol, "agent": "0.9.0", "reads": reads, "who": "mona" } })
 }
 
@@ -295,7 +295,7 @@ fn a_take_over_that_cannot_be_is_refused_before_anything_stops() {
             words: &["--data", "d"],
             environment: &[("CAMSHAFT_FIGURE_READS", "5")],
             code: Some("takeover-formats"),
-            reason: "the node writes records in format 6, and this version knows those up to 5",
+            reason: "the node writes records in format 7, and this version knows those up to 5",
             hint: "use an agent that is as new as the one that runs",
         },
         Refused {
@@ -340,7 +340,7 @@ fn a_take_over_that_cannot_be_is_refused_before_anything_stops() {
     stranger.say(&hello(1));
     let welcome = stranger.hears();
     assert_eq!(welcome["welcome"]["agent"], VERSION, "{welcome}");
-    assert_eq!(welcome["welcome"]["writes"], json!({ "records": 6, "log": 1, "snapshots": 1 }));
+    assert_eq!(welcome["welcome"]["writes"], json!({ "records": 7, "log": 1, "snapshots": 1 }));
     let done = world.run_in(&["agent", "--take-over", "--data", "d", "--json"], &[]);
     assert_eq!(done.code, Some(1), "{done:?}");
     assert!(done.stdout.contains("another command is at work on this node"), "{done:?}");

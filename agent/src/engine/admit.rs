@@ -163,6 +163,7 @@ impl Shard {
             cause: Cause::Mail(Origin::Outside { identity: None }),
             input: Input::Value(input),
             trace: None,
+            written: None,
         };
         let slot = slot.unwrap_or_else(|| self.slot(address));
         self.apply(slot, &task, None).map(|computed| match computed.verdict {
@@ -272,8 +273,12 @@ impl Shard {
             }
         }
         let seq = self.table[slot].instance.seq;
-        let task =
-            Task { cause: Cause::Mail(Origin::Outside { identity }), input: Input::Value(input), trace };
+        let task = Task {
+            cause: Cause::Mail(Origin::Outside { identity }),
+            input: Input::Value(input),
+            trace,
+            written: None,
+        };
         let speaks = tongue.version.clone();
         let applied = self.apply(slot, &task, Some(&tongue));
         // What no record made must not be there: a switch would put it into the archive.

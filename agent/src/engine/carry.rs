@@ -20,6 +20,7 @@ use camshaft_store::{AsideSnapshot, Parked, ParkedItem};
 
 use super::instance::{Before, Instance, Mail, Origin, State, Timer};
 use super::plan::{Change, Plan, Way};
+use super::rewind::rewound;
 use super::road::{Road, Step};
 use super::step::kind;
 use crate::api::{Capsule, TryFailure};
@@ -47,6 +48,8 @@ pub(super) enum Passage {
     AsItIs,
     /// It went along the edge.
     Edge,
+    /// It did over again in the older release what it did since.
+    Rewound,
     /// It could not and is held.
     Held,
 }
@@ -77,7 +80,7 @@ pub(super) fn bring(
             && let Some(rest) = instance.rest_if_any()
         {
             // It is that of an earlier switch, whose release is permanent by now.
-            rest.before = None;
+            (rest.before, rest.rewind) = (None, None);
         }
         rename_dead_letters(instance, plan);
         let Some(change) = plan.pairs.get(&instance.code.address) else { continue };
@@ -85,9 +88,9 @@ pub(super) fn bring(
             Change::Stays { to } => instance.code = to.clone(),
             Change::Moves { from, to, edge } => {
                 let along = Along { way: plan.way, from, to, edge, address };
-                let image = plan.way == Way::Down && road.is_provisional(plan.relup);
                 instance.code = to.clone();
-                bring_state(&mut brought, &along, instance, image);
+                let exact = road.is_exact(step).then_some(plan);
+                bring_state(&mut brought, &along, instance, exact);
             }
             // What gives up its states was put away when the switch was made.
             Change::Restarts { .. } | Change::Removed { .. } => {}
@@ -107,12 +110,12 @@ pub(super) fn bring(
 }
 
 /// An edge, taken in one way.
-struct Along<'a> {
-    way: Way,
-    from: &'a Arc<MachineCode>,
-    to: &'a Arc<MachineCode>,
-    edge: &'a Arc<VerifiedEdge>,
-    address: &'a InstanceAddress,
+pub(super) struct Along<'a> {
+    pub(super) way: Way,
+    pub(super) from: &'a Arc<MachineCode>,
+    pub(super) to: &'a Arc<MachineCode>,
+    pub(super) edge: &'a Arc<VerifiedEdge>,
+    pub(super) address: &'a InstanceAddress,
 }
 
 impl Along<'_> {
@@ -123,8 +126,10 @@ impl Along<'_> {
     }
 }
 
-fn bring_state(brought: &mut Brought, along: &Along<'_>, instance: &mut Instance, image: bool) {
+/// Takes a state along. `exact` is the plan of a way back to the release before while the switch is not for good.
+fn bring_state(brought: &mut Brought, along: &Along<'_>, instance: &mut Instance, exact: Option<&Plan>) {
     let to_type = along.to.verified.state();
+    let rewind = instance.rest_if_any().and_then(|rest| rest.rewind.take());
     match &instance.state {
         State::None => {}
         State::Held(held) if held.left_behind && held.machine == along.to.digest() => {
@@ -144,7 +149,9 @@ fn bring_state(brought: &mut Brought, along: &Along<'_>, instance: &mut Instance
             let value = value.clone();
             let rest = instance.rest_if_any();
             let before = rest.filter(|_| along.way == Way::Down).and_then(|rest| rest.before.take());
-            if let Some(before) = before.filter(|before| image && before.machine == along.to.digest()) {
+            if let Some(before) =
+                before.filter(|before| exact.is_some() && before.machine == along.to.digest())
+            {
                 instance.state = State::Live(before.value);
                 instance.rest_mut().aside = before.aside;
                 brought.passage = Passage::BeforeImage;
@@ -166,11 +173,23 @@ fn bring_state(brought: &mut Brought, along: &Along<'_>, instance: &mut Instance
                     brought.passage = if as_it_is { Passage::AsItIs } else { Passage::Edge };
                 }
                 Err(failure) => {
-                    let to = std::mem::replace(&mut instance.code, along.from.clone());
-                    instance.hold(failure.reason.clone(), true);
-                    instance.code = to;
-                    brought.passage = Passage::Held;
-                    brought.failure = Some(failure);
+                    let again = exact
+                        .zip(rewind)
+                        .map(|(plan, rewind)| rewound(&rewind, along, plan, instance, &failure));
+                    match again.unwrap_or(Err(failure)) {
+                        Ok((state, aside)) => {
+                            instance.state = State::Live(state);
+                            instance.rest_mut().aside = aside;
+                            brought.passage = Passage::Rewound;
+                        }
+                        Err(failure) => {
+                            let to = std::mem::replace(&mut instance.code, along.from.clone());
+                            instance.hold(failure.reason.clone(), true);
+                            instance.code = to;
+                            brought.passage = Passage::Held;
+                            brought.failure = Some(failure);
+                        }
+                    }
                 }
             }
         }
@@ -257,19 +276,19 @@ pub(super) fn check_way_back(
 }
 
 /// A value that an arrow fails on.
-struct Subject<'a> {
-    along: &'a Along<'a>,
-    value: &'a Value,
-    ty: &'a Ty,
+pub(super) struct Subject<'a> {
+    pub(super) along: &'a Along<'a>,
+    pub(super) value: &'a Value,
+    pub(super) ty: &'a Ty,
     /// The digest of its canonical bytes, where that is known.
-    digest: Option<Digest>,
-    seq: u64,
+    pub(super) digest: Option<Digest>,
+    pub(super) seq: u64,
     /// What was kept aside of it on the way up.
-    kept: Option<&'a Value>,
+    pub(super) kept: Option<&'a Value>,
 }
 
 impl Subject<'_> {
-    fn failure(&self, step: &str, kind: &str, reason: String) -> TryFailure {
+    pub(super) fn failure(&self, step: &str, kind: &str, reason: String) -> TryFailure {
         let json = self.value.to_json_redacted(self.ty);
         let value: String = json.chars().take(CAPSULE_CHARS_MAX).collect();
         TryFailure {
@@ -296,7 +315,7 @@ pub(crate) fn gives_back(back: &Value, ty: &Ty) -> String {
     format!("the way back gives {}", short(&back.to_json_redacted(ty)))
 }
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     match text.char_indices().nth(200) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
@@ -413,7 +432,11 @@ impl Inputs<'_> {
 }
 
 /// Takes an input along an edge.
-fn moved_input(along: &Along<'_>, input: &Arc<[u8]>, seq: u64) -> Result<Arc<[u8]>, Box<TryFailure>> {
+pub(super) fn moved_input(
+    along: &Along<'_>,
+    input: &Arc<[u8]>,
+    seq: u64,
+) -> Result<Arc<[u8]>, Box<TryFailure>> {
     let ty = along.from.verified.input();
     let value = match Value::from_binary(input, ty) {
         Ok(value) => value,

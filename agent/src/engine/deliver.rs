@@ -75,9 +75,10 @@ impl Shard {
         }
         let timer = self.table[slot].instance.rest().timers.get(&name);
         let timer = timer.expect("a timer that is listed is there").clone();
+        let written = self.written(slot, timer.writer, &timer.input);
         let Some(timer) = self.timer_at(slot, &name, timer) else { return true };
         let cause = Cause::Timer { name, generation: timer.generation };
-        let task = Task { cause, input: Input::Bytes(timer.input), trace: timer.trace };
+        let task = Task { cause, input: Input::Bytes(timer.input), trace: timer.trace, written };
         // Only requests from outside can be refused.
         let _ = self.apply(slot, &task, None);
         true
@@ -106,8 +107,13 @@ impl Shard {
         // An instance that stops drops the answers that waited for it.
         let Some(mail) = instance.rest_mut().mailbox.pop_front() else { return true };
         pass(&self.table[slot].address);
+        let written = match mail.origin {
+            // A replay does not know how it had waited.
+            Origin::Port { .. } => None,
+            _ => self.written(slot, mail.writer, &mail.input),
+        };
         if let Some(Mail { origin, input, trace, .. }) = self.mail_at(slot, mail) {
-            let task = Task { cause: Cause::Mail(origin), input: Input::Bytes(input), trace };
+            let task = Task { cause: Cause::Mail(origin), input: Input::Bytes(input), trace, written };
             let _ = self.apply(slot, &task, None);
         }
         self.make_ready(slot);
@@ -162,6 +168,7 @@ impl Shard {
             return Ok(computed);
         }
         self.write(slot, task, seq, &source, surroundings, &computed.verdict);
+        self.keep_taken(slot, task, (seq, surroundings), &computed);
         self.commit(slot, task, (seq, surroundings.now_ms), &mut computed);
         self.attend(slot, &computed, being);
         Ok(computed)

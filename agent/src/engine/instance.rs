@@ -8,10 +8,11 @@ use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 use camshaft_store::{
-    AsideSnapshot, CallSnapshot, MailOrigin, MailSnapshot, Parked, ParkedItem, TimerSnapshot,
+    AsideSnapshot, BeforeImage, CallSnapshot, MailOrigin, MailSnapshot, Parked, ParkedItem, TimerSnapshot,
 };
 
 use super::kept::{Identity, Kept};
+use super::rewind::Rewind;
 use crate::release::MachineCode;
 
 /// A request from outside, as the host numbers them.
@@ -58,6 +59,8 @@ pub struct Rest {
     pub kept: Arc<Kept>,
     /// The state from before the last switch, while it is still exact.
     pub before: Option<Before>,
+    /// What a rewind needs, where the way back may need one.
+    pub rewind: Option<Rewind>,
     /// What was kept aside of the state on its way up, for the way down.
     pub aside: Option<AsideSnapshot>,
     /// What no arrow accepted, and what could not be delivered.
@@ -89,6 +92,7 @@ impl Rest {
             && self.timer_generation == 0
             && self.kept.is_empty()
             && self.before.is_none()
+            && self.rewind.is_none()
             && self.aside.is_none()
             && self.parked.is_empty()
             && self.calls.is_empty()
@@ -304,6 +308,14 @@ impl Instance {
             }
         };
         self.state = State::Held(Box::new(Held { reason, left_behind, machine, state }));
+    }
+}
+
+impl Before {
+    /// Returns the form for a snapshot.
+    pub fn save(&self) -> BeforeImage {
+        let state = self.value.to_binary(&self.ty);
+        BeforeImage { machine: self.machine, state, aside: self.aside.clone() }
     }
 }
 

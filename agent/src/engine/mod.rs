@@ -13,7 +13,7 @@
 //!
 //! Where to look: `admit` takes requests in, `again` answers those that are not new, `step` computes, `deliver` runs and commits,
 //! `post` takes messages, `road` knows the switches that lie behind, `touch` lets what is used go over them, `carry` takes
-//! one instance along, `capsules` keeps what fails, `recorder` the last inputs and `shadow` compares what another release makes of them, `applied` gives what a relup applies, `trial` tries a switch on copies, `switch` goes over, `saving` makes
+//! one instance along, `rewind` does over again in the release before what was done since, `capsules` keeps what fails, `recorder` the last inputs and `shadow` compares what another release makes of them, `applied` gives what a relup applies, `trial` tries a switch on copies, `switch` goes over, `saving` makes
 //! state snapshots while the service goes on, `watch` is asked by a recovery before code runs that it may not survive, `walk`
 //! counts and lists a slice at a time, `sample` looks at states while a release is on probation.
 
@@ -33,6 +33,7 @@ mod post;
 mod recorder;
 mod recover;
 mod redrive;
+mod rewind;
 mod road;
 mod sample;
 mod saving;
@@ -71,6 +72,7 @@ pub use post::Posted;
 pub use recorder::Tape;
 pub use recover::{Divergence, ReplayError};
 pub use redrive::Redriven;
+pub use rewind::{REWIND_BYTES_MAX, REWIND_INPUTS_MAX};
 pub use seen::Seen;
 pub use shadow::shadow;
 pub use snapshot::LoadError;

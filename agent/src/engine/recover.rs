@@ -4,6 +4,9 @@
 //! An instance whose replay differs is held, before the input that differs. What it sent to
 //! others is taken from the record then, for they may have been answered because of it.
 
+use std::sync::Arc;
+
+use camshaft_cam::digest::Digest;
 use camshaft_manifests::InstanceAddress;
 use camshaft_store::{Aside, InputRecord, Source, Verdict};
 
@@ -14,6 +17,9 @@ use super::kept::Identity;
 use super::step::{Cause, Input, Place, Surroundings, Task, compute, recorded};
 use super::table::{Resident, Slot};
 use crate::release::Release;
+
+/// Why nothing is kept for a rewind of an instance that was held while the journal was replayed.
+const NOT_REPLAYED: &str = "the journal has inputs since the switch that could not be replayed";
 
 /// Why a journal cannot be replayed at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +74,7 @@ impl Shard {
         let Resident { address, instance } = &mut self.table[slot];
         if instance.held().is_some() {
             // What it would have made of its input does not exist; nor may what its input is of.
+            self.let_rewind_go(slot, NOT_REPLAYED);
             self.trust(&release, slot, task.ok().as_ref(), record);
             return Ok(None);
         }
@@ -84,11 +91,13 @@ impl Shard {
             computed.undo(instance);
             let (instance, seq) = (address.clone(), instance.seq);
             self.hold(slot, reason.clone());
+            self.let_rewind_go(slot, NOT_REPLAYED);
             self.trust(&release, slot, Some(&task), record);
             return Ok(Some(Divergence { instance, seq, reason }));
         }
         self.version += 1;
         self.table[slot].instance.version = self.version;
+        self.keep_taken(slot, &task, (record.seq, surroundings), &computed);
         self.commit(slot, &task, (record.seq, record.now_ms), &mut computed);
         self.make_ready(slot);
         Ok(None)
@@ -155,7 +164,10 @@ impl Shard {
             cause: Cause::Mail(origin),
             input: Input::Bytes(record.input.as_slice().into()),
             trace: record.trace.as_deref().map(Into::into),
+            written: None,
         };
+        let older = self.runners[self.table[slot].instance.runner as usize].older;
+        let written = |writer: Digest, input: &Arc<[u8]>| (older == Some(writer)).then(|| input.clone());
         let Resident { address, instance } = &mut self.table[slot];
         let (code, seq) = (instance.code.clone(), instance.seq);
         let inputs = Inputs { road: &self.road, address, to: &code, number: self.switch, seq };
@@ -181,22 +193,24 @@ impl Shard {
                 let timer = instance.rest().timers.get(name.as_str());
                 let timer = timer.filter(|timer| timer.generation == *generation);
                 let timer = timer.ok_or("the timer that it fires does not run")?;
+                let written = written(timer.writer, &timer.input);
                 let (timer, _) = inputs.timer(timer).map_err(|failure| reason(&failure))?;
                 if *timer.input != *record.input {
                     return Err("the timer fires another input".to_owned());
                 }
                 let cause = Cause::Timer { name: name.as_str().into(), generation: *generation };
-                return Ok(Task { cause, input: Input::Bytes(timer.input), trace: timer.trace });
+                return Ok(Task { cause, input: Input::Bytes(timer.input), trace: timer.trace, written });
             }
             source => {
                 let mail = take(&|origin| is_of(origin, source));
                 let mail = mail.ok_or("the message that it delivers was not sent")?;
+                let written = written(mail.writer, &mail.input);
                 let (mail, _) = inputs.mail(&mail).map_err(|failure| reason(&failure))?;
                 if *mail.input != *record.input {
                     return Err("another message was sent".to_owned());
                 }
                 let input = Input::Bytes(mail.input);
-                return Ok(Task { cause: Cause::Mail(mail.origin), input, trace: mail.trace });
+                return Ok(Task { cause: Cause::Mail(mail.origin), input, trace: mail.trace, written });
             }
         };
         Ok(from_record(Origin::Outside { identity }))

@@ -11,6 +11,7 @@ use camshaft_store::{Aside, MailSnapshot, ParkedItem, RecordRef, Redrive, Stamp,
 use super::Shard;
 use super::carry::restore_order;
 use super::instance::{Mail, State, Timer};
+use super::rewind::Rewind;
 use super::table::Slot;
 use crate::speech::{edge, takes};
 
@@ -193,6 +194,7 @@ impl Shard {
         saved.mailbox.clear();
         saved.timers.clear();
         saved.before = None;
+        saved.rewind = None;
         saved.kept.clear();
         saved.calls.clear();
         saved.parked.clear();
@@ -204,18 +206,22 @@ impl Shard {
         let instance = &mut table[slot].instance;
         instance.state = State::None;
         let rest = instance.rest_mut();
-        rest.before = None;
-        rest.aside = None;
+        (rest.before, rest.rewind, rest.aside) = (None, None, None);
         for (name, timer) in std::mem::take(&mut rest.timers) {
             timers.remove(&(timer.due_ms, address.clone(), name));
         }
         rest.drop_parked_by_switch(|item| matches!(item, ParkedItem::Timer(_)));
         if !self.table[slot].instance.code.keyed() {
             // A machine without keys has its one instance while its application runs.
+            let runner = self.table[slot].instance.runner as usize;
             if let Ok(state) = super::step::birth(&self.table[slot].instance.code) {
                 let instance = &mut self.table[slot].instance;
                 instance.state = State::Live(state);
                 instance.life += 1;
+                if self.runners[runner].older.is_some() {
+                    // Before the switch there was nothing of what lives now.
+                    instance.rest_mut().rewind = Some(Rewind::begin(None));
+                }
             }
         }
         self.make_ready(slot);

@@ -7,8 +7,6 @@
 
 use std::sync::Arc;
 
-use camshaft_cam::digest::Digest;
-
 use super::plan::{Plan, Way};
 
 /// A switch on the road.
@@ -81,9 +79,12 @@ impl Road {
         left
     }
 
-    /// Returns true while what instances were before the way up by this relup is still exact.
-    pub(super) fn is_provisional(&self, relup: Digest) -> bool {
-        let up = self.steps.iter().rev().find(|step| step.plan.way == Way::Up && step.plan.relup == relup);
-        up.is_some_and(|up| !up.permanent)
+    /// Returns true for a way back for which what instances were before the way up is exact: the release was never made
+    /// permanent in between. What became of a later way up by the same relup says nothing of it, for an instance that
+    /// goes over late comes to the same as one that went over at once.
+    pub(super) fn is_exact(&self, back: &Step) -> bool {
+        let is_of = |step: &&Step| step.plan.way == Way::Up && step.plan.relup == back.plan.relup;
+        let before = self.steps.iter().rev().filter(|step| step.number < back.number);
+        back.plan.way == Way::Down && before.into_iter().find(is_of).is_some_and(|up| !up.permanent)
     }
 }

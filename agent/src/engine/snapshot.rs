@@ -11,6 +11,7 @@ use camshaft_store::{BeforeImage, InstanceSnapshot, ParkedItem, SavedLane, Saved
 use super::Shard;
 use super::instance::{Before, Held, Instance, Mail, State, Timer};
 use super::kept::Kept;
+use super::rewind::Rewind;
 use super::road::Step;
 use crate::release::MachineCode;
 
@@ -36,7 +37,6 @@ impl Instance {
             }
         };
         let rest = self.rest();
-        let before = rest.before.as_ref();
         InstanceSnapshot {
             address: address.to_string(),
             status,
@@ -49,14 +49,11 @@ impl Instance {
             timers: rest.timers.iter().map(|(name, timer)| timer.save(name)).collect(),
             timer_generation: rest.timer_generation,
             kept: rest.kept.save(),
-            before: before.map(|before| BeforeImage {
-                machine: before.machine,
-                state: before.value.to_binary(&before.ty),
-                aside: before.aside.clone(),
-            }),
+            before: rest.before.as_ref().map(Before::save),
             parked: rest.parked.clone(),
             aside: rest.aside.clone(),
             calls: rest.calls.clone(),
+            rewind: rest.rewind.as_ref().map(Rewind::save),
         }
     }
 
@@ -91,16 +88,15 @@ impl Instance {
                 }
             },
         };
-        let before = match saved.before {
-            None => None,
-            Some(BeforeImage { machine, state, aside }) => {
-                let ty = state_type(machine)
-                    .ok_or_else(|| damaged(format!("machine {} is not known", machine.short())))?;
-                let value = Value::from_binary(&state, &ty)
-                    .map_err(|error| damaged(format!("its state from before is damaged: {error}")))?;
-                Some(Before { machine, ty, value, aside })
-            }
+        let image = |BeforeImage { machine, state, aside }: BeforeImage| {
+            let ty =
+                state_type(machine).ok_or_else(|| format!("machine {} is not known", machine.short()))?;
+            let value = Value::from_binary(&state, &ty)
+                .map_err(|error| format!("its state from before is damaged: {error}"))?;
+            Ok(Before { machine, ty, value, aside })
         };
+        let before = saved.before.map(image).transpose().map_err(damaged)?;
+        let rewind = saved.rewind.map(|saved| Rewind::load(saved, image)).transpose().map_err(damaged)?;
         let mailbox: Result<_, String> = saved.mailbox.into_iter().map(Mail::load).collect();
         let mut instance = Instance::unborn(code.clone(), saved.switch);
         instance.seq = saved.seq;
@@ -112,6 +108,7 @@ impl Instance {
         rest.timer_generation = saved.timer_generation;
         rest.kept = Arc::new(Kept::load(saved.kept));
         rest.before = before;
+        rest.rewind = rewind;
         rest.aside = saved.aside;
         rest.parked = saved.parked;
         rest.calls = saved.calls;

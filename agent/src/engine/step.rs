@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use camshaft_cam::digest::Digest;
 use camshaft_cam::run::t1::Registers;
 use camshaft_cam::run::{self, Ctx, Limits, Trap};
 use camshaft_cam::value::Value;
@@ -22,6 +23,8 @@ pub(super) struct Task {
     pub(super) cause: Cause,
     pub(super) input: Input,
     pub(super) trace: Option<Arc<str>>,
+    /// The same in the types of the machine before, if it had waited in those since before the last switch.
+    pub(super) written: Option<Arc<[u8]>>,
 }
 
 /// An input, in the types of the machine that takes it.
@@ -55,6 +58,8 @@ pub(super) struct Runner {
     pub(super) counters: Counters,
     /// The place of its application, and its own place there.
     pub(super) place: (usize, usize),
+    /// The machine that ran before the last switch, while its instances keep what a rewind needs.
+    pub(super) older: Option<Digest>,
 }
 
 /// What a step did. The state of the instance is the new one already.

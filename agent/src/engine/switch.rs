@@ -122,6 +122,7 @@ impl Shard {
             registers: code.registers(),
             counters: Counters::new(code.cases()),
             place: place(&code.address),
+            older: None,
         };
         self.runners = release.machines().map(runner).collect();
         self.recorder.forget_all();
@@ -148,6 +149,7 @@ impl Shard {
                 }
             }
         }
+        self.note_rewinds();
     }
 
     fn enter_by(&mut self, plan: &Arc<Plan>, number: u64, watch: &mut dyn Watch) -> Switched {
@@ -164,6 +166,7 @@ impl Shard {
         self.config = number;
         self.swept = 0;
         self.road.push(number, plan.clone());
+        self.note_rewinds();
         self.left = (plan.way == Way::Down).then(|| plan.from.clone());
         let restarted: BTreeSet<&MachineAddress> = plan.restarted().map(|code| &code.address).collect();
         for code in plan.to.machines() {
@@ -243,6 +246,7 @@ impl Shard {
     /// The release stays: the states from before the switch are of no use any more, and the sweeper may begin.
     pub fn make_permanent(&mut self) {
         self.road.make_permanent();
+        self.note_rewinds();
         self.swept = 0;
     }
 
@@ -271,6 +275,7 @@ impl Shard {
         let mut saved = instance.save(address);
         // A state from before is of use to a rollback of this machine only, and it goes away.
         saved.before = None;
+        saved.rewind = None;
         saved.status = match saved.status {
             Status::Held { reason, left_behind } => Status::Archived { held: Some((reason, left_behind)) },
             Status::Live | Status::Archived { .. } | Status::Reset => Status::Archived { held: None },

@@ -6,7 +6,9 @@
 //! record, and yet a replay must come to the same.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use camshaft_cam::digest::Digest;
 use camshaft_store::{Aside, Parked, ParkedItem, RecordRef};
 
 use super::Shard;
@@ -117,6 +119,13 @@ impl Shard {
         Inputs { road: &self.road, address, to: &instance.code, number: self.switch, seq: instance.seq }
     }
 
+    /// Returns an input that is about to be taken over as it is, if it is in the types from before the last switch and a
+    /// rewind may need it.
+    pub(super) fn written(&self, slot: Slot, writer: Digest, input: &Arc<[u8]>) -> Option<Arc<[u8]>> {
+        let runner = &self.runners[self.table[slot].instance.runner as usize];
+        (runner.older == Some(writer)).then(|| input.clone())
+    }
+
     /// Takes a message over that is about to be delivered to an instance, which has gone over itself. One
     /// that cannot be is parked.
     pub(super) fn mail_at(&mut self, slot: Slot, mail: Mail) -> Option<Mail> {
@@ -196,8 +205,10 @@ impl Shard {
     /// Returns false when that has to wait for room on the disk.
     fn sweep(&mut self, slot: Slot) -> bool {
         self.meet(slot);
-        if self.table[slot].instance.rest().before.is_some() {
-            self.touch(slot).rest_mut().before = None;
+        let rest = self.table[slot].instance.rest();
+        if rest.before.is_some() || rest.rewind.is_some() {
+            let rest = self.touch(slot).rest_mut();
+            (rest.before, rest.rewind) = (None, None);
         }
         if self.table[slot].instance.waits_from_before(self.switch) {
             if self.read_only {

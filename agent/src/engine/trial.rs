@@ -458,6 +458,7 @@ impl Trial {
                 Passage::Untouched | Passage::AsItIs => counts.untouched += 1,
                 Passage::BeforeImage => counts.before_image += 1,
                 Passage::Edge => counts.down += 1,
+                Passage::Rewound => counts.rewound += 1,
                 Passage::Held => counts.held += 1,
             }
         }

@@ -70,14 +70,27 @@ down (new) = new.hits
 unlift Hit { number, .. } => Hit { number }
 ";
 
+/// There is no way down for a state that one input led to since: what took one is rewound.
+const AGAIN_UP: &str = "migration counter from \"1.0.0\"
+up (old) = { old: old, new: old }
+down (new) = if new.new == new.old + 1 { fail \"one\" } else { new.new }
+unlift Both => fail \"no\"
+";
+
 /// Returns the releases 1.0.0 and 2.0.0.
 pub fn world() -> World {
     let player = PLAYER.replace("MOST", &HITS.to_string());
     let both = [("game/player", player.as_str()), ("pile/heap", HEAP), ("time/clock", CLOCK)];
-    let one = [("counter/counter", COUNTER_1), ("frail/counter", COUNTER_1), ("side/wall", WALL_1)];
-    let two = [("counter/counter", COUNTER_2), ("frail/counter", COUNTER_2), ("side/wall", WALL_2)];
+    let counters = ["again/counter", "counter/counter", "frail/counter"];
+    let one = [&counters.map(|address| (address, COUNTER_1))[..], &[("side/wall", WALL_1)]].concat();
+    let two = [&counters.map(|address| (address, COUNTER_2))[..], &[("side/wall", WALL_2)]].concat();
     let one = make("1.0.0", &[&one[..], &both].concat(), None, &[]);
-    let migrations = [("counter/counter", COUNTER_UP), ("frail/counter", COUNTER_UP), ("side/wall", WALL_UP)];
+    let migrations = [
+        ("again/counter", AGAIN_UP),
+        ("counter/counter", COUNTER_UP),
+        ("frail/counter", COUNTER_UP),
+        ("side/wall", WALL_UP),
+    ];
     let two = make("2.0.0", &[&two[..], &both].concat(), Some(&one), &migrations);
     World::of([one, two])
 }

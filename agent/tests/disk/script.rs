@@ -18,6 +18,8 @@ pub enum Step {
     Install,
     Serve(u64),
     Incr(u64),
+    /// An input of a counter that one input since an upgrade keeps from going down.
+    Again(u64),
     /// Starts a timer.
     Start(u64),
     /// An input without a name.
@@ -47,6 +49,7 @@ pub const SCRIPT: &[Step] = &[
     Step::Later,
     Step::Upgrade,
     Step::Incr(3),
+    Step::Again(1),
     Step::Start(2),
     Step::Rollback,
     Step::Incr(4),
@@ -55,8 +58,10 @@ pub const SCRIPT: &[Step] = &[
     Step::Upgrade,
     Step::Incr(5),
     Step::Later,
+    Step::Again(2),
     Step::Permanent,
     Step::Incr(6),
+    Step::Again(3),
     Step::Snapshot,
     Step::Start(3),
     Step::Rollback,
@@ -91,6 +96,8 @@ pub struct Run<'a> {
     filled: u64,
     /// How many hits there were at each switch.
     pub at_switches: Vec<i64>,
+    /// How many instances were rewound.
+    pub rewound: u64,
 }
 
 /// Segments so small that the script goes through several.
@@ -109,9 +116,20 @@ fn cut<T>(result: Result<T, NodeError>) -> Result<T, StoreError> {
 
 impl<'a> Run<'a> {
     pub fn new(world: &'a World, disk: FaultyDisk) -> Run<'a> {
-        let known = ["counter/counter", "frail/counter", "game/player", "pile/heap", "time/clock"];
+        let counters = ["again/counter", "counter/counter", "frail/counter"];
+        let known = counters.into_iter().chain(["game/player", "pile/heap", "time/clock"]);
         let known = known.into_iter().map(|address| (address, Known::default())).collect();
-        Run { world, disk, node: None, now_ms: 0, requests: 0, known, filled: 0, at_switches: vec![] }
+        Run {
+            world,
+            disk,
+            node: None,
+            now_ms: 0,
+            requests: 0,
+            known,
+            filled: 0,
+            at_switches: vec![],
+            rewound: 0,
+        }
     }
 
     /// Starts the node on what is on the disk.
@@ -238,6 +256,7 @@ impl<'a> Run<'a> {
             }
             Step::Serve(number) => self.done("game/player", 1, "\"Serve\"", Some(("guest", number)))?,
             Step::Incr(number) => self.done("counter/counter", 1, "\"Incr\"", Some(("client", number)))?,
+            Step::Again(number) => self.done("again/counter", 1, "\"Incr\"", Some(("again", number)))?,
             Step::Start(number) => {
                 let json = format!(r#"{{"Start":{{"name":"t{number}"}}}}"#);
                 self.done("time/clock", 1, &json, Some(("starter", number)))?;
@@ -297,7 +316,8 @@ impl<'a> Run<'a> {
         let hits = self.count("game/player", "Hits")?;
         let plan = self.node().plan_rollback().expect("a plan");
         let trial = cut(self.node().try_all(plan))?;
-        cut(self.node().rollback(asked, trial, Holding::Refuse))?;
+        let report = cut(self.node().rollback(asked, trial, Holding::Refuse))?;
+        self.rewound += report.rollback.expect("counts").rewound;
         self.at_switches.push(hits);
         Ok(())
     }
@@ -373,7 +393,7 @@ impl<'a> Run<'a> {
         if running.is_empty() {
             return Ok(());
         }
-        for address in ["counter/counter", "frail/counter"] {
+        for address in ["again/counter", "counter/counter", "frail/counter"] {
             let both = self.offer(address, "\"Both\"", None)?;
             let new = matches!(both, Some(Reply::Answered { answer: Ok(_), .. }));
             assert_eq!(new, running == "2.0.0", "{address} under {running}: {both:?}");
@@ -400,6 +420,7 @@ impl<'a> Run<'a> {
             assert_eq!(known.trying, 0, "{address}: the script ended");
         }
         assert_eq!(self.known["counter/counter"].sum, 7);
+        assert_eq!(self.known["again/counter"].sum, 3);
         assert_eq!(self.count("time/clock", "Fired")?, 3);
         assert_eq!(self.count("game/player", "Hits")?, HITS);
         assert_eq!(self.count("game/player", "Wrong")?, 0);

@@ -381,6 +381,13 @@ pub fn report(report: &Report) -> String {
             back.moved,
             back.parked,
         );
+        if back.rewound > 0 {
+            let _ = write!(
+                text,
+                "\n  {} instances were rewound: their inputs since the switch gave the same answers in the older release",
+                back.rewound
+            );
+        }
     }
     text
 }

@@ -1,0 +1,532 @@
+//! Rewinding: where the way down is not defined for a state, the release before does over again what the instance
+//! did since the switch, from the state before it.
+//!
+//! While a switch up is provisional, an instance whose way down can fail keeps each of its inputs with what the step
+//! saw and what came of it. All of that follows from its records, so that a replay of the journal keeps
+//! the same. Going back, the inputs are done again by the older code, and the state that comes of them counts if
+//! every answer, trap and effect is what was recorded: then nobody who was answered, and nobody who was sent
+//! something, can tell that it was the newer release.
+//!
+//! What must stay true: nothing is kept for an edge whose way down cannot fail; what is kept is whole or
+//! let go, with the reason; after a first difference nothing of it counts.
+
+use std::sync::Arc;
+
+use camshaft_cam::digest::Digest;
+use camshaft_cam::run::{EdgeArrow, Limits, edge_arrow};
+use camshaft_cam::ty::Ty;
+use camshaft_cam::value::Value;
+use camshaft_manifests::InstanceAddress;
+use camshaft_store::{AsideSnapshot, Effect, RewindSnapshot, TakenSnapshot, Verdict};
+
+use super::Shard;
+use super::carry::{Along, Subject, moved_input, short};
+use super::instance::{Before, Instance, Origin, Sent, State};
+use super::plan::{Change, Plan, Way};
+use super::step::{Cause, Computed, Input, Place, Runner, Surroundings, Task, birth, compute};
+use super::supervise::Counters;
+use super::table::Slot;
+use crate::api::TryFailure;
+use crate::release::MachineCode;
+
+/// How many inputs are kept of an instance. To do them again takes a quarter of a millisecond where a step takes a
+/// microsecond, and the first input after the way back waits for that.
+pub const REWIND_INPUTS_MAX: usize = 256;
+
+/// How many bytes of inputs, answers and effects are kept of an instance: a thousand instances that are written
+/// all the time take 32 MiB. No setting: a replay has to let go where the live run did.
+pub const REWIND_BYTES_MAX: usize = 32 << 10;
+
+/// What an input takes beside its bytes.
+const TAKEN_BYTES: usize = 64;
+
+/// What is kept of an instance for a rewind.
+#[derive(Debug, Clone)]
+pub enum Rewind {
+    /// All that it needs. Shared with copies that are tried.
+    Kept(Arc<Since>),
+    /// It was let go, and why, for people.
+    LetGo(Arc<str>),
+}
+
+/// What an instance did since the switch.
+#[derive(Debug, Clone)]
+pub struct Since {
+    /// The state from before the switch; none for one that was not born.
+    start: Option<Before>,
+    taken: Vec<Taken>,
+    bytes: usize,
+}
+
+/// An input, and what came of it.
+#[derive(Debug, Clone)]
+struct Taken {
+    seq: u64,
+    input: Arc<[u8]>,
+    /// True when the input is in the types of the older machine: it had waited since before the switch.
+    older: bool,
+    surroundings: Surroundings,
+    /// Who is told of the answer, and on which channel.
+    asked: Option<(InstanceAddress, Arc<str>)>,
+    verdict: Verdict,
+}
+
+impl Taken {
+    fn bytes(&self) -> usize {
+        let of_effect = |effect: &Effect| match effect {
+            Effect::Stop => 0,
+            Effect::Log(text) | Effect::Cancel(text) => text.len(),
+            Effect::Timer { name, input, .. } => name.len() + input.len(),
+            Effect::Send { channel, to, message } => channel.len() + to.len() + message.len(),
+            Effect::Call { port, key, message } => {
+                port.len() + key.as_ref().map_or(0, String::len) + message.len()
+            }
+        };
+        let of_verdict = match &self.verdict {
+            Verdict::Applied { output, effects } => {
+                let effects: usize = effects.iter().map(|effect| TAKEN_BYTES + of_effect(effect)).sum();
+                output.as_ref().map_or(0, Vec::len) + effects
+            }
+            Verdict::Trapped { kind, reason } => kind.len() + reason.len(),
+        };
+        TAKEN_BYTES + self.input.len() + of_verdict
+    }
+}
+
+impl Rewind {
+    /// Returns what is kept at the beginning: before the switch there was this state, or none.
+    pub(super) fn begin(start: Option<Before>) -> Rewind {
+        Rewind::Kept(Arc::new(Since { start, taken: vec![], bytes: 0 }))
+    }
+
+    fn take(&mut self, taken: Taken) {
+        let Rewind::Kept(since) = self else { return };
+        let bytes = since.bytes + taken.bytes();
+        let reason = if since.taken.len() >= REWIND_INPUTS_MAX {
+            format!("it took more than {REWIND_INPUTS_MAX} inputs since the switch, which are not kept")
+        } else if bytes > REWIND_BYTES_MAX {
+            let most = REWIND_BYTES_MAX >> 10;
+            format!("its inputs and answers since the switch take more than {most} KiB, and are not kept")
+        } else {
+            let since = Arc::make_mut(since);
+            since.bytes = bytes;
+            since.taken.push(taken);
+            return;
+        };
+        *self = Rewind::LetGo(reason.into());
+    }
+
+    /// Returns the form for a snapshot.
+    pub(super) fn save(&self) -> RewindSnapshot {
+        let since = match self {
+            Rewind::LetGo(reason) => return RewindSnapshot::LetGo(reason.to_string()),
+            Rewind::Kept(since) => since,
+        };
+        let saved = |taken: &Taken| TakenSnapshot {
+            seq: taken.seq,
+            input: taken.input.to_vec(),
+            older: taken.older,
+            now_ms: taken.surroundings.now_ms,
+            seed: taken.surroundings.seed,
+            asked: taken.asked.as_ref().map(|(sender, channel)| (sender.to_string(), channel.to_string())),
+            verdict: taken.verdict.clone(),
+        };
+        RewindSnapshot::Kept {
+            start: since.start.as_ref().map(Before::save),
+            inputs: since.taken.iter().map(saved).collect(),
+        }
+    }
+
+    /// Returns what a snapshot has. `before` reads a state from before.
+    ///
+    /// # Errors
+    ///
+    /// What is damaged.
+    pub(super) fn load(
+        saved: RewindSnapshot,
+        before: impl FnOnce(camshaft_store::BeforeImage) -> Result<Before, String>,
+    ) -> Result<Rewind, String> {
+        let (start, inputs) = match saved {
+            RewindSnapshot::LetGo(reason) => return Ok(Rewind::LetGo(reason.into())),
+            RewindSnapshot::Kept { start, inputs } => (start, inputs),
+        };
+        let mut since = Since { start: start.map(before).transpose()?, taken: vec![], bytes: 0 };
+        for saved in inputs {
+            let asked = match saved.asked {
+                None => None,
+                Some((sender, channel)) => {
+                    let sender =
+                        sender.parse().map_err(|error| format!("`{sender}` is no address: {error}"))?;
+                    Some((sender, channel.into()))
+                }
+            };
+            let taken = Taken {
+                seq: saved.seq,
+                input: saved.input.into(),
+                older: saved.older,
+                surroundings: Surroundings { now_ms: saved.now_ms, seed: saved.seed },
+                asked,
+                verdict: saved.verdict,
+            };
+            since.bytes += taken.bytes();
+            since.taken.push(taken);
+        }
+        Ok(Rewind::Kept(Arc::new(since)))
+    }
+}
+
+impl Shard {
+    /// Finds out for which machines a rewind may be needed: those that went up by the last switch, while it is provisional,
+    /// along an edge whose way down can fail.
+    pub(super) fn note_rewinds(&mut self) {
+        let last = self.road.after(0).last();
+        let up = last.filter(|step| step.plan.way == Way::Up && !step.permanent);
+        let moves = up.into_iter().flat_map(|step| step.plan.pairs.values());
+        let moves = moves.filter_map(|change| match change {
+            Change::Moves { from, to, edge } => Some((from, to, edge)),
+            Change::Stays { .. } | Change::Restarts { .. } | Change::Removed { .. } => None,
+        });
+        let may_fail = |(from, to, edge): &(&Arc<MachineCode>, &Arc<MachineCode>, &Arc<_>)| {
+            let edge: &camshaft_cam::verify::VerifiedEdge = edge;
+            edge.reason_down_may_fail(&from.verified, &to.verified).is_some()
+        };
+        let rewinds: Vec<_> =
+            moves.filter(may_fail).map(|(from, to, _)| (to.address.clone(), from.digest())).collect();
+        for runner in &mut self.runners {
+            let found = rewinds.iter().find(|(address, _)| *address == runner.code.address);
+            runner.older = found.map(|(_, digest)| *digest);
+        }
+    }
+
+    /// Keeps an input, before what came of it is committed, where a rewind may need it.
+    #[inline]
+    pub(super) fn keep_taken(
+        &mut self,
+        slot: Slot,
+        task: &Task,
+        (seq, surroundings): (u64, Surroundings),
+        computed: &Computed,
+    ) {
+        let runner = self.table[slot].instance.runner as usize;
+        if let Some(older) = self.runners[runner].older {
+            keep_taken(&mut self.table[slot].instance, older, task, (seq, surroundings), computed);
+        }
+    }
+
+    /// Says of an instance that it did something since the switch which is not known.
+    pub(super) fn let_rewind_go(&mut self, slot: Slot, reason: &str) {
+        let runner = self.table[slot].instance.runner as usize;
+        if self.runners[runner].older.is_some() {
+            self.touch(slot).rest_mut().rewind = Some(Rewind::LetGo(reason.into()));
+        }
+    }
+}
+
+fn keep_taken(
+    instance: &mut Instance,
+    older: Digest,
+    task: &Task,
+    (seq, surroundings): (u64, Surroundings),
+    computed: &Computed,
+) {
+    let rest = instance.rest();
+    if computed.stops {
+        // Nothing is left to go back, and what is born next begins anew.
+        if rest.rewind.is_some() {
+            instance.rest_mut().rewind = None;
+        }
+        return;
+    }
+    let begun = match (&rest.rewind, &rest.before) {
+        (Some(Rewind::LetGo(_)), _) => return,
+        (Some(Rewind::Kept(_)), _) => None,
+        (None, Some(before)) if before.machine == older => Some(Rewind::begin(Some(before.clone()))),
+        (None, _) if computed.born => Some(Rewind::begin(None)),
+        // Some of what it did is not known: it was left behind, or an older agent was at work.
+        (None, _) => return,
+    };
+    let written = task.written.clone();
+    let taken = Taken {
+        seq,
+        older: written.is_some(),
+        input: match (written, &task.input) {
+            (Some(written), _) => written,
+            (None, Input::Bytes(bytes)) => bytes.clone(),
+            (None, Input::Value(value)) => value.to_binary(instance.code.verified.input()).into(),
+        },
+        surroundings,
+        asked: task.cause.sent().map(|sent| (sent.sender.clone(), sent.channel.clone())),
+        verdict: computed.verdict.clone(),
+    };
+    let rest = instance.rest_mut();
+    if begun.is_some() {
+        rest.rewind = begun;
+    }
+    if let Some(rewind) = &mut rest.rewind {
+        rewind.take(taken);
+    }
+}
+
+/// The state that a rewind comes to, and what was kept aside of it before the switch.
+type Rewound = (Value, Option<AsideSnapshot>);
+
+/// Does over again what an instance did since the switch, by the code that it goes back to. `failure` is why it does not
+/// go down.
+///
+/// # Errors
+///
+/// The failure to hold it with: the first thing that differs, or why there is nothing to be done again.
+pub(super) fn rewound(
+    rewind: &Rewind,
+    along: &Along<'_>,
+    plan: &Plan,
+    instance: &Instance,
+    failure: &TryFailure,
+) -> Result<Rewound, Box<TryFailure>> {
+    let since = match rewind {
+        Rewind::Kept(since) => since,
+        Rewind::LetGo(reason) => {
+            let (step, kind, reason) = ("rewind".to_owned(), "let-go".to_owned(), cannot(failure, reason));
+            return Err(Box::new(TryFailure { step, kind, reason, ..failure.clone() }));
+        }
+    };
+    Again { along, plan, failure }.all(since, instance)
+}
+
+/// Returns the reason to hold an instance that does not go down and cannot be rewound either.
+fn cannot(failure: &TryFailure, why: &str) -> String {
+    format!("{}; and it cannot be rewound: {why}", failure.reason)
+}
+
+struct Again<'a> {
+    along: &'a Along<'a>,
+    plan: &'a Plan,
+    /// Why the state does not go down.
+    failure: &'a TryFailure,
+}
+
+impl Again<'_> {
+    fn all(&self, since: &Since, instance: &Instance) -> Result<Rewound, Box<TryFailure>> {
+        let code = self.along.to;
+        let mut older = Instance::unborn(code.clone(), instance.switch);
+        let mut aside = None;
+        if let Some(before) = &since.start {
+            older.state = State::Live(before.value.clone());
+            aside = before.aside.clone();
+        }
+        let mut runner = Runner {
+            code: code.clone(),
+            registers: code.registers(),
+            counters: Counters::new(code.cases()),
+            place: (0, 0),
+            older: None,
+        };
+        for taken in &since.taken {
+            self.one(taken, &mut older, &mut runner)?;
+        }
+        match older.state {
+            State::Live(value) => Ok((value, aside)),
+            // It was reset and took nothing since.
+            State::None => match birth(code) {
+                Ok(value) => Ok((value, None)),
+                Err((kind, reason)) => {
+                    let why = format!("it would not be born in the older release: {reason}");
+                    Err(self.differs(None, (instance.seq, kind), &why))
+                }
+            },
+            State::Held(_) => unreachable!("no step holds an instance"),
+        }
+    }
+
+    fn one(&self, taken: &Taken, older: &mut Instance, runner: &mut Runner) -> Result<(), Box<TryFailure>> {
+        let differs = |kind: &str, why: String| {
+            let why = format!("input {} {why}", taken.seq);
+            Err(self.differs(Some(taken), (taken.seq, kind), &why))
+        };
+        let input = match taken.older {
+            true => taken.input.clone(),
+            false => match moved_input(self.along, &taken.input, taken.seq) {
+                Ok(input) => input,
+                Err(failure) => {
+                    return differs("input", format!("has no form in the older release: {}", failure.reason));
+                }
+            },
+        };
+        let cause = match &taken.asked {
+            None => Cause::Mail(Origin::Outside { identity: None }),
+            Some((sender, channel)) => Cause::Mail(Origin::Message(Sent {
+                sender: self.plan.address_after(sender),
+                channel: channel.clone(),
+                seq: 0,
+                effect: 0,
+                life: 0,
+            })),
+        };
+        let task = Task { cause, input: Input::Bytes(input), trace: None, written: None };
+        older.seq = taken.seq.saturating_sub(1);
+        let place = Place {
+            release: &self.plan.to,
+            runner,
+            address: self.along.address,
+            tongue: None,
+            keep: true,
+            switch: older.switch,
+        };
+        let computed = compute(place, older, &task, taken.surroundings);
+        match (&taken.verdict, &computed.verdict) {
+            (Verdict::Trapped { kind, reason }, Verdict::Trapped { kind: again, reason: why }) => {
+                if (kind, reason) == (again, why) {
+                    return Ok(());
+                }
+                differs(
+                    "end",
+                    format!("ended in \"{reason}\", and would end in \"{why}\" in the older release"),
+                )
+            }
+            (Verdict::Trapped { reason, .. }, Verdict::Applied { .. }) => {
+                differs("end", format!("ended in \"{reason}\", and would be applied in the older release"))
+            }
+            (Verdict::Applied { .. }, Verdict::Trapped { reason, .. }) => {
+                differs("end", format!("was applied, and would end in \"{reason}\" in the older release"))
+            }
+            (
+                Verdict::Applied { output, effects },
+                Verdict::Applied { output: again, effects: effects_again },
+            ) => {
+                if let Some(why) = self.answers_differ(output.as_deref(), again.as_deref()) {
+                    return differs("answer", why);
+                }
+                if let Some(why) = self.effects_differ(effects, effects_again, taken.seq) {
+                    return differs("effects", why);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns how the answer that was given, in the form that the older release has for it, differs from the one that the
+    /// older release gives.
+    fn answers_differ(&self, was: Option<&[u8]>, is: Option<&[u8]>) -> Option<String> {
+        let (newer, older) = (self.along.from.verified.output(), self.along.to.verified.output());
+        let (was, is) = match (was, is) {
+            (None, None) => return None,
+            (Some(was), Some(is)) => (was, is),
+            (was, is) => {
+                let word = |answer: Option<&[u8]>| if answer.is_some() { "an answer" } else { "no answer" };
+                return Some(format!("got {}, and would get {} in the older release", word(was), word(is)));
+            }
+        };
+        let read = |bytes, ty: &Ty| Value::from_binary(bytes, ty).map(|value| shown(&value, ty));
+        let told = read(is, older).unwrap_or_default();
+        let answer = match Value::from_binary(was, newer) {
+            Ok(answer) => answer,
+            Err(error) => return Some(format!("has a damaged answer: {error}")),
+        };
+        match edge_arrow(self.along.edge, EdgeArrow::Lower, &answer, Limits::MIGRATION) {
+            Ok(lowered) if *lowered.to_binary(older) == *is => None,
+            Ok(lowered) => Some(format!(
+                "was answered {}, and would be answered {told} in the older release",
+                shown(&lowered, older)
+            )),
+            Err(trap) => Some(format!(
+                "was answered {}, for which the older release has no form: {trap}",
+                shown(&answer, newer)
+            )),
+        }
+    }
+
+    fn effects_differ(&self, was: &[Effect], is: &[Effect], seq: u64) -> Option<String> {
+        for place in 0..was.len().max(is.len()) {
+            let (was, is) = (was.get(place), is.get(place));
+            let word = |effect: Option<&Effect>| effect.map_or_else(|| "nothing".to_owned(), words);
+            let Some((did, does)) = was.zip(is) else {
+                let (did, does) = (word(was), word(is));
+                return Some(format!("came to {did}, where the older release has {does}"));
+            };
+            match self.as_older(did, seq) {
+                Ok(effect) if effect == *does => {}
+                Ok(effect) if words(&effect) == words(does) => {
+                    return Some(format!("came to {}, which is another in the older release", words(did)));
+                }
+                Ok(_) => {
+                    let (did, does) = (words(did), words(does));
+                    return Some(format!("came to {did}, where the older release has {does}"));
+                }
+                Err(why) => return Some(format!("came to {}, {why}", words(did))),
+            }
+        }
+        None
+    }
+
+    /// Returns an effect in the types and names of the older release.
+    fn as_older(&self, effect: &Effect, seq: u64) -> Result<Effect, String> {
+        let (newer, older) = (&self.along.from.verified, &self.along.to.verified);
+        let same = |types: Option<(&Ty, &Ty)>| match types {
+            Some((newer, older)) if newer == older => Ok(()),
+            // Who got it read what the older release cannot have written.
+            Some(_) => Err("whose type is another in the older release".to_owned()),
+            None => Err("which the older release does not have".to_owned()),
+        };
+        Ok(match effect {
+            Effect::Stop | Effect::Log(_) | Effect::Cancel(_) => effect.clone(),
+            Effect::Timer { name, due_ms, input } => {
+                let moved = moved_input(self.along, &input.as_slice().into(), seq);
+                let moved = moved.map_err(|failure| {
+                    format!("which has no form in the older release: {}", failure.reason)
+                })?;
+                Effect::Timer { name: name.clone(), due_ms: *due_ms, input: moved.to_vec() }
+            }
+            Effect::Send { channel, to, message } => {
+                let ty = |machine: &camshaft_cam::verify::VerifiedMachine| {
+                    let message = machine.channel(channel)?.message;
+                    Some(machine.module().ty(message).clone())
+                };
+                same(ty(newer).as_ref().zip(ty(older).as_ref()))?;
+                let to = match to.parse::<InstanceAddress>() {
+                    Ok(to) => self.plan.address_after(&to).to_string(),
+                    Err(_) => to.clone(),
+                };
+                Effect::Send { channel: channel.clone(), to, message: message.clone() }
+            }
+            Effect::Call { port, .. } => {
+                let ty = |machine: &camshaft_cam::verify::VerifiedMachine| {
+                    let message = machine.port(port)?.message;
+                    Some(machine.module().ty(message).clone())
+                };
+                same(ty(newer).as_ref().zip(ty(older).as_ref()))?;
+                effect.clone()
+            }
+        })
+    }
+
+    /// Returns the failure of an input. Its capsule has the input as it was taken.
+    fn differs(&self, taken: Option<&Taken>, (seq, kind): (u64, &str), why: &str) -> Box<TryFailure> {
+        let ty = |taken: &Taken| match taken.older {
+            true => self.along.to.verified.input(),
+            false => self.along.from.verified.input(),
+        };
+        let unit = Ty::unit();
+        let input =
+            taken.and_then(|taken| Some((Value::from_binary(&taken.input, ty(taken)).ok()?, ty(taken))));
+        let (value, ty) = input.unwrap_or((Value::Unit, &unit));
+        let digest = taken.map(|taken| Digest::of(&taken.input));
+        let subject = Subject { along: self.along, value: &value, ty, digest, seq, kept: None };
+        Box::new(subject.failure("rewind", kind, cannot(self.failure, why)))
+    }
+}
+
+fn shown(value: &Value, ty: &Ty) -> String {
+    short(&value.to_json_redacted(ty))
+}
+
+/// Says what an effect is, without what is in it.
+fn words(effect: &Effect) -> String {
+    match effect {
+        Effect::Stop => "the end of the instance".to_owned(),
+        Effect::Log(_) => "a line for the log".to_owned(),
+        Effect::Cancel(name) => format!("the end of timer `{name}`"),
+        Effect::Timer { name, .. } => format!("timer `{name}`"),
+        Effect::Send { channel, to, .. } => format!("a message on `{channel}` to {to}"),
+        Effect::Call { port, .. } => format!("a call of `{port}`"),
+    }
+}
