@@ -13,6 +13,7 @@ mod arrows;
 mod ask;
 mod kept;
 mod look;
+mod rewind;
 mod step;
 mod switch;
 
@@ -28,6 +29,7 @@ use crate::world::World;
 use crate::world::build::{Edition, Member, Part};
 use ask::Pending;
 use kept::Kept;
+use rewind::Rewind;
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub struct Model {
     /// The release that was left by going back from it.
     left: Option<usize>,
     provisional: bool,
+    /// The machines that those which run came from by the last switch, while it is provisional.
+    older: BTreeMap<MachineAddress, Member>,
     switch: u64,
     /// The last switch, while its checks have not passed.
     unchecked: bool,
@@ -135,6 +139,8 @@ tally! {
     put_back,
     /// States that took with them what was kept aside.
     asides,
+    /// Instances that did over again in the release before what they did since.
+    rewound,
     /// Instances that were held.
     held,
     /// Messages and timers that were parked.
@@ -183,6 +189,8 @@ struct Instance {
     kept: Kept,
     /// The state from before the last switch, while nothing was written since, and what was kept aside of it.
     before: Option<Before>,
+    /// What it did since the last switch, while that is provisional.
+    rewind: Option<Rewind>,
     /// What was kept aside on the way up, and along which edge.
     aside: Option<(Digest, Value)>,
     parked: Vec<Parked>,
@@ -264,6 +272,7 @@ impl Instance {
             generation: 0,
             kept: Kept::default(),
             before: None,
+            rewind: None,
             aside: None,
             parked: vec![],
             last_ms: i64::MIN,
@@ -292,6 +301,7 @@ impl Model {
             kept: BTreeSet::new(),
             left: None,
             provisional: false,
+            older: BTreeMap::new(),
             switch: 0,
             unchecked: false,
             now_ms: 0,
@@ -354,17 +364,17 @@ impl Model {
                     return wrong("the release is made permanent", "a provisional one", "a permanent one");
                 }
                 self.provisional = false;
-                self.instances.values_mut().for_each(|instance| instance.before = None);
+                self.older.clear();
+                self.instances.values_mut().for_each(|instance| {
+                    (instance.before, instance.rewind) = (None, None);
+                });
                 Ok(())
             }
             Entry::Held { instance, reason } => {
                 wrong(format!("{instance} is held"), "a replay that agrees with the journal", reason)
             }
             Entry::Refused { .. } | Entry::ClientsDropped | Entry::Clients => Ok(()),
-            Entry::Settled { instance } => {
-                self.forget_trails(instance);
-                Ok(())
-            }
+            Entry::Settled { instance } => self.follow_settled(instance),
             Entry::Swept => {
                 self.forget_parked_trails();
                 Ok(())

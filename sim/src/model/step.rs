@@ -7,6 +7,7 @@ use camshaft_cam::run::{self, Ctx, Trap};
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 
+use super::rewind::Written;
 use super::{Instance, Mail, Model, Origin, Parked, State, Timer, Trail, Wrong, wrong};
 use crate::seen::{Effect, Input, Sent, Source, Verdict};
 use crate::world::build::Member;
@@ -237,7 +238,7 @@ impl Model {
         if instance.seq + 1 != seen.seq {
             return wrong(what(), format!("number {}", instance.seq + 1), format!("number {}", seen.seq));
         }
-        let (input, cause) = self.take(seen)?;
+        let (input, cause, written) = self.take(seen)?;
         let ty = self.instances[address].member.part.verified.input();
         if input.to_binary(ty) != seen.input {
             let seen = Value::from_binary(&seen.input, ty).map(|value| value.to_json(ty));
@@ -246,6 +247,7 @@ impl Model {
         let sees = Sees { now_ms: seen.now_ms, seed: seen.seed };
         let computed = self.compute(address, &self.instances[address], &input, sees, &cause);
         self.check_verdict(seen, &computed, &input)?;
+        self.keep_taken(seen, (&input, &cause), written, &computed);
         self.commit(seen, computed, &cause, input)?;
         self.look_again(address)
     }
@@ -405,12 +407,12 @@ impl Model {
     }
 
     /// Takes an input from where it waits, if it may be the next.
-    fn take(&mut self, seen: &Input) -> Result<(Value, Cause), Wrong> {
+    fn take(&mut self, seen: &Input) -> Result<(Value, Cause, Written), Wrong> {
         let address = &seen.instance;
         let what = || format!("input {} of {address}", seen.seq);
         match &seen.source {
             Source::Anonymous | Source::Named(_) => {
-                self.take_request(seen).map(|input| (input, Cause::Outside))
+                self.take_request(seen).map(|input| (input, Cause::Outside, None))
             }
             Source::Timer { name, generation } => {
                 let instance = &self.instances[address];
@@ -427,7 +429,9 @@ impl Model {
                 {
                     return wrong(what(), format!("timer {first}, which is due first"), name);
                 }
-                Ok((timer.input.clone(), Cause::Other))
+                let came = timer.trail.came.as_deref().cloned();
+                let written = came.unwrap_or_else(|| (timer.writer, timer.input.clone()));
+                Ok((timer.input.clone(), Cause::Other, Some(written)))
             }
             source => {
                 let instance = self.instances.get_mut(address).expect("it takes the input");
@@ -450,7 +454,10 @@ impl Model {
                     Origin::Message { sent, channel, life } => Cause::Message { sent, channel, life },
                     Origin::Answer(_) | Origin::Relup { .. } => Cause::Other,
                 };
-                Ok((mail.input, cause))
+                let came = mail.trail.came.as_deref().cloned();
+                let written = came
+                    .map_or_else(|| (mail.writer, mail.input.clone()), |(_, writer, input)| (writer, input));
+                Ok((mail.input, cause, Some(written)))
             }
         }
     }
@@ -476,6 +483,21 @@ fn peer_of(origin: &Origin) -> Option<(bool, &InstanceAddress)> {
 }
 
 impl Outcome {
+    /// Returns true when the instance ends with it.
+    pub(super) fn stops(&self) -> bool {
+        self.stops
+    }
+
+    /// Returns true when it began with a birth.
+    pub(super) fn born(&self) -> bool {
+        self.born
+    }
+
+    /// Returns the input of each timer that it starts.
+    pub(super) fn timer_inputs(&self) -> impl Iterator<Item = &Value> {
+        self.timers.iter()
+    }
+
     /// Returns the state after the step.
     pub(super) fn into_state(self) -> Value {
         self.state

@@ -26,10 +26,10 @@ enum Change {
 
 /// A switch, worked out from what the two releases say.
 #[derive(Debug, Clone)]
-struct Plan {
-    from: usize,
-    to: usize,
-    up: bool,
+pub(super) struct Plan {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) up: bool,
     /// By the addresses before.
     changes: BTreeMap<MachineAddress, Change>,
     added: Vec<MachineAddress>,
@@ -44,17 +44,41 @@ struct Carried {
     failures: Vec<String>,
     moved: bool,
     put_back: bool,
+    rewound: bool,
     parked: u64,
     unparked: u64,
 }
 
+impl Carried {
+    /// Returns an instance to which nothing has happened yet.
+    fn of(instance: Instance) -> Carried {
+        Carried {
+            instance,
+            failures: vec![],
+            moved: false,
+            put_back: false,
+            rewound: false,
+            parked: 0,
+            unparked: 0,
+        }
+    }
+}
+
 impl Plan {
     /// Returns the address after the switch.
-    fn after(&self, address: &InstanceAddress) -> InstanceAddress {
+    pub(super) fn after(&self, address: &InstanceAddress) -> InstanceAddress {
         match self.changes.get(&address.machine_address()) {
             Some(Change::Stays(to) | Change::Moves(to)) => address.at(to),
             _ => address.clone(),
         }
+    }
+
+    /// Returns the machines that become others: where each is before and after.
+    pub(super) fn moves(&self) -> impl Iterator<Item = (&MachineAddress, &MachineAddress)> {
+        self.changes.iter().filter_map(|(was, change)| match change {
+            Change::Moves(is) => Some((was, is)),
+            Change::Stays(_) | Change::Restarts(_) | Change::Removed => None,
+        })
     }
 
     fn restarted(&self) -> impl Iterator<Item = &MachineAddress> {
@@ -141,18 +165,12 @@ impl Model {
         let change = &plan.changes[&address.machine_address()];
         let (Change::Stays(after) | Change::Moves(after)) = change else { unreachable!("its states go on") };
         let to = &self.world.editions[plan.to].members[after];
-        let mut carried = Carried {
-            instance: Instance { member: to.clone(), ..instance.clone() },
-            failures: vec![],
-            moved: false,
-            put_back: false,
-            parked: 0,
-            unparked: 0,
-        };
+        let mut carried = Carried::of(Instance { member: to.clone(), ..instance.clone() });
         self.rename_dead(plan, &mut carried.instance);
         go_on(plan, &mut carried.instance);
         if matches!(change, Change::Moves(_)) {
-            self.carry_state(plan, instance, &mut carried)?;
+            carried.instance.rewind = None;
+            self.carry_state(plan, address, instance, &mut carried)?;
         }
         if carried.instance.is_held() {
             return Ok(carried);
@@ -170,7 +188,13 @@ impl Model {
         }
     }
 
-    fn carry_state(&self, plan: &Plan, before: &Instance, carried: &mut Carried) -> Result<(), Wrong> {
+    fn carry_state(
+        &self,
+        plan: &Plan,
+        address: &InstanceAddress,
+        before: &Instance,
+        carried: &mut Carried,
+    ) -> Result<(), Wrong> {
         let to = carried.instance.member.clone();
         let digest = to.part.digest();
         match &before.state {
@@ -197,10 +221,16 @@ impl Model {
                         carried.instance.aside = aside;
                     }
                     Err(reason) => {
+                        carried.instance.before = None;
+                        if let Some((state, aside)) = self.rewound(plan, address, before, &to)? {
+                            carried.instance.state = State::Live(state);
+                            carried.instance.aside = aside;
+                            carried.rewound = true;
+                            return Ok(());
+                        }
                         carried.failures.push(reason);
                         let (part, state) = (before.member.part.clone(), Some(state.clone()));
                         carried.instance.state = State::Held { part, state, left_behind: true };
-                        carried.instance.before = None;
                     }
                 }
             }
@@ -264,9 +294,21 @@ impl Model {
                 dead @ Parked::Dead(_) => stay.push(dead),
             }
         }
-        let came_back = back.len();
-        carried.unparked += came_back as u64;
+        carried.unparked += back.len() as u64;
         carried.instance.parked = stay;
+        self.settle(plan, at, back, carried)
+    }
+
+    /// Takes mailbox and timers along their trails, behind what comes back of what was parked.
+    fn settle(
+        &self,
+        plan: &Plan,
+        at: &MachineAddress,
+        mut back: Vec<Mail>,
+        carried: &mut Carried,
+    ) -> Result<(), Wrong> {
+        let digest = carried.instance.member.part.digest();
+        let came_back = back.len();
         for mail in std::mem::take(&mut carried.instance.mailbox) {
             match self.form(plan, at, &mail)? {
                 Ok((origin, input)) => back.push(Mail { origin, writer: digest, input, ..mail }),
@@ -387,6 +429,21 @@ impl Model {
             }
         }
         Ok(if writer == runs { Ok(input) } else { Err("it was written by another machine".to_owned()) })
+    }
+
+    /// The sweeper took over what waits for an instance, which for one that is held is the first time that it goes over.
+    pub(super) fn follow_settled(&mut self, address: &InstanceAddress) -> Result<(), Wrong> {
+        let held = self.instances.get(address).filter(|instance| instance.is_held());
+        if let (Some(instance), Some(from), Some(to)) = (held, self.left.or(self.previous()), self.running())
+        {
+            let plan = self.plan(from, to);
+            let mut carried = Carried::of(instance.clone());
+            self.settle(&plan, &address.machine_address(), vec![], &mut carried)?;
+            self.tally.parked += carried.parked;
+            self.instances.insert(address.clone(), carried.instance);
+        }
+        self.forget_trails(address);
+        Ok(())
     }
 
     /// What waits for an instance has gone over all switches for good.
@@ -633,6 +690,7 @@ impl Model {
         self.close_requests();
         let plan = self.plan(from_place, to_place);
         self.go_over(&plan, number)?;
+        self.note_older(&plan);
         self.switch = number;
         self.provisional = up;
         self.unchecked = up;
@@ -660,12 +718,13 @@ impl Model {
                 self.tally.archived += 1;
                 let key = (address, instance.writer());
                 // A state from before a switch is of use to who goes back from it, and nobody will.
-                self.archive.insert(key, Instance { before: None, ..instance });
+                self.archive.insert(key, Instance { before: None, rewind: None, ..instance });
                 continue;
             }
             let carried = self.carry(plan, &address, &instance)?;
             self.tally.moved += u64::from(carried.moved);
             self.tally.put_back += u64::from(carried.put_back);
+            self.tally.rewound += u64::from(carried.rewound);
             self.tally.held += u64::from(carried.instance.is_held());
             self.tally.parked += carried.parked;
             self.tally.unparked += carried.unparked;

@@ -276,17 +276,17 @@ on Crash => fail \"told to\"
                 "machine server
 type Input = Ping { number: Int, tag: Int = 0 } | Crash
 type Output = Pong { number: Int, seen: Int }
-type State = { seen: Int }
-init = { seen: 0 }
-on Ping { number, tag } => ({ seen: state.seen + 1 + tag }, Pong { number, seen: state.seen + 1 })
+type State = { seen: Int, since: Int }
+init = { seen: 0, since: 0 }
+on Ping { number, tag } => ({ seen: state.seen + 1 + tag, since: state.since + 1 }, Pong { number, seen: state.seen + 1 })
 on Crash => fail \"told to\"
 ",
             ],
             migrations: &[
                 "",
                 "migration server from \"1.0.0\"
-up (old) = { seen: old }
-down (new) = new.seen
+up (old) = { seen: old, since: 0 }
+down (new) = if new.since % 4 == 2 { fail \"two since\" } else { new.seen }
 unlift Ping { number, .. } => Ping { number }
 ",
             ],
@@ -457,10 +457,11 @@ on Every { name, after, left } {
   (state, Ok)
 }
 on Clear { name } { cancel name; (state, Ok) }
-on Now => ({ ..state, at: ctx.now, seed: ctx.seed, seen: ctx.seq }, At(ctx.now))
+on Now => ({ ..state, at: ctx.now, seed: ctx.seed, seen: ctx.seq, rings: state.rings + 1 }, At(ctx.now))
 on Read => (state, Log(state.log))
 on Halt { stop; (state, Ok) }
 on Rang { name, loud } {
+  log \"{name} rang\"
   { ..state, log: state.log ++ (if loud { \"!\" } else { \"\" }) ++ name, rings: state.rings + 1 }
 }
 on Tick { name, after, left } {
@@ -469,6 +470,7 @@ on Tick { name, after, left } {
 }
 "],
             migrations: &["migration clock from \"1.0.0\"
+down (new) = if new.rings % 3 == 1 { fail \"it rang\" } else { { log: new.log, at: new.at, seed: new.seed, seen: new.seen } }
 unlift Rang { name, loud } => if loud { fail \"too loud\" } else { Rang { name } }
 "],
             inputs: TIME_INPUTS,
