@@ -21,6 +21,11 @@ use crate::release::Release;
 /// What the first record is taken with. Another form of the chain has another one.
 const BEFORE_ALL: &[u8] = b"camshaft audit 1";
 
+/// The format in which records are taken into the chain, whatever the journal is written in: a head that was noted stays one
+/// when an agent comes that writes a later format. Control records have had the same bytes since; where one gets others, the
+/// chain has to begin otherwise, too.
+const FORM: u8 = 6;
+
 fn chained(before: Digest, record: &[u8]) -> Digest {
     Digest::of(&[before.as_bytes().as_slice(), record].concat())
 }
@@ -29,7 +34,8 @@ fn chained(before: Digest, record: &[u8]) -> Digest {
 pub fn audit_of<'c>(controls: impl Iterator<Item = &'c Control>) -> Audit {
     let mut head = Digest::of(BEFORE_ALL);
     let record = |control: &Control| {
-        let bytes = Record::Control(control.clone()).to_bytes();
+        let mut bytes = Record::Control(control.clone()).to_bytes();
+        bytes[0] = FORM;
         head = chained(head, &bytes);
         AuditRecord { hash: head, record: STANDARD.encode(&bytes) }
     };

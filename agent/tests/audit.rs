@@ -232,3 +232,12 @@ fn every_record_of_the_journal_that_is_a_command_is_in_the_audit() {
     let audit: Vec<Control> = node.node.audit().records.iter().map(|one| control(&one.record)).collect();
     assert!(audit.ends_with(&commands) && !commands.is_empty(), "{commands:?}");
 }
+
+/// Who noted a head is held to it by agents to come: this one was given out by agents that wrote format 6.
+#[test]
+fn a_head_stays_the_same_whatever_the_journal_is_written_in() {
+    let audit = audit_of([Control::CheckPassed { switch: 2 }].iter());
+    assert_eq!(STANDARD.decode(&audit.records[0].record).expect("bytes"), [6, 1, 2, 2]);
+    let head = "sha256:0ae231e48964faffdb07a78085988c7bb804a7522365c6a1ef06115b0725564f";
+    assert_eq!(audit.head.to_string(), head);
+}
