@@ -56,6 +56,7 @@
 //! result whose type has a list or map within a list or map traps `memory` above
 //! [`WEIGHT_MAX`]. For other types what was paid for is bound enough.
 
+pub mod memo;
 pub(crate) mod meter;
 mod ops;
 mod t0;
@@ -70,6 +71,7 @@ use crate::code::{FuncIx, TypeIx};
 use crate::ty::Ty;
 use crate::value::Value;
 use crate::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, VerifiedModule};
+pub use memo::Memo;
 pub use meter::weight_within;
 use t0::Run;
 
@@ -362,14 +364,17 @@ pub fn edge_down(
     kept: Option<&Value>,
     limits: Limits,
 ) -> Result<Value, Trap> {
-    let state = match edge.edge().keep {
+    arrow(&edge.0, edge.edge().down, vec![down_argument(edge, state, kept)], limits)
+}
+
+fn down_argument(edge: &VerifiedEdge, state: &Value, kept: Option<&Value>) -> Value {
+    match edge.edge().keep {
         None => state.clone(),
         Some(_) => {
             let kept = kept.map_or_else(Value::none, |kept| Value::some(kept.clone()));
             Value::product(vec![state.clone(), kept])
         }
-    };
-    arrow(&edge.0, edge.edge().down, vec![state], limits)
+    }
 }
 
 /// Takes a value along one of the six arrows of an edge. Where the edge keeps something aside, `down`
@@ -384,16 +389,19 @@ pub fn edge_arrow(
     value: &Value,
     limits: Limits,
 ) -> Result<Value, Trap> {
+    arrow(&edge.0, function_of(edge, which), vec![value.clone()], limits)
+}
+
+fn function_of(edge: &VerifiedEdge, which: EdgeArrow) -> FuncIx {
     let parts = edge.edge();
-    let function = match which {
+    match which {
         EdgeArrow::Up => parts.up,
         EdgeArrow::Down => parts.down,
         EdgeArrow::Lift => parts.lift,
         EdgeArrow::Unlift => parts.unlift,
         EdgeArrow::Lower => parts.lower,
         EdgeArrow::Raise => parts.raise,
-    };
-    arrow(&edge.0, function, vec![value.clone()], limits)
+    }
 }
 
 /// Takes an owed answer of a channel along an edge.
@@ -465,15 +473,50 @@ fn call_counting(
     limits: Limits,
     fuel: &mut u64,
 ) -> Result<Value, Trap> {
-    let params = &module.module.function(function).params;
-    assert_eq!(params.len(), args.len(), "a function is called with as many arguments as it takes");
-    let typed = |(ty, value): (&TypeIx, &Value)| value.has_type(module.module.ty(*ty));
-    debug_assert!(params.iter().zip(&args).all(typed), "arguments have the types of the parameters");
+    check_args(module, function, &args);
     let mut effects = vec![];
     let mut run = Run::new(&module.module, None, limits, &mut effects);
     let result = run.function(function, args);
     *fuel += limits.fuel - run.meter.fuel_left();
     result
+}
+
+fn check_args(module: &VerifiedModule, function: FuncIx, args: &[Value]) {
+    let params = &module.module.function(function).params;
+    assert_eq!(params.len(), args.len(), "a function is called with as many arguments as it takes");
+    let typed = |(ty, value): (&TypeIx, &Value)| value.has_type(module.module.ty(*ty));
+    debug_assert!(params.iter().zip(args).all(typed), "arguments have the types of the parameters");
+}
+
+/// Calls a function, and remembers what it makes of the parts of large maps.
+fn call_remembering(
+    module: &VerifiedModule,
+    function: FuncIx,
+    args: Vec<Value>,
+    limits: Limits,
+    memo: &mut Memo,
+) -> Result<Value, Trap> {
+    check_args(module, function, &args);
+    let mut effects = vec![];
+    let mut run = Run::new(&module.module, None, limits, &mut effects);
+    if memo.sees() {
+        memo.hold(&module.module);
+        run.memo = Some(memo);
+    }
+    run.function(function, args)
+}
+
+/// The same, of a function whose result leaves the run.
+fn arrow_remembering(
+    module: &VerifiedModule,
+    function: FuncIx,
+    args: Vec<Value>,
+    limits: Limits,
+    memo: &mut Memo,
+) -> Result<Value, Trap> {
+    let result = call_remembering(module, function, args, limits, memo)?;
+    check_weight(&result, module.module.ty(module.module.function(function).result))?;
+    Ok(result)
 }
 
 /// Calls a function whose result leaves the run.

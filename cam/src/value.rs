@@ -96,6 +96,38 @@ impl Value {
         Value::Map(entries.into_iter().collect())
     }
 
+    /// Returns true when it has a map or list of many items, at the top or a few levels below: it takes a while
+    /// to go through it, or to take it down. Looks at few parts.
+    pub fn is_large(&self) -> bool {
+        fn within(value: &Value, levels: u32) -> bool {
+            match value {
+                Value::Map(map) => map.len() >= crate::run::memo::ENTRIES_MIN,
+                Value::List(items) => items.len() >= crate::run::memo::ENTRIES_MIN,
+                Value::Product(parts) if levels > 0 => parts.iter().any(|part| within(part, levels - 1)),
+                Value::Sum(_, payload) if levels > 0 => within(payload, levels - 1),
+                _ => false,
+            }
+        }
+        within(self, 3)
+    }
+
+    /// Returns true when both are equal, and that can be seen at a glance: plain values, or the same
+    /// memory. False says nothing.
+    pub(crate) fn is_same(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Unit, Value::Unit) => true,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Int(a), Value::Int(b)) => a == b,
+            (Value::Text(a), Value::Text(b)) => Arc::ptr_eq(a, b),
+            (Value::Bytes(a), Value::Bytes(b)) => Arc::ptr_eq(a, b),
+            (Value::Product(a), Value::Product(b)) => Node::ptr_eq(a, b),
+            (Value::Sum(a, held), Value::Sum(b, other)) => a == b && held.is_same(other),
+            (Value::List(a), Value::List(b)) => a.is_empty() && b.is_empty(),
+            (Value::Map(a), Value::Map(b)) => a.ptr_eq(b),
+            _ => false,
+        }
+    }
+
     /// Returns true when this is a value of the type.
     pub fn has_type(&self, ty: &Ty) -> bool {
         let within = |length: usize, max: &Option<u32>| max.is_none_or(|max| length <= max as usize);

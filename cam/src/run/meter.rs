@@ -48,6 +48,20 @@ impl Meter {
         self.memory
     }
 
+    /// Returns what is left.
+    pub(super) fn left(&self) -> Limits {
+        Limits { fuel: self.fuel, memory: self.memory }
+    }
+
+    /// Takes what the same work took before. Returns false and takes nothing when it is not there: who does the work
+    /// anew then finds out where it ends.
+    pub(super) fn pay(&mut self, cost: Limits) -> bool {
+        let (fuel, memory) = (self.fuel.checked_sub(cost.fuel), self.memory.checked_sub(cost.memory));
+        let (Some(fuel), Some(memory)) = (fuel, memory) else { return false };
+        (self.fuel, self.memory) = (fuel, memory);
+        true
+    }
+
     /// Takes fuel.
     pub(super) fn work(&mut self, fuel: u64) -> Result<(), Trap> {
         self.fuel = self.fuel.checked_sub(fuel).ok_or(Trap::Fuel)?;

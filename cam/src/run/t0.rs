@@ -4,6 +4,7 @@
 //! and `E` as deep as it found them; bodies of `FOLD`, `MAP`, `FILTER`, `FIND` and `LOOP` start
 //! with `()` in `v`, as those of `IF` and of functions do.
 
+use super::memo::Memo;
 use super::meter::{ENTRY, ITEM, Meter};
 use super::ops::bool;
 use super::{Ctx, Effect, Limits, NESTING_MAX, Trap};
@@ -16,6 +17,8 @@ pub(super) struct Run<'r> {
     pub(super) ctx: Option<&'r Ctx>,
     pub(super) meter: Meter,
     pub(super) effects: &'r mut Vec<Effect>,
+    /// What is remembered of large maps; only code that neither emits nor reads the context is run with one.
+    pub(super) memo: Option<&'r mut Memo>,
     nesting: u32,
 }
 
@@ -63,7 +66,7 @@ impl<'r> Run<'r> {
         limits: Limits,
         effects: &'r mut Vec<Effect>,
     ) -> Run<'r> {
-        Run { module, ctx, meter: Meter::new(limits), effects, nesting: 0 }
+        Run { module, ctx, meter: Meter::new(limits), effects, memo: None, nesting: 0 }
     }
 
     pub(super) fn machine(&self) -> &'r Machine {
@@ -111,7 +114,7 @@ impl<'r> Run<'r> {
     }
 
     /// Runs a body that sees these bindings after the others, and returns what it leaves.
-    fn body<const N: usize>(
+    pub(super) fn body<const N: usize>(
         &mut self,
         frame: &mut Frame,
         bindings: [Value; N],
@@ -169,6 +172,9 @@ impl<'r> Run<'r> {
                     folded = self.body(frame, [folded, item.clone()], body)?;
                 }
             }
+            Value::Map(map) if self.remembers(&map) => {
+                return self.fold_remembering(frame, (&map, folded), body);
+            }
             Value::Map(map) => {
                 for (key, value) in &map {
                     folded = self.body(frame, [folded, key.into_owned(), value.clone()], body)?;
@@ -188,6 +194,9 @@ impl<'r> Run<'r> {
                     mapped.push_back_mut(self.body(frame, [item.clone()], body)?);
                 }
                 Ok(Value::List(mapped))
+            }
+            Value::Map(map) if self.remembers(&map) => {
+                Ok(Value::Map(self.map_remembering(frame, &map, body)?))
             }
             Value::Map(map) => {
                 let mapped = map.try_map_values(|key, value| {

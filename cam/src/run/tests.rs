@@ -182,5 +182,6 @@ fn arithmetic(left: i64, right: i64, op: Op) -> Result<i64, Trap> {
 mod compiled;
 mod entries;
 mod loops;
+mod memo;
 mod plain;
 mod texts;

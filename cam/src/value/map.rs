@@ -11,6 +11,7 @@
 //! keys as values. The tree is the same, see [`tree`].
 
 mod iter;
+pub(crate) mod parts;
 mod search;
 #[cfg(test)]
 mod tests;

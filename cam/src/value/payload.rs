@@ -31,6 +31,14 @@ impl Payload {
         self.0.is_none()
     }
 
+    /// Returns true when both are the same at a glance, see [`Value::is_same`].
+    pub(crate) fn is_same(&self, other: &Payload) -> bool {
+        match (&self.0, &other.0) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a.is_same(b),
+            (a, b) => a.is_none() && b.is_none(),
+        }
+    }
+
     /// Makes it this Int if it is an Int already that no other payload shares; returns whether it did.
     #[inline]
     pub(crate) fn set_int(&mut self, new: i64) -> bool {

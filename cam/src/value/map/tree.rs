@@ -68,6 +68,11 @@ impl<K> Tree<K> {
     pub(super) fn root(&self) -> &Node<K> {
         &self.root
     }
+
+    /// Returns the tree with this root, which has the shape and the keys of that of `other`.
+    pub(super) fn of_shape(other: &Tree<K>, root: Node<K>) -> Tree<K> {
+        Tree { len: other.len, root }
+    }
 }
 
 impl<K: Key> Tree<K> {

@@ -1,0 +1,309 @@
+//! Remembering what a pure function made of the parts of a large map.
+//!
+//! A state of a million entries takes most of a second to go over an edge. While that is tried, what `MAP` made of
+//! each part of the map is remembered by where the part is in memory. The state that goes over later shares all parts
+//! but those that were changed meanwhile, so that only these are left to be done.
+//!
+//! What must stay true: a run with a memo ends as one without, to the last unit of fuel and byte of memory. So each
+//! part is remembered with what it cost, and where that is not left any more it is done again. A body is remembered
+//! together with all that it sees beside the entry. A `FOLD` is remembered only for parts that left what was folded
+//! so far as it was, such as those of an `all` that holds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::meter::ENTRY;
+use super::t0::{Frame, Run};
+use super::{EdgeArrow, Limits, Trap, arrow_remembering, call_remembering, down_argument, function_of};
+use crate::code::{Block, Module, Op};
+use crate::value::map::parts::{FoldParts, MapParts, Part};
+use crate::value::{Map, Value};
+use crate::verify::{VerifiedEdge, VerifiedMachine};
+
+/// The fewest entries of a map that is remembered: one of fewer is gone over in well under a millisecond.
+pub const ENTRIES_MIN: usize = 1_024;
+
+/// What was made of the parts of large maps. It holds on to the maps, and to the code.
+#[derive(Default)]
+pub struct Memo {
+    /// True for one that remembers nothing.
+    blind: bool,
+    /// The modules whose blocks are sites: while they are held, the blocks keep their places in memory.
+    modules: Vec<Arc<Module>>,
+    /// By where the body is in memory.
+    sites: HashMap<usize, Site>,
+}
+
+/// What one body made of parts.
+#[derive(Default)]
+struct Site {
+    /// What the body saw beside the entries.
+    captured: Vec<Value>,
+    /// By where the part is in memory.
+    parts: HashMap<usize, Done>,
+}
+
+/// A part that was done.
+struct Done {
+    /// Held, so that nothing else comes to be in its place.
+    _part: Part,
+    became: Became,
+    cost: Limits,
+}
+
+enum Became {
+    /// `MAP` made this of it.
+    Made(Part),
+    /// `FOLD` left this, with which it began.
+    Left(Value),
+}
+
+impl std::fmt::Debug for Memo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memo").field("parts", &self.parts()).finish_non_exhaustive()
+    }
+}
+
+impl Memo {
+    /// Returns one that remembers nothing, for who does a thing once.
+    pub fn blind() -> Memo {
+        Memo { blind: true, ..Memo::default() }
+    }
+
+    /// Returns true unless it is one that remembers nothing.
+    pub(super) fn sees(&self) -> bool {
+        !self.blind
+    }
+
+    /// Returns how many parts are remembered.
+    pub fn parts(&self) -> usize {
+        self.sites.values().map(|site| site.parts.len()).sum()
+    }
+
+    /// Returns true when nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.sites.is_empty()
+    }
+
+    /// As [`super::check_invariants`].
+    ///
+    /// # Errors
+    ///
+    /// As those of that.
+    pub fn check_invariants(
+        &mut self,
+        machine: &VerifiedMachine,
+        state: &Value,
+        limits: Limits,
+    ) -> Result<(), Trap> {
+        machine.machine().invariants.iter().try_for_each(|(text, function)| {
+            match call_remembering(&machine.0, *function, vec![state.clone()], limits, self)? {
+                Value::Bool(true) => Ok(()),
+                _ => Err(Trap::Invariant(text.clone())),
+            }
+        })
+    }
+
+    /// As [`super::edge_keep`].
+    ///
+    /// # Errors
+    ///
+    /// As those of that.
+    pub fn edge_keep(
+        &mut self,
+        edge: &VerifiedEdge,
+        state: &Value,
+        limits: Limits,
+    ) -> Result<Option<Value>, Trap> {
+        let keep = edge.edge().keep;
+        keep.map(|keep| arrow_remembering(&edge.0, keep, vec![state.clone()], limits, self)).transpose()
+    }
+
+    /// As [`super::edge_down`].
+    ///
+    /// # Errors
+    ///
+    /// As those of that.
+    pub fn edge_down(
+        &mut self,
+        edge: &VerifiedEdge,
+        state: &Value,
+        kept: Option<&Value>,
+        limits: Limits,
+    ) -> Result<Value, Trap> {
+        arrow_remembering(&edge.0, edge.edge().down, vec![down_argument(edge, state, kept)], limits, self)
+    }
+
+    /// As [`super::edge_arrow`].
+    ///
+    /// # Errors
+    ///
+    /// As those of that.
+    pub fn edge_arrow(
+        &mut self,
+        edge: &VerifiedEdge,
+        which: EdgeArrow,
+        value: &Value,
+        limits: Limits,
+    ) -> Result<Value, Trap> {
+        arrow_remembering(&edge.0, function_of(edge, which), vec![value.clone()], limits, self)
+    }
+
+    /// Holds a module whose code is about to be run.
+    pub(super) fn hold(&mut self, module: &Arc<Module>) {
+        if !self.modules.iter().any(|held| Arc::ptr_eq(held, module)) {
+            self.modules.push(module.clone());
+        }
+    }
+
+    /// Returns what is remembered of a body that sees this: nothing yet, if it saw something else before.
+    fn site(&mut self, body: &Block, captured: Vec<Value>) -> &mut Site {
+        let site = self.sites.entry(std::ptr::from_ref(body) as usize).or_default();
+        let same = site.captured.len() == captured.len()
+            && site.captured.iter().zip(&captured).all(|(before, now)| before.is_same(now));
+        if !same {
+            *site = Site { captured, parts: HashMap::new() };
+        }
+        site
+    }
+}
+
+/// Returns what a body reads of the bindings around it, of which there are `depth`.
+fn captured(body: &Block, frame: &Frame) -> Vec<Value> {
+    fn read(Block(ops): &Block, depth: usize, found: &mut Vec<usize>) {
+        for op in ops {
+            match op {
+                Op::Acc { level } => {
+                    let level = *level as usize;
+                    if level < depth && !found.contains(&level) {
+                        found.push(level);
+                    }
+                }
+                Op::If { yes, no } => [yes, no].into_iter().for_each(|block| read(block, depth, found)),
+                Op::Case { blocks } => blocks.iter().for_each(|block| read(block, depth, found)),
+                Op::Fold { body } | Op::Map { body, .. } | Op::Filter { body } | Op::Find { body } => {
+                    read(body, depth, found);
+                }
+                Op::Loop { test, body } => {
+                    [test, body].into_iter().for_each(|block| read(block, depth, found));
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut found = vec![];
+    read(body, frame.environment.len(), &mut found);
+    found.sort_unstable();
+    found.into_iter().map(|level| frame.environment[level].clone()).collect()
+}
+
+impl Run<'_> {
+    /// Returns true when what becomes of the parts of the map is remembered.
+    pub(super) fn remembers(&self, map: &Map) -> bool {
+        self.memo.is_some() && map.len() >= ENTRIES_MIN
+    }
+
+    /// Does `MAP`.
+    pub(super) fn map_remembering(
+        &mut self,
+        frame: &mut Frame,
+        map: &Map,
+        body: &Block,
+    ) -> Result<Map, Trap> {
+        // Large maps within large maps are done as all others are.
+        let memo = self.memo.take().expect("there is a memo");
+        let site = memo.site(body, captured(body, frame));
+        let mapped = map.map_parts(&mut Mapping { run: self, frame, body, site });
+        self.memo = Some(memo);
+        mapped
+    }
+
+    /// Does `FOLD`.
+    pub(super) fn fold_remembering(
+        &mut self,
+        frame: &mut Frame,
+        (map, start): (&Map, Value),
+        body: &Block,
+    ) -> Result<Value, Trap> {
+        let memo = self.memo.take().expect("there is a memo");
+        let site = memo.site(body, captured(body, frame));
+        let mut folding = Folding { run: self, frame, body, site, folded: start };
+        let done = map.fold_parts(&mut folding);
+        let folded = folding.folded;
+        self.memo = Some(memo);
+        done.map(|()| folded)
+    }
+}
+
+fn spent(before: Limits, after: Limits) -> Limits {
+    Limits { fuel: before.fuel - after.fuel, memory: before.memory - after.memory }
+}
+
+struct Mapping<'a, 'r> {
+    run: &'a mut Run<'r>,
+    frame: &'a mut Frame,
+    body: &'a Block,
+    site: &'a mut Site,
+}
+
+impl MapParts for Mapping<'_, '_> {
+    type Error = Trap;
+    type Mark = Limits;
+
+    fn recall(&mut self, address: usize) -> Option<Part> {
+        let done = self.site.parts.get(&address)?;
+        let Became::Made(part) = &done.became else { return None };
+        self.run.meter.pay(done.cost).then(|| part.clone())
+    }
+
+    fn begin(&mut self) -> Limits {
+        self.run.meter.left()
+    }
+
+    fn value(&mut self, key: Value, value: Value) -> Result<Value, Trap> {
+        self.run.meter.build(ENTRY)?;
+        self.run.body(self.frame, [key, value], self.body)
+    }
+
+    fn learn(&mut self, from: Part, made: Part, before: Limits) {
+        let cost = spent(before, self.run.meter.left());
+        self.site.parts.insert(from.address(), Done { _part: from, became: Became::Made(made), cost });
+    }
+}
+
+struct Folding<'a, 'r> {
+    run: &'a mut Run<'r>,
+    frame: &'a mut Frame,
+    body: &'a Block,
+    site: &'a mut Site,
+    folded: Value,
+}
+
+impl FoldParts for Folding<'_, '_> {
+    type Error = Trap;
+    type Mark = (Limits, Value);
+
+    fn recall(&mut self, address: usize) -> bool {
+        let Some(Done { became: Became::Left(left), cost, .. }) = self.site.parts.get(&address) else {
+            return false;
+        };
+        left.is_same(&self.folded) && self.run.meter.pay(*cost)
+    }
+
+    fn begin(&mut self) -> (Limits, Value) {
+        (self.run.meter.left(), self.folded.clone())
+    }
+
+    fn entry(&mut self, key: Value, value: &Value) -> Result<(), Trap> {
+        let folded = std::mem::replace(&mut self.folded, Value::Unit);
+        self.folded = self.run.body(self.frame, [folded, key, value.clone()], self.body)?;
+        Ok(())
+    }
+
+    fn learn(&mut self, part: Part, (before, folded): (Limits, Value)) {
+        if folded.is_same(&self.folded) {
+            let cost = spent(before, self.run.meter.left());
+            self.site.parts.insert(part.address(), Done { _part: part, became: Became::Left(folded), cost });
+        }
+    }
+}
