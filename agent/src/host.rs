@@ -1,4 +1,5 @@
-//! The threads of a node: one for each shard, one for the journal, and one for what operators ask for.
+//! The threads of a node: one for each shard, one for the journal, one for what operators ask for, and one
+//! that drops what is large and needed no more.
 //!
 //! A shard's thread takes what waits, up to a group, lets the shard run, and hands the records with the
 //! answers that hang on them to the journal's thread before it hands messages to other shards. The
@@ -29,7 +30,7 @@ use shard::{ToShard, shard_thread};
 use writer::{ToWriter, writer_thread};
 
 use crate::api::Problem;
-use crate::engine::{Epoch, Identity, Reply, Request, RequestId, shard_of};
+use crate::engine::{Discarded, Epoch, Identity, Reply, Request, RequestId, shard_of};
 use crate::node::{Departing, Group, Node, NodeError};
 use crate::ports::{CallEnd, CallId, CallOut};
 use crate::problem;
@@ -239,9 +240,15 @@ impl Host {
                 // A writer that is gone tells so itself.
                 let _ = to_writer.send(ToWriter::Group(Group { lane, chunk, answers: vec![], calls }));
             }
+            let (discards, discarded) = channel::<Vec<Discarded>>();
+            threads.push(spawn("discard", &shared, move || {
+                discarded.into_iter().for_each(drop);
+                Ok(())
+            })?);
             for (index, (shard, inbox)) in shards.into_iter().zip(inboxes).enumerate() {
                 let (shared_too, to_writer, clock) = (shared.clone(), to_writer.clone(), clock.clone());
-                let run = move || shard_thread(&shared_too, shard, &inbox, &to_writer, &clock);
+                let discards = discards.clone();
+                let run = move || shard_thread(&shared_too, shard, &inbox, &to_writer, &clock, &discards);
                 threads.push(spawn(&format!("shard-{index}"), &shared, run)?);
             }
             found = Some(shared.clone());

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
-use camshaft_cam::run::{EdgeArrow, Limits, Trap, check_invariants, edge_arrow, edge_down, edge_keep};
+use camshaft_cam::run::{EdgeArrow, Limits, Memo, Trap, edge_arrow};
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::VerifiedEdge;
@@ -35,6 +35,14 @@ pub(super) struct Brought {
     pub(super) passage: Passage,
     /// What went wrong with it.
     pub(super) failure: Option<Box<TryFailure>>,
+    /// States that it needs no more. To take a large one down takes a while.
+    pub(super) discarded: Vec<Value>,
+}
+
+impl Brought {
+    fn new() -> Brought {
+        Brought { passage: Passage::Untouched, failure: None, discarded: vec![] }
+    }
 }
 
 /// How the state of an instance comes over a switch.
@@ -66,21 +74,23 @@ pub(super) struct Settled {
 }
 
 /// Takes the state of an instance over all that it has yet to go over. `to` is the code that it runs then,
-/// and `number` the number of the last switch.
+/// and `number` the number of the last switch. What is made of large maps is remembered in `memo`, and taken from there.
 pub(super) fn bring(
     road: &Road,
     address: &InstanceAddress,
     instance: &mut Instance,
     (to, number): (&Arc<MachineCode>, u64),
+    memo: &mut Memo,
 ) -> Brought {
-    let mut brought = Brought { passage: Passage::Untouched, failure: None };
+    let mut brought = Brought::new();
     for step in road.for_state(instance.switch) {
         let plan = &*step.plan;
         if plan.way == Way::Up
             && let Some(rest) = instance.rest_if_any()
         {
             // It is that of an earlier switch, whose release is permanent by now.
-            (rest.before, rest.rewind) = (None, None);
+            brought.discarded.extend(rest.before.take().map(|before| before.value));
+            rest.rewind = None;
         }
         rename_dead_letters(instance, plan);
         let Some(change) = plan.pairs.get(&instance.code.address) else { continue };
@@ -90,7 +100,7 @@ pub(super) fn bring(
                 let along = Along { way: plan.way, from, to, edge, address };
                 instance.code = to.clone();
                 let exact = road.is_exact(step).then_some(plan);
-                bring_state(&mut brought, &along, instance, exact);
+                bring_state(&mut brought, &along, instance, exact, memo);
             }
             // What gives up its states was put away when the switch was made.
             Change::Restarts { .. } | Change::Removed { .. } => {}
@@ -127,7 +137,13 @@ impl Along<'_> {
 }
 
 /// Takes a state along. `exact` is the plan of a way back to the release before while the switch is not for good.
-fn bring_state(brought: &mut Brought, along: &Along<'_>, instance: &mut Instance, exact: Option<&Plan>) {
+fn bring_state(
+    brought: &mut Brought,
+    along: &Along<'_>,
+    instance: &mut Instance,
+    exact: Option<&Plan>,
+    memo: &mut Memo,
+) {
     let to_type = along.to.verified.state();
     let rewind = instance.rest_if_any().and_then(|rest| rest.rewind.take());
     match &instance.state {
@@ -138,7 +154,7 @@ fn bring_state(brought: &mut Brought, along: &Along<'_>, instance: &mut Instance
                 Ok(state) => {
                     instance.state = state.map_or(State::None, State::Live);
                     // What kept it from an earlier step of the road is behind it.
-                    *brought = Brought { passage: Passage::Untouched, failure: None };
+                    (brought.passage, brought.failure) = (Passage::Untouched, None);
                 }
                 // Only damage could do this, and the journal has checksums: it stays held.
                 Err(error) => tracing::error!(instance = %along.address, %error, "a held state is damaged"),
@@ -147,6 +163,7 @@ fn bring_state(brought: &mut Brought, along: &Along<'_>, instance: &mut Instance
         State::Held(_) => {}
         State::Live(value) => {
             let value = value.clone();
+            let older = value.clone();
             let rest = instance.rest_if_any();
             let before = rest.filter(|_| along.way == Way::Down).and_then(|rest| rest.before.take());
             if let Some(before) =
@@ -155,9 +172,10 @@ fn bring_state(brought: &mut Brought, along: &Along<'_>, instance: &mut Instance
                 instance.state = State::Live(before.value);
                 instance.rest_mut().aside = before.aside;
                 brought.passage = Passage::BeforeImage;
+                brought.discarded.push(older);
                 return;
             }
-            match moved_state(along, &value, instance) {
+            match moved_state(along, &value, instance, memo) {
                 Ok((moved, aside)) => {
                     instance.state = State::Live(moved);
                     let rest = instance.rest_mut();
@@ -169,6 +187,9 @@ fn bring_state(brought: &mut Brought, along: &Along<'_>, instance: &mut Instance
                         value,
                         aside,
                     });
+                    if along.way == Way::Down {
+                        brought.discarded.push(older);
+                    }
                     let as_it_is = along.leaves_states();
                     brought.passage = if as_it_is { Passage::AsItIs } else { Passage::Edge };
                 }
@@ -201,6 +222,7 @@ fn moved_state(
     along: &Along<'_>,
     value: &Value,
     instance: &Instance,
+    memo: &mut Memo,
 ) -> Result<(Value, Option<AsideSnapshot>), Box<TryFailure>> {
     let (ty, seq) = (along.from.verified.state(), instance.seq);
     let mut from = Subject { along, value, ty, digest: None, seq, kept: None };
@@ -214,24 +236,26 @@ fn moved_state(
     let failed = |word: &str, trap: Trap| Box::new(from.failure(word, kind(&trap), trap.to_string()));
     let limits = Limits::MIGRATION;
     if along.leaves_states() {
-        check_invariants(&along.to.verified, value, limits).map_err(|trap| failed("invariant", trap))?;
+        memo.check_invariants(&along.to.verified, value, limits).map_err(|trap| failed("invariant", trap))?;
         return Ok((value.clone(), None));
     }
     let (state, aside) = match along.way {
         Way::Up => {
-            let kept = edge_keep(along.edge, value, limits).map_err(|trap| failed("keep", trap))?;
-            let up = edge_arrow(along.edge, EdgeArrow::Up, value, limits)
+            let kept = memo.edge_keep(along.edge, value, limits).map_err(|trap| failed("keep", trap))?;
+            let up = memo
+                .edge_arrow(along.edge, EdgeArrow::Up, value, limits)
                 .map_err(|trap| failed(along.way.state_word(), trap))?;
             (up, kept.zip(along.edge.kept()))
         }
         Way::Down => {
-            let down = edge_down(along.edge, value, kept_before.as_ref(), limits)
+            let down = memo
+                .edge_down(along.edge, value, kept_before.as_ref(), limits)
                 .map_err(|trap| failed(along.way.state_word(), trap))?;
             (down, None)
         }
     };
     let aside = aside.map(|(kept, ty)| AsideSnapshot { edge: along.edge.digest(), kept: kept.to_binary(ty) });
-    check_invariants(&along.to.verified, &state, Limits::MIGRATION)
+    memo.check_invariants(&along.to.verified, &state, limits)
         .map_err(|trap| Box::new(from.failure("invariant", kind(&trap), trap.to_string())))?;
     Ok((state, aside))
 }
@@ -254,6 +278,7 @@ pub(super) fn check_way_back(
     address: &InstanceAddress,
     (before, after): (&Instance, &Instance),
     passage: Passage,
+    memo: &mut Memo,
 ) -> Option<TryFailure> {
     let Change::Moves { from, to, edge } = change else { return None };
     let (Passage::Edge | Passage::AsItIs, State::Live(old), State::Live(new)) =
@@ -268,7 +293,7 @@ pub(super) fn check_way_back(
         Ok(kept) => kept,
         Err(reason) => return Some(subject.failure("keep", "damaged", reason)),
     };
-    match edge_down(edge, new, kept.as_ref(), Limits::MIGRATION) {
+    match memo.edge_down(edge, new, kept.as_ref(), Limits::MIGRATION) {
         Ok(back) if back == *old => None,
         Ok(back) => Some(subject.failure("round-trip", "differs", gives_back(&back, ty))),
         Err(trap) => Some(subject.failure("down", kind(&trap), trap.to_string())),

@@ -240,7 +240,7 @@ impl Shard {
         (seq, now_ms): (u64, i64),
         computed: &mut Computed,
     ) {
-        let Shard { table, timers, switch, .. } = self;
+        let Shard { table, timers, switch, out, .. } = self;
         let super::table::Resident { address, instance } = &mut table[slot];
         instance.seq = seq;
         keep(instance, task, now_ms, computed);
@@ -261,7 +261,7 @@ impl Shard {
                 if computed.changed
                     && let Some(rest) = instance.rest_if_any()
                 {
-                    rest.before = None;
+                    out.discard_all(rest.before.take().map(|before| before.value));
                 }
                 for effect in effects {
                     let (name, due) = match effect {
@@ -293,9 +293,11 @@ impl Shard {
                     }
                 }
                 if computed.stops {
-                    instance.state = State::None;
+                    if let State::Live(state) = std::mem::replace(&mut instance.state, State::None) {
+                        out.discard_all([state]);
+                    }
                     if let Some(rest) = instance.rest_if_any() {
-                        rest.before = None;
+                        out.discard_all(rest.before.take().map(|before| before.value));
                         // What is born next has nothing of it.
                         rest.aside = None;
                         for (name, timer) in std::mem::take(&mut rest.timers) {

@@ -296,6 +296,16 @@ impl Instance {
         self.held().map_or_else(|| self.code.digest(), |held| held.machine)
     }
 
+    /// Returns true when its state, or that from before, takes a while to be gone through.
+    pub fn is_large(&self) -> bool {
+        let before = self.rest().before.as_ref().map(|before| &before.value);
+        let state = match &self.state {
+            State::Live(value) => Some(value),
+            State::None | State::Held(_) => None,
+        };
+        before.into_iter().chain(state).any(Value::is_large)
+    }
+
     /// Holds it: from now on it takes no inputs.
     pub fn hold(&mut self, reason: String, left_behind: bool) {
         let (machine, state) = match std::mem::replace(&mut self.state, State::None) {

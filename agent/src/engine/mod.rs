@@ -56,6 +56,8 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
+use camshaft_cam::run::Memo;
+use camshaft_cam::value::Value;
 use camshaft_manifests::{AppName, InstanceAddress, MachineAddress};
 use camshaft_store::{Chunk, InstanceSnapshot, RecordRef};
 use rustc_hash::FxHasher;
@@ -79,7 +81,7 @@ pub use snapshot::LoadError;
 pub use status::merged;
 pub(crate) use step::{key_of, kind as trap_kind};
 pub use switch::reason_not_startable;
-pub use switch::{Epoch, Switched};
+pub use switch::{Epoch, Memos, Switched};
 use trial::Trying;
 pub(crate) use trial::micros;
 pub use trial::{Begun, Copies, Trial};
@@ -96,6 +98,7 @@ use instance::Instance;
 use kept::Answered;
 use recorder::Recorder;
 use road::Road;
+pub use saving::SavedEntry;
 use saving::Saving;
 use step::Runner;
 use table::{Slot, Table};
@@ -160,6 +163,8 @@ pub struct Shard {
     recorder: Recorder,
     /// What is being tried.
     trying: Option<Trying>,
+    /// What the trial of the last switch remembers of large states that have yet to go over it, by the number of the slot.
+    memos: HashMap<usize, Memo>,
     /// Where the sweeper is: all before it have gone over the last switch.
     swept: usize,
     /// Where the next sample of states begins.
@@ -188,7 +193,7 @@ pub struct Shard {
     cut: u64,
     saving: Option<Saving>,
     /// Entries of the state snapshot that is being made.
-    saved: Vec<Vec<u8>>,
+    saved: Vec<SavedEntry>,
     /// True while nothing can be recorded: the disk is full.
     read_only: bool,
     care: Caring,
@@ -212,9 +217,32 @@ pub struct Out {
     pub calls: Vec<CallOut>,
     /// Lines that steps wrote to the log.
     pub logs: Vec<LogLine>,
+    /// What is needed no more, to be dropped where nobody waits.
+    pub discarded: Vec<Discarded>,
+}
+
+/// Something large that is needed no more: a state of a million entries takes some 50 ms to be taken down.
+#[derive(Debug)]
+pub enum Discarded {
+    /// A state.
+    State(Value),
+    /// What was remembered of one.
+    Memo(Memo),
 }
 
 impl Out {
+    /// Puts away what takes long to be dropped; the rest is dropped.
+    fn discard_all(&mut self, states: impl IntoIterator<Item = Value>) {
+        self.discarded.extend(states.into_iter().filter(Value::is_large).map(Discarded::State));
+    }
+
+    /// Puts away what was remembered.
+    fn discard_memo(&mut self, memo: Memo) {
+        if !memo.is_empty() {
+            self.discarded.push(Discarded::Memo(memo));
+        }
+    }
+
     /// Returns true when nothing came out.
     pub fn is_empty(&self) -> bool {
         self.chunk.count == 0
@@ -222,6 +250,7 @@ impl Out {
             && self.mail.is_empty()
             && self.calls.is_empty()
             && self.logs.is_empty()
+            && self.discarded.is_empty()
     }
 }
 
@@ -281,6 +310,7 @@ impl Shard {
             capsules: Capsules::default(),
             recorder: Recorder::new(config_of.limits.shadow),
             trying: None,
+            memos: HashMap::new(),
             swept: 0,
             sampled: 0,
             config: 0,

@@ -3,13 +3,47 @@
 //! When snapshot n begins, the shard is *cut*: from here on its chunks carry n. Its instances are saved
 //! in batches between steps; one that is about to change before its turn is saved first. So what is
 //! saved is the shard at the cut, exactly, and recovery replays the chunks that carry n or more.
+//! A large instance is handed on as it is, which costs nothing, and gets its form where no input waits for it.
 //! Messages carry the cut of their sender too: one from before it that arrives after it belongs to the
 //! snapshot, and is saved as being on its way.
 
+use camshaft_manifests::InstanceAddress;
 use camshaft_store::{Saved, SavedLane};
 
+use super::instance::Instance;
 use super::table::{Resident, Slot, Table};
 use super::{Posted, Shard};
+
+/// An entry of a state snapshot.
+#[derive(Debug)]
+pub struct SavedEntry(Form);
+
+#[derive(Debug)]
+enum Form {
+    Written(Vec<u8>),
+    Large(Box<(InstanceAddress, Instance)>),
+}
+
+impl SavedEntry {
+    fn new(saved: &Saved) -> SavedEntry {
+        SavedEntry(Form::Written(saved.to_bytes()))
+    }
+
+    fn of_instance(address: &InstanceAddress, instance: &Instance) -> SavedEntry {
+        match instance.is_large() {
+            true => SavedEntry(Form::Large(Box::new((address.clone(), instance.clone())))),
+            false => SavedEntry::new(&Saved::Instance(instance.save(address))),
+        }
+    }
+
+    /// Returns the entry in its written form. That of a large state takes some 50 ms for a million entries.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self.0 {
+            Form::Written(bytes) => bytes,
+            Form::Large(large) => Saved::Instance(large.1.save(&large.0)).to_bytes(),
+        }
+    }
+}
 
 /// A snapshot that is being made.
 #[derive(Debug)]
@@ -50,11 +84,11 @@ impl Shard {
             now_ms: self.now_ms,
             clients: self.seen.list(),
         });
-        self.saved.push(head.to_bytes());
+        self.saved.push(SavedEntry::new(&head));
         let mut saving = Saving { next: 0, end: self.table.slots(), count: 0, walked: false };
         // They change at a switch only, and none is made meanwhile.
         for archived in self.archive.values() {
-            self.saved.push(Saved::Instance(archived.clone()).to_bytes());
+            self.saved.push(SavedEntry::new(&Saved::Instance(archived.clone())));
             saving.count += 1;
         }
         self.saving = Some(saving);
@@ -91,8 +125,7 @@ impl Shard {
         let cut = self.cut;
         let Resident { address, instance } = &mut self.table[slot];
         instance.cut = cut;
-        let saved = Saved::Instance(instance.save(address)).to_bytes();
-        self.saved.push(saved);
+        self.saved.push(SavedEntry::of_instance(address, instance));
         if let Some(saving) = &mut self.saving {
             saving.count += 1;
         }
@@ -104,12 +137,12 @@ impl Shard {
         let Some(saving) = &mut self.saving else { return };
         if let Some(mail) = posted.save() {
             saving.count += 1;
-            self.saved.push(Saved::Mail(mail).to_bytes());
+            self.saved.push(SavedEntry::new(&Saved::Mail(mail)));
         }
     }
 
     /// Returns what was saved since the last time.
-    pub fn take_saved(&mut self) -> Vec<Vec<u8>> {
+    pub fn take_saved(&mut self) -> Vec<SavedEntry> {
         std::mem::take(&mut self.saved)
     }
 
@@ -118,7 +151,7 @@ impl Shard {
     pub fn end_saving(&mut self) {
         if let Some(saving) = self.saving.take() {
             debug_assert!(saving.walked, "all instances are saved");
-            self.saved.push(Saved::End { count: saving.count }.to_bytes());
+            self.saved.push(SavedEntry::new(&Saved::End { count: saving.count }));
         }
     }
 

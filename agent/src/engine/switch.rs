@@ -6,10 +6,11 @@
 //! looked at. What becomes of every instance follows from the plan and the instances alone, so that a
 //! replay of the journal comes to the same.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use camshaft_cam::digest::Digest;
+use camshaft_cam::run::Memo;
 use camshaft_manifests::{AppName, InstanceAddress, MachineAddress};
 use camshaft_store::{InstanceSnapshot, Status};
 
@@ -34,6 +35,32 @@ pub struct Epoch {
     pub plan: Option<Arc<Plan>>,
     /// Where applications had their shards first, by the names that they have after it.
     pub homes: Arc<BTreeMap<AppName, AppName>>,
+    /// What its trial remembers of large states.
+    pub memos: Memos,
+}
+
+/// What a trial remembers of large states, by shard and the number of the slot. Each shard takes its own, once.
+#[derive(Debug, Clone, Default)]
+pub struct Memos(Arc<Mutex<BTreeMap<(u16, u32), Memo>>>);
+
+impl Memos {
+    pub(super) fn new(memos: BTreeMap<(u16, u32), Memo>) -> Memos {
+        Memos(Arc::new(Mutex::new(memos)))
+    }
+
+    /// Returns how many parts of large states are remembered.
+    pub fn parts(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().map(Memo::parts).sum()
+    }
+
+    fn take(&self, shard: u16) -> HashMap<usize, Memo> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mine = all.split_off(&(shard, 0));
+        if let Some(next) = shard.checked_add(1) {
+            all.append(&mut mine.split_off(&(next, 0)));
+        }
+        mine.into_iter().map(|((_, slot), memo)| (slot as usize, memo)).collect()
+    }
 }
 
 /// What a switch did at once.
@@ -56,7 +83,7 @@ impl Switched {
 impl Epoch {
     /// Returns the switch that installs the first release.
     pub fn install(release: Arc<Release>) -> Epoch {
-        Epoch { number: 1, release, plan: None, homes: Arc::default() }
+        Epoch { number: 1, release, plan: None, homes: Arc::default(), memos: Memos::default() }
     }
 
     /// Returns the switch of a plan. `homes` is that of the switch before.
@@ -68,7 +95,8 @@ impl Epoch {
                 next.insert(to.app.clone(), home);
             }
         }
-        Epoch { number, release: plan.to.clone(), plan: Some(plan), homes: Arc::new(next) }
+        let (release, homes) = (plan.to.clone(), Arc::new(next));
+        Epoch { number, release, plan: Some(plan), homes, memos: Memos::default() }
     }
 }
 
@@ -83,6 +111,8 @@ impl Shard {
         debug_assert!(epoch.number > self.switch, "switches are gone over once, in order");
         self.drop_saving();
         self.trying = None;
+        let before = std::mem::replace(&mut self.memos, epoch.memos.take(self.config_of.index));
+        before.into_values().for_each(|memo| self.out.discard_memo(memo));
         self.homes = epoch.homes.clone();
         match &epoch.plan {
             None => {

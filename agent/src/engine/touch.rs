@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
+use camshaft_cam::run::Memo;
 use camshaft_store::{Aside, Parked, ParkedItem, RecordRef};
 
 use super::Shard;
@@ -60,7 +61,11 @@ impl Shard {
         let to = self.runners[place].code.clone();
         let Resident { address, instance } = &mut self.table[slot];
         let was_held = instance.held().is_some();
-        let brought = bring(&self.road, address, instance, (&to, self.switch));
+        let remembered = self.memos.remove(&Table::number(slot));
+        let mut memo = remembered.unwrap_or_else(Memo::blind);
+        let brought = bring(&self.road, address, instance, (&to, self.switch), &mut memo);
+        self.out.discard_all(brought.discarded);
+        self.out.discard_memo(memo);
         instance.runner = u32::try_from(place).unwrap_or(0);
         if instance.held().is_none() {
             let inputs =
@@ -208,7 +213,9 @@ impl Shard {
         let rest = self.table[slot].instance.rest();
         if rest.before.is_some() || rest.rewind.is_some() {
             let rest = self.touch(slot).rest_mut();
-            (rest.before, rest.rewind) = (None, None);
+            rest.rewind = None;
+            let before = rest.before.take();
+            self.out.discard_all(before.map(|before| before.value));
         }
         if self.table[slot].instance.waits_from_before(self.switch) {
             if self.read_only {
@@ -231,7 +238,7 @@ impl Shard {
         }
         let to = &self.runners[self.place_of(address)].code;
         let mut copy = instance.clone();
-        bring(&self.road, address, &mut copy, (to, self.switch));
+        bring(&self.road, address, &mut copy, (to, self.switch), &mut Memo::blind());
         if copy.held().is_none() {
             let (road, number, seq) = (&self.road, self.switch, instance.seq);
             let inputs = Inputs { road, address, to, number, seq };

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use camshaft_cam::digest::Digest;
+use camshaft_cam::run::Memo;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::Shard;
@@ -17,6 +18,7 @@ use super::instance::{Instance, State};
 use super::plan::{Change, Plan, Way};
 use super::road::Road;
 use super::step::birth;
+use super::switch::Memos;
 use super::table::{Resident, Slot, Table};
 use crate::api::{Capsule, RollbackCounts, ShadowReport, TryFailure, TryMachine, TryReport};
 
@@ -25,6 +27,10 @@ const FAILURES_MAX: usize = 100;
 
 /// How often it is measured how long an instance takes that seems to take too long; the least counts.
 const PAUSES_MEASURED: usize = 3;
+
+/// How many parts of large states are remembered in all: of some five million entries. States beyond that go over as
+/// a whole, and how long that takes is what the report says.
+const PARTS_MAX: usize = 1 << 18;
 
 /// A trial, as a shard knows it.
 #[derive(Debug)]
@@ -171,6 +177,11 @@ pub struct Trial {
     /// Those of which there is something to tell.
     told: BTreeMap<(u16, u32), Tell>,
     machines: BTreeMap<MachineAddress, Cost>,
+    /// What was made of large states, by shard and slot: what changes of them meanwhile is all that is left to be
+    /// done when they go over.
+    memos: BTreeMap<(u16, u32), Memo>,
+    /// How many parts they remember.
+    parts: usize,
     applied: BTreeSet<InstanceAddress>,
     starts: Vec<InstanceAddress>,
     start_failures: Vec<TryFailure>,
@@ -236,6 +247,8 @@ impl Trial {
             fates: begun.iter().map(|begun| vec![Fate::Unknown; begun.slots]).collect(),
             told: BTreeMap::new(),
             machines: BTreeMap::new(),
+            memos: BTreeMap::new(),
+            parts: 0,
             applied: BTreeSet::new(),
             starts,
             start_failures,
@@ -298,29 +311,37 @@ impl Trial {
     fn try_one(&mut self, place: (u16, u32), address: &InstanceAddress, instance: &Instance) -> Fate {
         let start = Instant::now();
         let machine = address.machine_address();
+        let mut memo = self.memo_of(place);
         let change = &self.plan.pairs[&machine];
         let to = change.to().expect("its states go on").clone();
         let after = self.plan.address_after(address);
         let mut copy = instance.clone();
-        let mut brought = bring(&self.road, &after, &mut copy, (&to, self.number));
-        let pause_us = micros(start);
+        let is_known = !memo.is_empty();
+        let mut brought = bring(&self.road, &after, &mut copy, (&to, self.number), &mut memo);
+        let mut pause_us = micros(start);
+        if !is_known && !memo.is_empty() {
+            // The state that goes over finds what this one left.
+            let again = Instant::now();
+            bring(&self.road, &after, &mut instance.clone(), (&to, self.number), &mut memo);
+            pause_us = micros(again);
+        }
         if brought.passage == Passage::Held
             && let Some(held) = self.held_by_now(address, instance)
         {
             // An earlier switch holds it, whenever it goes over that: this one does nothing to it.
             copy = held;
-            brought = bring(&self.road, &after, &mut copy, (&to, self.number));
+            brought = bring(&self.road, &after, &mut copy, (&to, self.number), &mut memo);
         }
         let mut tell = Tell { held: brought.failure.is_some(), ..Tell::default() };
         tell.failures.extend(brought.failure.map(|failure| *failure));
         // Going back, the newer state is given up on purpose.
         if self.plan.way == Way::Up && instance.switch + 1 == self.number {
-            let lossy = check_way_back(change, address, (instance, &copy), brought.passage);
+            let lossy = check_way_back(change, address, (instance, &copy), brought.passage, &mut memo);
             tell.lossy = lossy.is_some();
             tell.failures.extend(lossy);
         }
         if self.plan.way == Way::Up && !tell.held {
-            tell.failures.extend(self.too_long((&after, instance), &to, pause_us));
+            tell.failures.extend(self.too_long((&after, instance), &to, pause_us, &mut memo));
         }
         if copy.held().is_none() {
             self.park_by_now(address, &mut copy);
@@ -335,10 +356,10 @@ impl Trial {
             tell.failures.extend(try_applies(&self.plan, &after, Some(&copy), self.now_ms));
             self.applied.insert(after);
         }
-        let took_us = micros(start);
+        let took_us = if memo.is_empty() { micros(start) } else { pause_us };
         if let Change::Moves { .. } = change {
             let cost = self.machines.entry(machine.clone()).or_default();
-            if brought.passage != Passage::Untouched {
+            if brought.passage != Passage::Untouched && !is_known {
                 let size = |instance: &Instance| match &instance.state {
                     State::Live(_) => instance.state_bytes().map_or(0, |bytes| bytes.len() as u64),
                     State::None | State::Held(_) => 0,
@@ -351,9 +372,21 @@ impl Trial {
         if tell.moved > 0 || tell.parked > 0 || !tell.failures.is_empty() {
             self.told.insert(place, tell);
         }
+        if !memo.is_empty() {
+            self.parts += memo.parts();
+            self.memos.insert(place, memo);
+        }
         let machine = self.plan.pairs.keys().position(|known| *known == machine);
         let machine = machine.and_then(|place| u16::try_from(place).ok()).unwrap_or(u16::MAX);
         Fate::Comes { passage: brought.passage, machine }
+    }
+
+    fn memo_of(&mut self, place: (u16, u32)) -> Memo {
+        if let Some(memo) = self.memos.remove(&place) {
+            self.parts -= memo.parts();
+            return memo;
+        }
+        if self.parts < PARTS_MAX { Memo::default() } else { Memo::blind() }
     }
 
     /// Returns the failure of an instance that takes longer to go over than it may. It is let go over again before that
@@ -363,12 +396,13 @@ impl Trial {
         (address, instance): (&InstanceAddress, &Instance),
         to: &std::sync::Arc<crate::release::MachineCode>,
         first_us: u64,
+        memo: &mut Memo,
     ) -> Option<TryFailure> {
         let max_us = self.max_pause_us.filter(|max_us| first_us > *max_us)?;
         let again = |_| {
             let mut copy = instance.clone();
             let start = Instant::now();
-            bring(&self.road, address, &mut copy, (to, self.number));
+            bring(&self.road, address, &mut copy, (to, self.number), memo);
             micros(start)
         };
         let least_us = (1..PAUSES_MEASURED).map(again).fold(first_us, u64::min);
@@ -412,8 +446,14 @@ impl Trial {
         let code = self.plan.from.machine(&address.machine_address())?;
         let mut now = instance.clone();
         let made = self.road.until(self.number);
-        bring(&made, address, &mut now, (code, self.number - 1));
+        bring(&made, address, &mut now, (code, self.number - 1), &mut Memo::blind());
         now.held().is_some().then_some(now)
+    }
+
+    /// Gives away what it remembers of large states, for the switch that it tried.
+    pub fn take_memos(&mut self) -> Memos {
+        self.parts = 0;
+        Memos::new(std::mem::take(&mut self.memos))
     }
 
     /// Returns how many instances may be held because they cannot go over.

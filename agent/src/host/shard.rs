@@ -1,14 +1,14 @@
 //! The thread of a shard.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError};
 use std::time::Duration;
 
 use camshaft_store::{Chunk, StoreError};
 
 use super::writer::ToWriter;
 use super::{Clock, Shared, Sink};
-use crate::engine::{Answer, Posted, Request, RequestId, Shard};
+use crate::engine::{Answer, Discarded, Posted, Request, RequestId, Shard};
 use crate::node::Group;
 use crate::ports::{CallEnd, CallId};
 
@@ -41,6 +41,8 @@ struct Thread<'a> {
     shard: Shard,
     writer: &'a SyncSender<ToWriter>,
     clock: &'a Clock,
+    /// Where what is needed no more is dropped.
+    discards: &'a Sender<Vec<Discarded>>,
     /// Who waits for the answers of the group that gathers, by their numbers.
     sinks: Vec<Option<Sink>>,
 }
@@ -52,8 +54,9 @@ pub(super) fn shard_thread(
     inbox: &Receiver<ToShard>,
     writer: &SyncSender<ToWriter>,
     clock: &Clock,
+    discards: &Sender<Vec<Discarded>>,
 ) -> Result<(), StoreError> {
-    let mut thread = Thread { shared, shard, writer, clock, sinks: vec![] };
+    let mut thread = Thread { shared, shard, writer, clock, discards, sinks: vec![] };
     loop {
         let Ok(mut next) = thread.wait(inbox) else { return Ok(()) };
         thread.shard.advance(clock());
@@ -169,6 +172,10 @@ impl Thread<'_> {
     /// Returns false when the journal's thread is gone.
     fn flush(&mut self) -> bool {
         let out = self.shard.take_out();
+        if !out.discarded.is_empty() {
+            // A thread that is gone leaves it to be dropped here.
+            let _ = self.discards.send(out.discarded);
+        }
         for line in out.logs {
             tracing::info!(target: "machine", instance = %line.instance, seq = line.seq, "{}", line.line);
         }

@@ -18,7 +18,8 @@ use super::owed::unless_undone;
 use super::watch::Holds;
 use super::{Asked, Ledger, Node, NodeError};
 use crate::engine::{
-    Epoch, LoadError, Plan, PlanError, ReplayError, Seen, Shard, ShardConfig, ShardLimits, Way, shard_of,
+    Epoch, LoadError, Memos, Plan, PlanError, ReplayError, Seen, Shard, ShardConfig, ShardLimits, Way,
+    shard_of,
 };
 use crate::release::Release;
 
@@ -215,7 +216,8 @@ impl Node {
         let left = self.ledger.left.clone().map(|left| self.load_release(&left)).transpose()?;
         let number = self.ledger.switch;
         let road = self.road()?;
-        let epoch = Arc::new(Epoch { number, release, plan: None, homes: Arc::new(homes) });
+        let homes = Arc::new(homes);
+        let epoch = Arc::new(Epoch { number, release, plan: None, homes, memos: Memos::default() });
         self.epoch = Some(epoch.clone());
         for shard in &mut self.here().shards {
             shard.resume(&epoch, &road, left.clone());

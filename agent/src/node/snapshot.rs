@@ -185,8 +185,8 @@ impl Node {
         let mut all = true;
         for (lane, (walked, saved)) in (0u16..).zip(walked) {
             all &= walked;
-            for bytes in saved {
-                saving.writer.put(lane, &bytes).map_err(of_store)?;
+            for entry in saved {
+                saving.writer.put(lane, &entry.into_bytes()).map_err(of_store)?;
                 saving.entries += 1;
             }
         }
@@ -204,8 +204,8 @@ impl Node {
         })?;
         let Some(mut saving) = self.saving.take() else { return Ok(()) };
         for (lane, saved) in (0u16..).zip(ends) {
-            for bytes in saved {
-                saving.writer.put(lane, &bytes).map_err(of_store)?;
+            for entry in saved {
+                saving.writer.put(lane, &entry.into_bytes()).map_err(of_store)?;
             }
         }
         // Not before the records of what is in it: else a fall back to the one before would miss them.

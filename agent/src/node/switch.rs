@@ -10,7 +10,7 @@ use super::{Asked, Node, NodeError};
 use camshaft_manifests::InstanceAddress;
 
 use crate::api::{HistoryKind, Problem, ReleaseRef, Report, RollbackCounts, TryReport, Undone};
-use crate::engine::{Epoch, Plan, Switched, Trial, Way};
+use crate::engine::{Epoch, Memos, Plan, Switched, Trial, Way};
 use crate::failpoint;
 use crate::problem;
 
@@ -107,7 +107,7 @@ impl Node {
         let from = plan.from.clone();
         let reference = from.reference();
         let start = Instant::now();
-        let switched = self.enter(self.epoch_of(plan, number))?;
+        let switched = self.enter(self.epoch_of(plan, number, trial.take_memos()))?;
         let pause_us = crate::engine::micros(start);
         self.previous = (direction == Direction::Up).then_some(from);
         self.crew.flush()?;
@@ -116,9 +116,9 @@ impl Node {
         Ok(Done { from: reference, trial: report, counts: counted(&trial, switched), pause_us })
     }
 
-    fn epoch_of(&self, plan: Arc<Plan>, number: u64) -> Epoch {
+    fn epoch_of(&self, plan: Arc<Plan>, number: u64, memos: Memos) -> Epoch {
         let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
-        Epoch::of(plan, number, &homes)
+        Epoch { memos, ..Epoch::of(plan, number, &homes) }
     }
 
     /// Lets every shard go over a switch, whose record is durable.
@@ -196,7 +196,7 @@ impl Node {
         let plan = self.plan_rollback()?;
         self.drop_snapshot()?;
         self.crew.flush()?;
-        let trial = self.try_all(plan)?;
+        let mut trial = self.try_all(plan)?;
         let plan = trial.plan().clone();
         let number = switch + 1;
         let failed = why.record(self.stamp(asked), switch);
@@ -213,7 +213,7 @@ impl Node {
         let Failed { instance, reason, .. } = why;
         failpoint::pass("undo.after-record");
         let from = plan.from.clone();
-        let switched = self.enter(self.epoch_of(plan, number))?;
+        let switched = self.enter(self.epoch_of(plan, number, trial.take_memos()))?;
         self.crew.flush()?;
         self.previous = None;
         self.end_life()?;

@@ -1,0 +1,224 @@
+//! A large state goes over a switch by what its trial found out: only what changed meanwhile is left to be done, and
+//! what is large is dropped where nobody waits.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use camshaft_agent::engine::{Discarded, Epoch, Plan, Shard, ShardConfig, ShardLimits, Trial, Way};
+use camshaft_agent::release::Release;
+use camshaft_cam::value::Value;
+use camshaft_manifests::InstanceAddress;
+
+use camshaft_store::MemoryJournal;
+
+use common::{Made, TestNode, World, make};
+
+const ENTRIES: i64 = 40_000;
+
+const FIRST: &str = "machine large keyed Text
+type State = { m: Map(Int, { value: Int = 0 }), limit: Int = 1_000_000 }
+invariant \"no value is above the limit\" = state.m.all((_, v) -> v.value <= state.limit)
+type Input = Fill(Int) | Set { key: Int, value: Int } | Get(Int)
+type Output = Ok | Value(Int)
+init = { m: [:], limit: 1_000_000 }
+on Fill(n) => ({ ..state, m: 0.to(n).fold(state.m, (m, k) -> m.put(state.m.len() + k, { value: k })) }, Ok)
+on Set { key, value } => ({ ..state, m: state.m.put(key, { value: value }) }, Ok)
+on Get(key) => (state, Value(state.m[key].map(v -> v.value).or(-1)))
+";
+
+/// How many entries an input puts in: what a step has fuel for.
+const FILL: i64 = 1_000;
+
+fn releases() -> [Made; 2] {
+    let first = make("1.0.0", &[("a/large", FIRST)], None, &[]);
+    let second = FIRST.replace("value: Int = 0 }", "value: Int = 0, more: Int = 0 }");
+    let second = second.replace("{ value: k }", "{ value: k, more: 0 }");
+    let second = second.replace("{ value: value }", "{ value: value, more: 0 }");
+    let second = make("2.0.0", &[("a/large", &second)], Some(&first), &[]);
+    [first, second]
+}
+
+struct Bench {
+    shard: Shard,
+    address: InstanceAddress,
+    world: World,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let world = World::of(releases());
+        let limits = ShardLimits::default();
+        let mut shard = Shard::new(ShardConfig { index: 0, shards: 1, salt: 7, limits, journalled: true });
+        shard.enter_once(&Epoch::install(world.release("1.0.0")));
+        let mut bench = Bench { shard, address: "a/large/one".parse().expect("an address"), world };
+        for _ in 0..ENTRIES / FILL {
+            bench.send(&format!("{{\"Fill\":{FILL}}}"));
+        }
+        assert_eq!(bench.send(&format!("{{\"Get\":{}}}", ENTRIES - 1)), int("Value", FILL - 1));
+        bench.shard.take_out();
+        bench
+    }
+
+    fn release(&self, version: &str) -> Arc<Release> {
+        self.world.release(version)
+    }
+
+    fn send(&mut self, json: &str) -> Value {
+        let running = self.shard.release().expect("a release runs").clone();
+        let code = running.machine(&self.address.machine_address()).expect("the machine is there");
+        let input = Value::from_json(json, code.verified.input()).expect("an input");
+        let answered = self.shard.call(&self.address, input).expect("it is taken").expect("it is applied");
+        answered.expect("there is an answer")
+    }
+
+    fn plan(&self, way: Way) -> Arc<Plan> {
+        let (first, second) = (self.release("1.0.0"), self.release("2.0.0"));
+        let (digest, relup) = second.relups.first().expect("there is a way");
+        Arc::new(match way {
+            Way::Up => Plan::new(&first, &second, way, (digest, relup)).expect("a plan"),
+            Way::Down => Plan::new(&second, &first, way, (digest, relup)).expect("a plan"),
+        })
+    }
+
+    fn begin(&mut self, way: Way) -> Trial {
+        let plan = self.plan(way);
+        let begun = self.shard.begin_trial(&plan);
+        let mut trial = Trial::new(1, plan, &[begun]);
+        trial.add(self.shard.copy_some(10));
+        trial
+    }
+
+    fn switch(&mut self, mut trial: Trial, number: u64) {
+        let (plan, memos) = (trial.plan().clone(), trial.take_memos());
+        assert!(trial.report().passed, "{:?}", trial.report());
+        self.shard.enter_once(&Epoch { memos, ..Epoch::of(plan, number, &BTreeMap::new()) });
+    }
+
+    /// Returns what was discarded: how many parts each memo had, and how many states there were.
+    fn discarded(&mut self) -> (Vec<usize>, usize) {
+        let all = self.shard.take_out().discarded;
+        let parts = all.iter().filter_map(|one| match one {
+            Discarded::Memo(memo) => Some(memo.parts()),
+            Discarded::State(_) => None,
+        });
+        let parts: Vec<usize> = parts.collect();
+        (parts.clone(), all.len() - parts.len())
+    }
+}
+
+fn int(case: &str, number: i64) -> Value {
+    let index = ["Ok", "Value"].iter().position(|name| *name == case).expect("a case");
+    Value::sum(index, if case == "Ok" { Value::Unit } else { Value::Int(number) })
+}
+
+#[test]
+fn what_changed_since_the_trial_is_all_that_is_done_when_the_state_goes_over() {
+    let mut bench = Bench::new();
+    let mut trial = bench.begin(Way::Up);
+    // One round for what changes while it is tried, and more afterwards.
+    bench.send(r#"{"Set":{"key":7,"value":70}}"#);
+    trial.add(bench.shard.copy_some(10));
+    let parts = {
+        // Another trial of the same state knows as many parts as this one.
+        let mut same = bench.begin(Way::Up);
+        let memos = same.take_memos();
+        memos.parts()
+    };
+    bench.send(r#"{"Set":{"key":20000,"value":5}}"#);
+    bench.send(r#"{"Set":{"key":-1,"value":6}}"#);
+    bench.switch(trial, 2);
+    assert_eq!(bench.discarded(), (vec![], 0), "nothing was touched yet");
+    assert_eq!(bench.send(r#"{"Get":20000}"#), int("Value", 5));
+    assert_eq!(bench.send(r#"{"Get":-1}"#), int("Value", 6));
+    assert_eq!(bench.send(r#"{"Get":7}"#), int("Value", 70));
+    assert_eq!(bench.send(r#"{"Get":39999}"#), int("Value", 999));
+    let (memos, states) = bench.discarded();
+    let [touched] = memos[..] else { panic!("one memo was used: {memos:?}") };
+    // Per change the way to a leaf, for the edge and for the invariant, and the way back of the trial.
+    let more = touched.abs_diff(parts);
+    assert!((1..=40).contains(&more) && parts > 3_000, "{touched} parts after {parts}");
+    assert_eq!(states, 0, "the state from before is kept while nothing is written");
+    bench.send(r#"{"Set":{"key":1,"value":1}}"#);
+    assert_eq!(bench.discarded(), (vec![], 1), "the state from before goes with the first write");
+}
+
+#[test]
+fn a_way_back_that_was_tried_is_remembered_as_well() {
+    let mut bench = Bench::new();
+    let trial = bench.begin(Way::Up);
+    bench.switch(trial, 2);
+    bench.send(r#"{"Set":{"key":1,"value":11}}"#);
+    bench.shard.take_out();
+    let trial = bench.begin(Way::Down);
+    bench.send(r#"{"Set":{"key":2,"value":12}}"#);
+    bench.switch(trial, 3);
+    assert_eq!(bench.send(r#"{"Get":1}"#), int("Value", 11), "later writes are kept");
+    assert_eq!(bench.send(r#"{"Get":2}"#), int("Value", 12));
+    let (memos, states) = bench.discarded();
+    assert!(memos.len() == 1 && memos[0] > 1_000, "{memos:?}");
+    assert_eq!(states, 1, "the newer state is dropped where nobody waits");
+}
+
+#[test]
+fn a_state_that_no_trial_saw_goes_over_all_the_same() {
+    let mut bench = Bench::new();
+    bench.send(r#"{"Set":{"key":3,"value":33}}"#);
+    let plan = bench.plan(Way::Up);
+    bench.shard.enter_once(&Epoch::of(plan, 2, &BTreeMap::new()));
+    assert_eq!(bench.send(r#"{"Get":3}"#), int("Value", 33));
+    assert_eq!(bench.discarded(), (vec![], 0));
+}
+
+#[test]
+fn memos_of_a_switch_that_nobody_needed_go_with_the_next() {
+    let mut bench = Bench::new();
+    let trial = bench.begin(Way::Up);
+    bench.switch(trial, 2);
+    let trial = bench.begin(Way::Down);
+    bench.switch(trial, 3);
+    let (memos, _) = bench.discarded();
+    assert_eq!(memos.len(), 1, "{memos:?}");
+    assert_eq!(bench.send(r#"{"Get":5}"#), int("Value", 5), "there and back is nothing");
+}
+
+#[test]
+fn a_change_that_breaks_the_invariant_is_seen_beside_what_is_remembered() {
+    let mut bench = Bench::new();
+    let trial = bench.begin(Way::Up);
+    // The first release would not look either: such an invariant is not checked after each step.
+    bench.send(r#"{"Set":{"key":2,"value":2000000}}"#);
+    bench.switch(trial, 2);
+    let running = bench.release("2.0.0");
+    let code = running.machine(&bench.address.machine_address()).expect("the machine is there");
+    let input = Value::from_json(r#"{"Get":2}"#, code.verified.input()).expect("an input");
+    let refusal = bench.shard.call(&bench.address.clone(), input).expect_err("it is held");
+    assert!(refusal.to_string().contains("held"), "{refusal}");
+    let [trouble] = &bench.shard.take_troubles()[..] else { panic!("one instance is in trouble") };
+    assert!(trouble.reason.contains("no value is above the limit"), "{}", trouble.reason);
+}
+
+#[test]
+fn what_a_snapshot_has_of_a_large_state_is_that_of_its_cut() {
+    let world = World::of(releases());
+    let journal = MemoryJournal::default();
+    let mut node = world.open(journal.clone(), 0).expect("it opens");
+    node.install("1.0.0").expect("it is installed");
+    let send = |node: &mut TestNode, json: &str| node.send("a/large/one", json);
+    for _ in 0..ENTRIES / FILL {
+        assert_eq!(send(&mut node, &format!("{{\"Fill\":{FILL}}}")), "\"Ok\"");
+    }
+    assert!(node.node.begin_snapshot().expect("the journal works"));
+    // Each puts an entry behind the last: applied twice it would put two.
+    assert_eq!(send(&mut node, "{\"Fill\":1}"), "\"Ok\"");
+    while !node.node.go_on_with_snapshot().expect("the journal works") {}
+    assert_eq!(send(&mut node, "{\"Fill\":1}"), "\"Ok\"");
+    drop(node);
+    let mut node = world.open(journal, 0).expect("it opens");
+    let get = |node: &mut TestNode, key: i64| send(node, &format!("{{\"Get\":{key}}}"));
+    assert_eq!(get(&mut node, ENTRIES - 1), format!("{{\"Value\":{}}}", FILL - 1));
+    assert_eq!(get(&mut node, ENTRIES), "{\"Value\":0}");
+    assert_eq!(get(&mut node, ENTRIES + 1), "{\"Value\":0}");
+    assert_eq!(get(&mut node, ENTRIES + 2), "{\"Value\":-1}");
+}
