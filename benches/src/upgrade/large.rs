@@ -1,17 +1,19 @@
 //! One large state, whose map changes its values' type: who waits for it, and how long.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::measure::{median, quantile};
-use crate::node::{INCR, Rig, expect_ok, input};
+use crate::measure::{cpu_time, median, quantile};
+use crate::node::{INCR, Rig, expect_ok, input, shard};
 use crate::parts::shards;
 use crate::report::{Bar, Row};
 use anyhow::{Context, Result, anyhow, ensure};
-use camshaft_agent::engine::{Reply, shard_of};
+use camshaft_agent::engine::{Epoch, Reply, Shard, Trial, shard_of};
+use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 
 use super::Setting;
-use super::pair::{SIZE, large, tally};
+use super::pair::{Pair, SIZE, large, tally};
 use super::probe::{Probe, Waited, between};
 use super::rig::{self, Way};
 
@@ -34,11 +36,17 @@ const AFTER: Duration = Duration::from_secs(2);
 #[derive(Default)]
 struct Found {
     itself: Vec<f64>,
+    /// On the way back, which a state that was written since goes down.
+    back: Vec<f64>,
     same_shard: Vec<f64>,
     other_shard: Vec<f64>,
     /// How many of those that came to the large state waited for more than a millisecond.
     late: Vec<f64>,
     trial: Vec<f64>,
+    /// The CPU time of its first use after the switch, alone, in microseconds.
+    known: Vec<f64>,
+    /// The same where no trial was made.
+    whole: Vec<f64>,
 }
 
 pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
@@ -51,8 +59,11 @@ pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
     for _ in 0..setting.rounds {
         for way in [Way::Up, Way::Back] {
             let asked = large.clone();
-            // A read: what changes such a state without an end is tried without an end, and never switched.
-            let itself = Probe::start(&rig.host, EVERY, move |_| input(asked.clone(), SIZE))?;
+            // Each changes another entry.
+            let itself = Probe::start(&rig.host, EVERY, move |number| {
+                let from = number % ENTRIES;
+                input(asked.clone(), &format!(r#"{{"Fill":{{"from":{from},"to":{}}}}}"#, from + 1))
+            })?;
             let probe = |address: &InstanceAddress| {
                 let address = address.clone();
                 Probe::start(&rig.host, EVERY, move |_| input(address.clone(), INCR))
@@ -62,20 +73,59 @@ pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
             std::thread::sleep(BEFORE);
             let times = rig::switch(&rig, &setting.pair, way)?;
             std::thread::sleep(AFTER);
-            // Back, nothing is migrated: the state takes what was kept from before.
             let (itself, same) = (itself.end()?, same.end()?);
             let other = other.map(Probe::end).transpose()?;
             if way == Way::Up {
                 found.add(times, &itself, &same, other.as_deref());
             } else {
+                found.back.push(longest(times, &itself));
                 rig::swept(&rig)?;
             }
         }
     }
     rig.stop()?;
+    for remembered in [true, false] {
+        let took = (0..setting.rounds).map(|_| goes_over(&setting.pair, &large, remembered));
+        let figures = if remembered { &mut found.known } else { &mut found.whole };
+        *figures = took.collect::<Result<_>>()?;
+    }
     let peer = setting.peer.as_ref();
     let theirs = peer.map(|peer| peer.large(ENTRIES, setting.rounds.max(7))).transpose()?;
     Ok(found.rows(theirs.map(|theirs| theirs.middle)))
+}
+
+/// Returns the CPU time in microseconds of the first use after a switch, of a state that changed in ten entries since
+/// the trial.
+fn goes_over(pair: &Pair, address: &InstanceAddress, remembered: bool) -> Result<f64> {
+    let mut shard = shard(&pair.before, false);
+    let call = |shard: &mut Shard, from: usize, to: usize| -> Result<()> {
+        let code = shard.release().and_then(|release| release.machine(&address.machine_address()));
+        let json = format!(r#"{{"Fill":{{"from":{from},"to":{to}}}}}"#);
+        let input = Value::from_json(&json, code.context("the machine is there")?.verified.input())?;
+        ensure!(matches!(shard.call(address, input), Ok(Ok(_))), "the input is taken");
+        Ok(())
+    };
+    for from in (0..ENTRIES).step_by(FILL) {
+        call(&mut shard, from, from + FILL)?;
+    }
+    let plan = pair.up()?;
+    let mut epoch = Epoch::of(plan.clone(), 2, &BTreeMap::new());
+    if remembered {
+        let begun = shard.begin_trial(&plan);
+        let mut trial = Trial::new(1, plan, &[begun]);
+        trial.add(shard.copy_some(1));
+        epoch.memos = trial.take_memos();
+    }
+    for number in 0..10 {
+        let from = number * ENTRIES / 10;
+        call(&mut shard, from, from + 1)?;
+    }
+    shard.enter_once(&epoch);
+    let begin = cpu_time();
+    call(&mut shard, 1, 2)?;
+    let took = (cpu_time() - begin).as_nanos() as f64 / 1e3;
+    ensure!(shard.take_troubles().is_empty(), "it goes over");
+    Ok(took)
 }
 
 /// Fills the map.
@@ -101,15 +151,20 @@ fn beside(large: &InstanceAddress, same: bool) -> Result<InstanceAddress> {
     counter.context("there is a counter in each shard")
 }
 
+fn after(times: rig::Times, waited: &[Waited]) -> Vec<f64> {
+    between(waited, times.switch.0, Instant::now())
+}
+
+fn longest(times: rig::Times, waited: &[Waited]) -> f64 {
+    after(times, waited).into_iter().fold(0.0, f64::max)
+}
+
 impl Found {
     fn add(&mut self, times: rig::Times, itself: &[Waited], same: &[Waited], other: Option<&[Waited]>) {
-        let commanded = times.switch.0;
-        let after = |waited: &[Waited]| between(waited, commanded, Instant::now());
-        let longest = |waited: &[Waited]| after(waited).into_iter().fold(0.0, f64::max);
-        self.itself.push(longest(itself));
-        self.same_shard.push(longest(same));
-        self.other_shard.extend(other.map(longest));
-        self.late.push(after(itself).iter().filter(|took| **took > 1e3).count() as f64);
+        self.itself.push(longest(times, itself));
+        self.same_shard.push(longest(times, same));
+        self.other_shard.extend(other.map(|other| longest(times, other)));
+        self.late.push(after(times, itself).iter().filter(|took| **took > 1e3).count() as f64);
         self.trial.push((times.trial.1 - times.trial.0).as_secs_f64() * 1e3);
     }
 
@@ -128,6 +183,11 @@ impl Found {
             },
             alone("the same, the longest of all switches", quantile(&self.itself, 1.0) / 1e3, None),
             alone(
+                "the same on the way back, which keeps what was written, median",
+                ms(&self.back),
+                Some(Bar::Below(1.0)),
+            ),
+            alone(
                 "an instance of the same shard: longest wait, median",
                 ms(&self.same_shard),
                 Some(Bar::Below(1.0)),
@@ -142,6 +202,10 @@ impl Found {
             median(&self.trial),
             None,
         ));
+        let us = |bench: &str, figures: &[f64], bar| Row::alone(bench.to_owned(), median(figures), "us", bar);
+        let bench = "its first use after the switch, ten entries changed since the trial, CPU time";
+        rows.push(us(bench, &self.known, Some(Bar::Below(1e3))));
+        rows.push(us("the same without a trial, as after a restart", &self.whole, None));
         let bench = "inputs of the map, one a millisecond, that waited for more than a millisecond, a switch";
         rows.push(Row::alone(bench.to_owned(), median(&self.late), "inputs", None));
         rows
