@@ -335,7 +335,8 @@ impl Host {
     pub fn save_some(&mut self) -> Result<(), Down> {
         let node = self.node();
         let saved = if node.is_saving() { node.go_on_with_snapshot() } else { node.begin_snapshot() };
-        self.alive(saved.is_ok())
+        // One that waits for room is given up, and made another time.
+        self.alive(!matches!(saved, Err(NodeError::Journal(_))))
     }
 
     /// Tries an upgrade and keeps what came of it, for a later [`Command::Upgrade`].
