@@ -5,16 +5,7 @@ mod common;
 
 use camshaft_agent::api::HistoryKind;
 use camshaft_store::MemoryJournal;
-use common::{TestNode, World, make, refusal};
-
-const OLD: &str = "machine count keyed Text
-type State = Int
-type Input = Add(Int) | Get
-type Output = Ok | Is(Int)
-init = 0
-on Add(n) => (state + n, Ok)
-on Get => (state, Is(state))
-";
+use common::{COUNT, TestNode, World, make, refusal};
 
 const NEW: &str = "machine count keyed Text
 type State = { sum: Int }
@@ -48,7 +39,7 @@ down (new) = new.sum
 
 /// A node on 1.0.0 whose instances `a`, `b` have these states; 2.0.0 and 3.0.0 are both made for it.
 fn node_with(migration: &str, states: [i64; 2]) -> TestNode {
-    let one = make("1.0.0", &[("shop/count", OLD)], None, &[]);
+    let one = make("1.0.0", &[("shop/count", COUNT)], None, &[]);
     let two = make("2.0.0", &[("shop/count", NEW)], Some(&one), &[("shop/count", migration)]);
     let three = make("3.0.0", &[("shop/count", NEW)], Some(&one), &[("shop/count", PLAIN)]);
     let world = World::of([one, two, three]);
@@ -112,9 +103,9 @@ fn a_refused_upgrade_leaves_nothing_that_a_next_try_meets() {
 #[test]
 fn a_new_application_that_cannot_begin_takes_nobody_along() {
     let broken =
-        OLD.replace("machine count keyed Text", "machine broken").replace("init = 0", "init = 1 / (1 - 1)");
-    let one = make("1.0.0", &[("shop/count", OLD)], None, &[]);
-    let two = make("2.0.0", &[("shop/count", OLD), ("new/broken", &broken)], Some(&one), &[]);
+        COUNT.replace("machine count keyed Text", "machine broken").replace("init = 0", "init = 1 / (1 - 1)");
+    let one = make("1.0.0", &[("shop/count", COUNT)], None, &[]);
+    let two = make("2.0.0", &[("shop/count", COUNT), ("new/broken", &broken)], Some(&one), &[]);
     let mut node = World::of([one, two]).open(MemoryJournal::default(), 0).expect("open");
     node.install("1.0.0").expect("install");
     node.send("shop/count/a", "{\"Add\":3}");

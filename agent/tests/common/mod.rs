@@ -456,6 +456,16 @@ pub fn client(sender: &str, seq: u64) -> Option<Identity> {
     Some(Identity::Client { sender: sender.into(), seq })
 }
 
+/// A machine that counts, by key.
+pub const COUNT: &str = "machine count keyed Text
+type State = Int
+type Input = Add(Int) | Get
+type Output = Ok | Is(Int)
+init = 0
+on Add(n) => (state + n, Ok)
+on Get => (state, Is(state))
+";
+
 pub const COUNTER_1: &str = "machine counter
 type Input = Incr | Read | Add { by: Int } | Stop
 type Output = Ok | Count(Int)
