@@ -202,6 +202,16 @@ impl Verified {
             Control::Permanent { switch, .. } if !ledger.provisional || *switch != ledger.switch => {
                 return Err(format!("switch {switch} is made permanent, and is not provisional"));
             }
+            Control::CheckPassed { switch }
+            | Control::CheckFailed { switch, .. }
+            | Control::Returned { switch, .. }
+                if *switch != ledger.switch =>
+            {
+                return Err(format!(
+                    "what became of switch {switch} is told, and the last switch is {}",
+                    ledger.switch
+                ));
+            }
             Control::Removed { release, .. } => {
                 if running.is_some_and(|running| running.digest == release.digest) {
                     return Err(format!("{} is removed, and it runs", name(release)));

@@ -6,19 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camshaft_agent::api::Audit;
 use camshaft_agent::audit::{AuditError, audit_of, verify, work_out};
-use camshaft_agent::node::{Holding, WayBack};
+use camshaft_agent::node::{Holding, Ledger, WayBack};
 use camshaft_cam::digest::Digest;
 use camshaft_store::{Control, Direction, MemoryJournal, Record, Stamp};
-use common::{TestNode, World, make};
-
-const COUNT: &str = "machine count keyed Text
-type State = Int
-type Input = Add(Int) | Get
-type Output = Ok | Is(Int)
-init = 0
-on Add(n) => (state + n, Ok)
-on Get => (state, Is(state))
-";
+use common::{COUNT, TestNode, World, make};
 
 fn world() -> World {
     let more = COUNT.replace("| Get", "| Get | More") + "on More => (state + 1, Ok)\n";
@@ -218,6 +209,40 @@ fn what_cannot_have_been_is_refused() {
     let mut twice = good.clone();
     twice.push(Control::Removed { stamp, release: one });
     assert_eq!(impossible(&twice).1, "test 1.0.0 is removed, and was not kept");
+}
+
+/// However large the number is that a hostile record has.
+#[test]
+fn what_became_of_another_switch_than_the_last_is_refused() {
+    let good = controls();
+    let up = switches(&good)[0];
+    let stamp = Stamp { at_ms: 0, who: "mallory".to_owned() };
+    let reason = "so they say".to_owned();
+    let told = |switch: u64| {
+        let (stamp, reason, code) = (stamp.clone(), reason.clone(), "probation".to_owned());
+        [
+            Control::CheckPassed { switch },
+            Control::CheckFailed { stamp: stamp.clone(), switch, instance: None, reason: reason.clone() },
+            Control::Returned { stamp, switch, code, instance: None, reason },
+        ]
+    };
+    for switch in [0, 1, 3, u64::MAX] {
+        for control in told(switch) {
+            let mut controls = good[..=up].to_vec();
+            controls.push(control);
+            let expected = format!("what became of switch {switch} is told, and the last switch is 2");
+            assert_eq!(impossible(&controls), (up + 2, expected));
+        }
+    }
+    for control in told(2) {
+        let mut controls = good[..=up].to_vec();
+        controls.push(control);
+        verify(&audit_of(controls.iter()), None).expect("it can have been");
+    }
+    // A ledger that is read without an audit takes any number.
+    let mut ledger = Ledger::default();
+    told(u64::MAX).iter().for_each(|control| ledger.apply(control));
+    assert_eq!(ledger.history.last().expect("it is told").switch, Some(u64::MAX));
 }
 
 #[test]

@@ -183,7 +183,9 @@ impl Ledger {
                     _ => crate::problem::UNDONE.code,
                 };
                 let reason = (code, why.as_str());
-                self.note(stamp, HistoryKind::Undone, from.as_ref(), to.as_ref(), Some(*switch + 1), reason);
+                // The number may be any where the record was written by somebody else.
+                let back = Some(switch.saturating_add(1));
+                self.note(stamp, HistoryKind::Undone, from.as_ref(), to.as_ref(), back, reason);
             }
             Control::Permanent { stamp, switch } => {
                 self.provisional = false;
