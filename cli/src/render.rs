@@ -88,6 +88,11 @@ pub fn harmless(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// Returns such text in one line, for where a line says something of its own.
+pub fn one_line(text: &str) -> String {
+    harmless(text).replace(['\n', '\t'], " ")
+}
+
 /// Returns a number of things in words: `1 file`, `2 files`.
 pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
@@ -194,5 +199,12 @@ help: did you mean `count`?";
         }
         let empty = Source::new("x", "");
         assert!(to_text(&Diagnostic::new("E0201", &empty, 0..0, "wrong", "here"), false).contains("wrong"));
+    }
+
+    #[test]
+    fn text_of_others_moves_no_cursor_and_begins_no_line_of_its_own() {
+        let text = "a\u{1b}[2J\r\u{7}\u{9b}31mb\n\tc";
+        assert_eq!(harmless(text), "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}31mb\n\tc");
+        assert_eq!(one_line(text), "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}31mb  c");
     }
 }

@@ -30,8 +30,14 @@ impl Talk {
         Talk { json, quiet, fault: None, closed: false }
     }
 
-    /// Prints the result of the command: `human` for people, `data` with `--json`.
+    /// Prints the result of the command: `human` for people, `data` with `--json`. Text of a node or a file does nothing
+    /// to the terminal.
     pub fn result(&mut self, data: &impl Serialize, human: impl AsRef<str>) {
+        self.coloured_result(data, render::harmless(human.as_ref()));
+    }
+
+    /// The same with colours: nothing of `human` comes from anybody else as it is.
+    pub fn coloured_result(&mut self, data: &impl Serialize, human: impl AsRef<str>) {
         if !self.json {
             return self.out(human.as_ref());
         }
@@ -56,11 +62,11 @@ impl Talk {
         }
     }
 
-    /// Says something to the person who watches.
+    /// Says something to the person who watches; without what text of others could do to the terminal.
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
             // Nobody is left to tell when stderr is closed.
-            let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
+            let _ = writeln!(std::io::stderr(), "{}", render::harmless(text.as_ref()));
         }
     }
 

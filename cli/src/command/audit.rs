@@ -16,6 +16,7 @@ use super::node::show;
 use crate::failure::{Failure, chain};
 use crate::files;
 use crate::project::read_bundle;
+use crate::render::one_line;
 use crate::talk::Talk;
 
 /// How large an audit may be.
@@ -94,7 +95,8 @@ fn line(switch: &AuditedSwitch, word: &str) -> String {
         Direction::Down => "back to",
         Direction::Undo => "undone, back to",
     };
-    format!(
+    // Who asked, and what releases are called, is what the file says.
+    one_line(&format!(
         "  switch {number}, {}, {}: {} {} {way} {} {}, relup {}{word}",
         show::time(stamp.at_ms),
         stamp.who,
@@ -103,7 +105,7 @@ fn line(switch: &AuditedSwitch, word: &str) -> String {
         to.name,
         to.version,
         relup.short(),
-    )
+    ))
 }
 
 fn document(switch: &AuditedSwitch, moves: Option<&[AuditedMove]>) -> Value {
@@ -125,4 +127,37 @@ fn document(switch: &AuditedSwitch, moves: Option<&[AuditedMove]>) -> Value {
         "switch": number, "at_ms": stamp.at_ms, "who": stamp.who, "way": way, "before": from.digest,
         "edge": relup, "after": to.digest, "hash": hash, "moves": moves,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use camshaft_store::{ReleaseEntry, Stamp};
+
+    use super::*;
+
+    #[test]
+    fn what_an_audit_says_moves_no_cursor_and_adds_no_line() {
+        let digest = Digest::of(b"");
+        let entry = |name: &str, version: &str| ReleaseEntry {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            digest,
+            archive: digest,
+        };
+        let switch = AuditedSwitch {
+            number: 2,
+            stamp: Stamp { at_ms: 0, who: "me\u{1b}[2J\u{1b}[H".to_owned() },
+            from: entry("shop\r", "1.0.0"),
+            to: entry("shop", "2.0.0\n  switch 3, 1970-01-01T00:00:00Z, root: all is well"),
+            direction: Direction::Up,
+            relup: digest,
+            hash: digest,
+        };
+        let expected = format!(
+            "  switch 2, 1970-01-01T00:00:00Z, me\u{fffd}[2J\u{fffd}[H: shop\u{fffd} 1.0.0 to shop 2.0.0   switch 3, \
+             1970-01-01T00:00:00Z, root: all is well, relup {}",
+            digest.short()
+        );
+        assert_eq!(line(&switch, ""), expected);
+    }
 }

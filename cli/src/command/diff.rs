@@ -53,7 +53,7 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let count = report.breaches();
     let asked = args.strict.filter(|_| count > 0);
     if asked.is_none() || !talk.json {
-        talk.result(&report.to_json(), report.to_text());
+        talk.coloured_result(&report.to_json(), report.to_text());
     }
     let Some(class) = asked else {
         if count > 0 {

@@ -92,10 +92,10 @@ fn surveyed(path: &Path, failure: Failure, talk: &mut Talk) -> Failure {
         };
     }
     if let Some(error) = &survey.ended {
-        let _ = writeln!(text, "  then      {}", crate::render::harmless(&chain(error)));
+        let _ = writeln!(text, "  then      {}", chain(error));
     }
     if !talk.json {
-        talk.out(&text);
+        talk.out(&crate::render::harmless(&text));
     }
     failure.details(&document)
 }

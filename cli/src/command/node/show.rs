@@ -8,14 +8,19 @@ use camshaft_agent::api::{
     TrustKind, TryReport,
 };
 
-/// Returns rows as columns that line up.
+use crate::render::one_line;
+
+/// Returns rows as columns that line up. What stands in a cell may be the text of a node or of a file: it stays in its
+/// cell.
 pub fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
         let line = cells.collect::<Vec<_>>().join("  ");
         text += line.trim_end();
@@ -34,7 +39,7 @@ pub fn duration(us: u64) -> String {
 }
 
 fn release(release: &ReleaseRef) -> String {
-    format!("{} {} ({})", release.name, release.version, release.digest.short())
+    one_line(&format!("{} {} ({})", release.name, release.version, release.digest.short()))
 }
 
 fn label(release: Option<&ReleaseRef>) -> String {
@@ -435,5 +440,11 @@ mod tests {
     fn columns_line_up() {
         let rows = [vec!["a".into(), "b".into()], vec!["long".into(), "c".into()]];
         assert_eq!(table(&rows), "a     b\nlong  c\n");
+    }
+
+    #[test]
+    fn a_cell_that_a_node_said_stays_in_its_cell() {
+        let rows = [vec!["a\n2  mallory".into(), "b\u{1b}[2J".into()], vec!["c".into(), "d".into()]];
+        assert_eq!(table(&rows), "a 2  mallory  b\u{fffd}[2J\nc             d\n");
     }
 }
