@@ -5,17 +5,8 @@ mod common;
 use camshaft_agent::api::{HistoryKind, Report};
 use camshaft_agent::node::{Holding, NodeError, WayBack};
 use camshaft_cam::digest::Digest;
-use camshaft_store::{Journal as _, MemoryJournal};
-use common::{TestNode, World, make, refusal};
-
-const COUNT: &str = "machine count keyed Text
-type State = Int
-type Input = Add(Int) | Get
-type Output = Ok | Is(Int)
-init = 0
-on Add(n) => (state + n, Ok)
-on Get => (state, Is(state))
-";
+use camshaft_store::{FolderJournal, Journal as _, MemoryJournal};
+use common::{COUNT, TestNode, World, make, refusal};
 
 /// Three releases, each with other code.
 fn world() -> World {
@@ -34,7 +25,11 @@ fn world() -> World {
 
 /// A node that runs a release, permanent, and all have gone over to it; the ones before it are there.
 fn node_at(journal: &MemoryJournal, version: &str) -> TestNode {
-    let mut node = world().open(journal.clone(), 0).expect("open");
+    lived(world().open(journal.clone(), 0).expect("open"), version)
+}
+
+/// The same of one that is empty.
+fn lived(mut node: TestNode, version: &str) -> TestNode {
     node.install("1.0.0").expect("install");
     assert_eq!(node.send("shop/count/a", "{\"Add\":1}"), "\"Ok\"");
     for next in ["2.0.0", "3.0.0"] {
@@ -170,6 +165,38 @@ fn a_bundle_that_the_end_of_the_agent_left_there_goes_at_the_next_start() {
     journal.clone().put_blob(b"1.0.0").expect("memory");
     let mut node = world().open(journal.clone(), 0).expect("open");
     assert_eq!((kept(&mut node), bundle(&journal, "1.0.0")), (vec!["2.0.0".to_owned()], None));
+}
+
+/// A bundle that cannot be taken away takes room, and nothing else: no command fails, no start.
+#[test]
+fn a_bundle_that_cannot_be_taken_away_is_tried_again_at_the_next_removal_and_the_next_start() {
+    for at_start in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || world().open(FolderJournal::open(folder.path()).expect("it opens").0, 0).expect("open");
+        let mut node = lived(open(), "3.0.0");
+        let blob = |version: &str| folder.path().join("blobs").join(Digest::of(version.as_bytes()).hex());
+        std::fs::remove_file(blob("1.0.0")).expect("it is kept");
+        std::fs::create_dir_all(blob("1.0.0").join("no file")).expect("there is room");
+        remove(&mut node, "1.0.0", WayBack::GiveUp).expect("nothing needs it");
+        assert_eq!(kept(&mut node), ["2.0.0", "3.0.0"]);
+        assert_eq!(node.send("shop/count/a", "\"Get\""), "{\"Is\":1}");
+        drop(node);
+        let mut node = open();
+        assert_eq!(node.send("shop/count/a", "\"Get\""), "{\"Is\":1}");
+        assert!(blob("1.0.0").is_dir(), "it cannot be taken away yet");
+
+        std::fs::remove_dir_all(blob("1.0.0")).expect("it is there");
+        std::fs::write(blob("1.0.0"), "1.0.0").expect("there is room");
+        if at_start {
+            drop(node);
+            node = open();
+        } else {
+            remove(&mut node, "2.0.0", WayBack::GiveUp).expect("nothing needs it");
+            assert!(!blob("2.0.0").exists());
+        }
+        assert!(!blob("1.0.0").exists(), "{at_start}");
+        assert_eq!(node.send("shop/count/a", "\"Get\""), "{\"Is\":1}");
+    }
 }
 
 /// Found by the simulation: a snapshot from after the switch is still one of before the sweep.

@@ -94,6 +94,27 @@ fn a_kill_while_a_release_is_removed_leaves_it_whole_or_gone() {
     }
 }
 
+/// The bundle of the old release can be neither read nor removed: that is said in the log, and the agent serves on.
+#[test]
+fn a_bundle_that_cannot_be_removed_ends_no_agent() {
+    let world = world();
+    let (agent, [v1, _]) = settled(&world, &[]);
+    let bytes = std::fs::read(v1).expect("the bundle");
+    let entries = std::fs::read_dir(world.at("d/blobs")).expect("the folder of bundles");
+    let mut paths = entries.map(|entry| entry.expect("an entry").path());
+    let old = paths.find(|path| std::fs::read(path).is_ok_and(|kept| kept == bytes)).expect("it is kept");
+    std::fs::remove_file(&old).expect("it is there");
+    std::fs::create_dir_all(old.join("no file")).expect("there is room");
+    assert!(remove(&world, &agent).expect(0).stdout.starts_with("removed: counter 1.0.0"));
+    let read = node(&world, &agent, &["send", "counter/counter", "\"Read\""]).expect(0);
+    assert_eq!((read.stdout.trim(), old.is_dir()), ("{\"Count\":1}", true));
+    agent.kill();
+    std::fs::remove_dir_all(&old).expect("it is there");
+    std::fs::write(&old, bytes).expect("there is room");
+    let agent = Agent::start(&world, "d");
+    assert_eq!((kept(&world, &agent), bundles(&world)), (vec!["2.0.0".to_owned()], 1));
+}
+
 #[test]
 fn a_trial_is_watched_and_cancelled_and_nothing_is_changed() {
     let world = world();
@@ -112,7 +133,9 @@ fn a_trial_is_watched_and_cancelled_and_nothing_is_changed() {
             node(&world, &agent, &["make-permanent"]).refused("another command is at work");
             let done = node(&world, &agent, &["cancel"]).expect(0);
             assert!(
-                done.stdout.contains("the trial of counter 2.0.0 ends, after 1 of 1 instances"),
+                done.stdout.contains(
+                    "the trial of counter 2.0.0 ends, after 1 of 1 instances; the command that waits for it tells"
+                ),
                 "{done:#?}"
             );
             let cancelled = waiting.join().expect("the command ends");

@@ -290,16 +290,22 @@ impl Crew {
     pub(super) fn blob(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, NodeError> {
         match self {
             Crew::Here(here) => Ok(here.journal.blob(digest)?),
-            Crew::Away(away) => away.journal(move |journal| journal.blob(digest)),
+            // One that cannot be read speaks against what it was wanted for, and not against the journal.
+            Crew::Away(away) => Ok(away.journal(move |journal| Ok(journal.blob(digest)))??),
         }
     }
 
-    /// Lets go of bytes that were kept.
+    /// Lets go of bytes that were kept. Those that stay only take room: that is said, and ends nothing.
     pub(super) fn remove_blob(&mut self, digest: Digest) -> Result<(), NodeError> {
-        match self {
-            Crew::Here(here) => Ok(here.journal.remove_blob(digest)?),
-            Crew::Away(away) => away.journal(move |journal| journal.remove_blob(digest)),
+        let removed = match self {
+            Crew::Here(here) => here.journal.remove_blob(digest),
+            Crew::Away(away) => away.journal(move |journal| Ok(journal.remove_blob(digest)))?,
+        };
+        if let Err(error) = removed {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, blob = %digest.hex(), "a bundle that nothing needs cannot be removed; it is tried again");
         }
+        Ok(())
     }
 
     /// Returns true while nothing can be recorded.

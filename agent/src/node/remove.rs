@@ -57,7 +57,7 @@ impl Node {
         let stamp = self.stamp(asked);
         self.append(&[Control::Removed { stamp, release: release.clone() }])?;
         failpoint::pass("remove.after-record");
-        self.crew.remove_blob(release.archive)?;
+        self.remove_leftovers()?;
         Ok(Report { from: Some(reference(&release)), switch: None, ..self.report(HistoryKind::Removed)? })
     }
 
@@ -177,7 +177,8 @@ impl Node {
         Ok(self.covered_before >= last)
     }
 
-    /// Lets go of bundles of releases that were removed before the agent ended.
+    /// Lets go of the bundles of all releases that were removed: the last one, one that was removed before the agent
+    /// ended, and what could not be taken away then.
     pub(super) fn remove_leftovers(&mut self) -> Result<(), NodeError> {
         let kept: BTreeSet<Digest> = self.ledger.archives().into_iter().collect();
         let removed: BTreeSet<Digest> = self

@@ -14,6 +14,7 @@ use crate::api::{
 use crate::audit::audit_of;
 use crate::engine::supervise::Counters;
 use crate::engine::{CountPlace, Found, ParkedPlace, SLICE, Shard, merged};
+use crate::problem;
 use crate::release::{MachineCode, reference};
 
 impl Node {
@@ -134,9 +135,12 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// When the journal cannot be read.
+    /// When it cannot be read, which ends nothing.
     pub fn archive(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, NodeError> {
-        self.crew.blob(digest)
+        self.crew.blob(digest).map_err(|error| {
+            let reason = super::store_error(error);
+            problem::FAULT.problem(format!("a bundle cannot be read: {reason}")).into()
+        })
     }
 
     /// Returns true for a bundle that ever ran here.

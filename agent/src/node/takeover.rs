@@ -55,7 +55,7 @@ impl Node {
     pub fn needed_bundles(&mut self) -> Result<Vec<(ReleaseEntry, Vec<u8>)>, NodeError> {
         let mut needed = vec![];
         for entry in self.ledger.needed() {
-            if let Some(bytes) = self.crew.blob(entry.archive)? {
+            if let Some(bytes) = self.archive(entry.archive)? {
                 needed.push((entry, bytes));
             }
         }
