@@ -183,7 +183,7 @@ impl Operator {
     }
 
     /// Lets the trial that goes on end before its time. The command that waits for it is refused, and nothing was
-    /// changed; when the trial is over meanwhile, the command goes on.
+    /// changed; when the trial was just over, the command goes on, and tells what came of it.
     ///
     /// # Errors
     ///

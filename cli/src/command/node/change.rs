@@ -229,7 +229,7 @@ pub fn cancel(node: &Node, talk: &mut Talk) -> Result<(), Failure> {
     let line = cancelled.trial.as_ref().map_or_else(String::new, |trial| {
         let (looked, of) = (trial.looked, trial.of);
         format!(
-            "the trial of {} {} ends, after {looked} of {of} instances; nothing is changed",
+            "the trial of {} {} ends, after {looked} of {of} instances; the command that waits for it tells what came of it",
             trial.to.name, trial.to.version
         )
     });
