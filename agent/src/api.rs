@@ -515,7 +515,8 @@ pub struct Redrive {
 pub enum RedriveWhat {
     /// What is parked is delivered anew, in the types that run.
     Parked,
-    /// What is parked is given up, and the states that earlier resets archived.
+    /// What is parked is given up, and the states that earlier resets archived; of an instance whose machine is gone, all
+    /// that is archived of it.
     Dropped,
     /// The instance is no longer held.
     Released,

@@ -137,7 +137,7 @@ codes! {
     UNKNOWN_RELEASE = "unknown-release", 404, "The node keeps no such release",
         "`camshaft node status --json` lists those that it keeps";
     RELEASE_NEEDED = "release-needed", 409, "The release is needed",
-        "let its holder go first; `camshaft node history` shows how the node came to run what it runs";
+        "let its holder go first; `camshaft node drop INSTANCE` gives up what is archived or parked of an instance";
     WAY_BACK = "way-back", 409, "The release is one that the node can go back to",
         "say --no-way-back to give that up";
     CANCELLED = "cancelled", 409, "The command was cancelled",

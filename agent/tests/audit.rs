@@ -175,7 +175,11 @@ fn what_cannot_have_been_is_refused() {
         (up + 1, "test 1.0.0 is installed, and test 1.0.0 runs".to_owned())
     );
     assert_eq!(without(0), (up, "a switch from test 1.0.0, and nothing runs".to_owned()));
-    assert_eq!(without(up).1, "a switch from test 2.0.0, and test 1.0.0 runs");
+    let told = "what became of switch 2 is told, and the last switch is 1";
+    assert_eq!(without(up), (up + 1, told.to_owned()));
+    let mut gap = good.clone();
+    gap.drain(up..back);
+    assert_eq!(impossible(&gap).1, "a switch from test 2.0.0, and test 1.0.0 runs");
     let number = |place: usize, number: u64| match good[place].clone() {
         Control::Switch { stamp, from, to, direction, relup, .. } => {
             Control::Switch { stamp, number, from, to, direction, relup }

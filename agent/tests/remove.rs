@@ -2,11 +2,11 @@
 
 mod common;
 
-use camshaft_agent::api::{HistoryKind, Report};
+use camshaft_agent::api::{HistoryKind, InstanceState, Report};
 use camshaft_agent::node::{Holding, NodeError, WayBack};
 use camshaft_cam::digest::Digest;
-use camshaft_store::{FolderJournal, Journal as _, MemoryJournal};
-use common::{COUNT, TestNode, World, make, refusal};
+use camshaft_store::{FolderJournal, Journal as _, MemoryJournal, Redrive};
+use common::{COUNT, TestNode, World, client, make, refusal};
 
 /// Three releases, each with other code.
 fn world() -> World {
@@ -144,6 +144,82 @@ fn an_archived_state_needs_the_last_release_that_has_its_machine() {
     assert_eq!(node.send("old/other", "\"Get\""), "\"Ok\"");
 }
 
+fn drop_archived(node: &mut TestNode, instance: &str) -> Result<u64, NodeError> {
+    let asked = node.asked();
+    let address = instance.parse().expect("an address");
+    node.node.redrive(&asked, &address, Redrive::Dropped).map(|dropped| dropped.driven)
+}
+
+/// What is archived, each with why it is told of.
+fn archived(node: &mut TestNode) -> Vec<(String, Option<String>)> {
+    let listed = node.instances(None, 100).instances.into_iter();
+    let listed = listed.filter(|instance| instance.state == InstanceState::Archived);
+    listed.map(|instance| (instance.address, instance.why)).collect()
+}
+
+#[test]
+fn an_archived_state_that_is_given_up_needs_no_release() {
+    for start in ["none", "from the journal", "from a state snapshot"] {
+        let journal = MemoryJournal::default();
+        let mut node = node_at(&journal, "3.0.0");
+        assert_eq!(archived(&mut node), [("old/other".to_owned(), None)]);
+        assert_eq!(drop_archived(&mut node, "old/other").expect("it is archived"), 1);
+        if start == "from a state snapshot" {
+            node.node.save_snapshot().expect("snapshot");
+        }
+        if start != "none" {
+            drop(node);
+            node = world().open(journal.clone(), 0).expect("open");
+        }
+        let left = "nothing is left of it but its numbers and kept answers";
+        assert_eq!(archived(&mut node), [("old/other".to_owned(), Some(left.to_owned()))], "{start}");
+        let history = node.node.history().entries;
+        let entry = history.iter().find(|entry| entry.what == HistoryKind::Dropped).expect("it is told");
+        assert_eq!((entry.who.as_str(), entry.why.as_str()), ("test", "old/other: 1 are given up"));
+        for nothing in ["old/other", "old/other/k", "no/such"] {
+            let (code, detail) = refusal(drop_archived(&mut node, nothing));
+            assert_eq!(code, "nothing-to-redrive");
+            assert_eq!(detail, format!("there is no instance {nothing}, nor is one archived"));
+        }
+        remove(&mut node, "2.0.0", WayBack::GiveUp).expect("nothing needs it any more");
+        assert_eq!(kept(&mut node), ["1.0.0", "3.0.0"]);
+    }
+}
+
+#[test]
+fn what_a_provisional_release_may_go_back_to_is_not_given_up() {
+    let mut node = node_at(&MemoryJournal::default(), "2.0.0");
+    node.upgrade("3.0.0").expect("upgrade");
+    let (code, detail) = refusal(drop_archived(&mut node, "old/other"));
+    let back = "going back to test 2.0.0 brings old/other back";
+    assert_eq!((code.as_str(), detail.as_str()), ("provisional", back));
+    node.rollback(Holding::Refuse).expect("rollback");
+    assert_eq!(node.send("old/other", "\"Get\""), "\"Ok\"");
+}
+
+/// Should the machine come back, neither numbers nor answers are given away twice.
+#[test]
+fn what_was_given_up_begins_anew_and_goes_on_with_its_numbers() {
+    let one = make("1.0.0", &[("shop/count", COUNT), ("old/count", COUNT)], None, &[]);
+    let two = make("2.0.0", &[("shop/count", COUNT)], Some(&one), &[]);
+    let mut node = World::of([one, two]).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    for _ in 0..2 {
+        assert_eq!(node.send("old/count/a", "{\"Add\":1}"), "\"Ok\"");
+    }
+    assert_eq!(node.send_as("old/count/a", "{\"Add\":5}", client("till", 1)), "\"Ok\"");
+    node.upgrade("2.0.0").expect("upgrade");
+    node.node.make_permanent(&node.asked()).expect("permanent");
+    node.settle();
+    assert_eq!(drop_archived(&mut node, "old/count/a").expect("it is archived"), 1);
+    node.rollback(Holding::Refuse).expect("rollback");
+    assert_eq!(node.send_as("old/count/a", "{\"Add\":5}", client("till", 1)), "\"Ok\" again");
+    assert_eq!(node.send("old/count/a", "{\"Add\":1}"), "\"Ok\"");
+    assert_eq!(node.send("old/count/a", "\"Get\""), "{\"Is\":1}");
+    let seq = node.instances(None, 100).instances.iter().map(|instance| instance.seq).max();
+    assert!(seq >= Some(4), "{seq:?}: three inputs were before");
+}
+
 #[test]
 fn a_release_is_named_by_its_version_or_by_the_beginning_of_its_digest() {
     let journal = MemoryJournal::default();
@@ -191,6 +267,7 @@ fn a_bundle_that_cannot_be_taken_away_is_tried_again_at_the_next_removal_and_the
             drop(node);
             node = open();
         } else {
+            drop_archived(&mut node, "old/other").expect("it is archived");
             remove(&mut node, "2.0.0", WayBack::GiveUp).expect("nothing needs it");
             assert!(!blob("2.0.0").exists());
         }

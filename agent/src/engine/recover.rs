@@ -131,6 +131,9 @@ impl Shard {
                 self.settle(slot);
             }
             Aside::Redriven { instance, switch, what, .. } => {
+                if self.replay_dropped(instance, *switch, *what) {
+                    return Ok(());
+                }
                 let slot = self.replayed(instance, *switch).map_err(wrong(instance))?;
                 self.redriven(slot, *what);
             }

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use camshaft_cam::digest::Digest;
 use camshaft_cam::run::{EdgeArrow, Limits, edge_arrow};
 use camshaft_cam::value::Value;
-use camshaft_manifests::InstanceAddress;
-use camshaft_store::{Aside, MailSnapshot, ParkedItem, RecordRef, Redrive, Stamp, Status};
+use camshaft_manifests::{InstanceAddress, MachineAddress};
+use camshaft_store::{Aside, InstanceSnapshot, MailSnapshot, ParkedItem, RecordRef, Redrive, Stamp, Status};
 
 use super::Shard;
 use super::carry::restore_order;
@@ -24,6 +24,37 @@ pub struct Redriven {
     pub left: u64,
 }
 
+/// Returns true for an archived instance of which nothing is left but its numbers and kept answers: nothing of it is
+/// written in the types of its machine.
+pub(super) fn is_husk(saved: &InstanceSnapshot) -> bool {
+    let InstanceSnapshot { status, state, mailbox, timers, before, parked, aside, calls, rewind, .. } = saved;
+    *status == Status::Archived { held: None }
+        && state.is_none()
+        && before.is_none()
+        && rewind.is_none()
+        && aside.is_none()
+        && mailbox.is_empty()
+        && timers.is_empty()
+        && parked.is_empty()
+        && calls.is_empty()
+}
+
+/// Returns what is left of an archived instance that is given up.
+fn husk(saved: InstanceSnapshot) -> InstanceSnapshot {
+    InstanceSnapshot {
+        status: Status::Archived { held: None },
+        state: None,
+        mailbox: vec![],
+        timers: vec![],
+        before: None,
+        parked: vec![],
+        aside: None,
+        calls: vec![],
+        rewind: None,
+        ..saved
+    }
+}
+
 impl Shard {
     /// Lets something of an instance go on, and records it.
     ///
@@ -36,6 +67,9 @@ impl Shard {
         stamp: Stamp,
         what: Redrive,
     ) -> Result<Redriven, String> {
+        if what == Redrive::Dropped && !self.runs(&address.machine_address()) {
+            return self.drop_archived(address, stamp);
+        }
         let slot = self.table.find(address).ok_or_else(|| format!("there is no instance {address}"))?;
         self.meet(slot);
         // A refusal makes no record, so it may not change what waits either.
@@ -66,6 +100,58 @@ impl Shard {
         let aside = Aside::Redriven { instance, switch: self.switch, stamp, what };
         self.record(RecordRef::Aside(&aside));
         Ok(self.redriven(slot, what))
+    }
+
+    /// Returns true for a machine of the release that runs.
+    fn runs(&self, machine: &MachineAddress) -> bool {
+        self.machines.contains_key(machine)
+    }
+
+    /// Gives up what is archived of an instance whose machine is gone, and records it.
+    fn drop_archived(&mut self, address: &InstanceAddress, stamp: Stamp) -> Result<Redriven, String> {
+        if !self.archived_of(address).any(|(_, saved)| !is_husk(saved)) {
+            return Err(format!("there is no instance {address}, nor is one archived"));
+        }
+        let instance = address.to_string();
+        let aside = Aside::Redriven { instance, switch: self.switch, stamp, what: Redrive::Dropped };
+        self.record(RecordRef::Aside(&aside));
+        Ok(self.dropped_archived(address))
+    }
+
+    /// Does what the record of such a command says. The numbers of the instance stay, and with them the answers that are
+    /// kept: should its machine come back, neither may be given away twice.
+    fn dropped_archived(&mut self, address: &InstanceAddress) -> Redriven {
+        let of_it = self.archived_of(address).filter(|(_, saved)| !is_husk(saved));
+        let keys: Vec<_> = of_it.map(|(key, _)| key.clone()).collect();
+        let driven = keys.len() as u64;
+        for key in keys {
+            let Some(saved) = self.archive.remove(&key) else { continue };
+            // The states from before resets have the numbers of an earlier time.
+            if key.2 == 0 {
+                self.archive.insert(key, husk(saved));
+            }
+        }
+        Redriven { driven, left: 0 }
+    }
+
+    /// Does what the record of a redrive says that is of an instance whose machine does not run; returns false when it
+    /// is of none such.
+    pub(super) fn replay_dropped(&mut self, instance: &str, switch: u64, what: Redrive) -> bool {
+        let Ok(address) = instance.parse::<InstanceAddress>() else { return false };
+        let of_it =
+            what == Redrive::Dropped && switch == self.switch && !self.runs(&address.machine_address());
+        if of_it {
+            self.dropped_archived(&address);
+        }
+        of_it
+    }
+
+    fn archived_of(
+        &self,
+        address: &InstanceAddress,
+    ) -> impl Iterator<Item = (&(InstanceAddress, Digest, u32), &InstanceSnapshot)> {
+        let from = (address.clone(), Digest::from_bytes([0; 32]), 0);
+        self.archive.range(from..).take_while(move |((at, ..), _)| at == address)
     }
 
     /// Does what the record of a redrive says.

@@ -6,6 +6,7 @@ use camshaft_store::Status;
 
 use super::Shard;
 use super::instance::{Instance, State};
+use super::redrive::is_husk;
 use crate::api::{Counts, InstanceState, InstanceStatus, Instances, TimerStatus};
 
 /// Marks the place of an archived instance in a listing; no address begins so.
@@ -99,6 +100,8 @@ fn archived_status(saved: &camshaft_store::InstanceSnapshot) -> InstanceStatus {
     let bytes = saved.state.as_deref().unwrap_or_default();
     let why = match &saved.status {
         Status::Archived { held: Some((reason, _)) } => Some(reason.clone()),
+        // It stopped, or was given up.
+        _ if is_husk(saved) => Some("nothing is left of it but its numbers and kept answers".to_owned()),
         _ => None,
     };
     InstanceStatus {

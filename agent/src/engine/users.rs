@@ -8,6 +8,7 @@ use camshaft_manifests::InstanceAddress;
 use camshaft_store::{Parked, ParkedItem};
 
 use super::Shard;
+use super::redrive::is_husk;
 use super::walk::CountPlace;
 
 /// What is written in the code of one machine.
@@ -75,7 +76,9 @@ impl Shard {
                 let mut seen = 0;
                 for (place, saved) in self.archive.range((from, Bound::Unbounded)).take(most.max(1)) {
                     let (address, writer, _) = place;
-                    users.add(*writer, || format!("the archived state of {address}"));
+                    if !is_husk(saved) {
+                        users.add(*writer, || format!("the archived state of {address}"));
+                    }
                     users.add_parked(address, &saved.parked);
                     seen += 1;
                     users.next = Some(CountPlace::Archive(Some(place.clone())));

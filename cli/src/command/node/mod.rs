@@ -61,7 +61,7 @@ enum Verb {
     Capsule(capsule::Args),
     /// Deliver anew what is parked of an instance, in the types that run
     Redrive(waiting::Redriving),
-    /// Give up what is parked of an instance, and the states that earlier resets archived
+    /// Give up what is parked of an instance, and its states that are archived
     Drop(waiting::GivenUp),
     /// Let an instance that is held go on
     Release(waiting::One),

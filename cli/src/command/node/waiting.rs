@@ -199,14 +199,14 @@ pub fn release(args: &One, node: impl Fn() -> Result<Node, Failure>, talk: &mut 
     ask(&args.instance, RedriveWhat::Released, node, talk)
 }
 
-/// Gives up what is parked, and the states that earlier resets archived.
+/// Gives up what is parked, and the states that are archived.
 pub fn drop_parked(
     args: &GivenUp,
     node: impl Fn() -> Result<Node, Failure>,
     talk: &mut Talk,
 ) -> Result<(), Failure> {
     address(&args.instance)?;
-    confirm(args, "give up what is parked, and the states that earlier resets archived, of")?;
+    confirm(args, "give up what is parked, and the states that are archived, of")?;
     ask(&args.instance, RedriveWhat::Dropped, node, talk)
 }
 
