@@ -9,6 +9,8 @@ mod flow;
 mod lines;
 mod metrics;
 mod node;
+#[cfg(test)]
+mod routes;
 mod waiting;
 
 use std::collections::BTreeMap;
