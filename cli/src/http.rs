@@ -147,6 +147,8 @@ impl Node {
         }
         let client = Client::builder()
             .connect_timeout(CONNECT)
+            // A request says itself how long it waits; without that, for as long as the work takes.
+            .timeout(None)
             .redirect(reqwest::redirect::Policy::none())
             // A node is reached directly; a proxy from the environment would see every state.
             .no_proxy()
