@@ -714,6 +714,12 @@ pub struct FilesMissing {
     pub missing: BTreeSet<Digest>,
 }
 
+/// The media type of a backup.
+pub const BACKUP_TYPE: &str = "application/x-tar";
+
+/// The header of an answer that says how many bytes the files of a backup have, about.
+pub const BACKUP_BYTES_HEADER: &str = "camshaft-backup-bytes";
+
 /// The media type of a part of a bundle: its manifest, and the files that the node lacks.
 pub const PART_TYPE: &str = "application/vnd.camshaft.bundle-part";
 

@@ -1,4 +1,4 @@
-//! The dry run of an upgrade away from the node: on its data folder, or on a copy of it.
+//! The dry run of an upgrade away from the node: on its data folder, on a copy of it, or on a backup.
 //!
 //! What must stay true: nothing is written to the folder; and what runs is what a node runs that is asked to try an
 //! upgrade ([`crate::operate`]), on a node that is opened as an agent opens it.
@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use camshaft_store::{FolderJournal, StoreError};
+use camshaft_store::{BackupError, FolderJournal, StoreError};
 
 use crate::api::{Problem, TryReport};
 use crate::node::{Node, NodeError, OpenNodeError, Settings};
@@ -20,6 +20,9 @@ pub enum OfflineError {
     /// The folder.
     #[error("cannot read the data folder")]
     Store(#[from] StoreError),
+    /// The file with a backup.
+    #[error("cannot use the backup")]
+    Backup(#[from] BackupError),
     /// What is in it.
     #[error("cannot recover from the data folder")]
     Recover(#[from] OpenNodeError),
@@ -40,14 +43,17 @@ impl From<NodeError> for OfflineError {
     }
 }
 
-/// Tries an upgrade on the node of a data folder. To which ports its agent binds machines is not known here, nor whose
+/// Tries an upgrade on the node of a data folder, or of a backup. To which ports its agent binds machines is not known here, nor whose
 /// bundles it takes: neither is asked for.
 ///
 /// # Errors
 ///
 /// Why it cannot be tried; that it did not pass is no error but in the report.
 pub fn try_upgrade(folder: &Path, bundle: &[u8], allowed: &Allowed) -> Result<TryReport, OfflineError> {
-    let (journal, _) = FolderJournal::read_only(folder)?;
+    let journal = match folder.is_file() {
+        true => FolderJournal::of_backup(folder)?,
+        false => FolderJournal::read_only(folder)?.0,
+    };
     let opener =
         |bytes: &[u8], entry: &_| stage_kept(bytes, entry).map(Arc::new).map_err(|error| error.to_string());
     let now_ms = now_ms();

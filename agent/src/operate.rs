@@ -12,7 +12,7 @@ use camshaft_manifests::agent::By;
 use camshaft_manifests::duration::Millis;
 use camshaft_manifests::{InstanceAddress, Version};
 use camshaft_registry::Place;
-use camshaft_store::ReleaseEntry;
+use camshaft_store::{About, BACKUP_FORMAT, Formats, Prepared, ReleaseEntry};
 
 use crate::api::{
     Audit, Changed, FilesMissing, History, NodeStatus, Problem, Redrive, RedriveReport, RedriveWhat, Report,
@@ -44,6 +44,8 @@ pub struct Operator {
     max_pause: Option<Millis>,
     busy: Arc<AtomicBool>,
     trials: Trials,
+    /// True while a backup is made, which other commands do not wait for.
+    backing: Arc<AtomicBool>,
 }
 
 /// Says that a command is at work, for as long as it lives.
@@ -54,6 +56,16 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
+}
+
+/// A backup that is being made; while it lives, no other one is.
+#[derive(Debug)]
+pub struct Making {
+    /// The files.
+    pub prepared: Prepared,
+    /// What it is of.
+    pub about: About,
+    _busy: Busy,
 }
 
 /// A bundle as it came.
@@ -116,7 +128,8 @@ impl Operator {
         ports: Bindings,
     ) -> Operator {
         let (probation, busy, trials) = (Policy::default(), Arc::default(), Trials::default());
-        Operator { host, gate, clock, registry, ports, probation, max_pause: None, busy, trials }
+        let backing = Arc::default();
+        Operator { host, gate, clock, registry, ports, probation, max_pause: None, busy, trials, backing }
     }
 
     /// The same, with what releases have to pass after an upgrade.
@@ -175,6 +188,31 @@ impl Operator {
     /// When the node has ended.
     pub fn audit(&self) -> Outcome<Audit> {
         self.host.call(|node| Ok(node.audit()))
+    }
+
+    /// Returns all that a backup of the node is made of. One is made at a time.
+    ///
+    /// # Errors
+    ///
+    /// When another one is being made, when there is nothing to back up, and when the data folder cannot be read.
+    pub fn backup(&self) -> Outcome<Making> {
+        if self.backing.swap(true, Ordering::AcqRel) {
+            return Err(problem::OPERATION_RUNS.problem("another backup of this node is being made"));
+        }
+        let busy = Busy(self.backing.clone());
+        let (cut, release) = self.host.call(crate::node::Node::cut)?;
+        let at_ms = (self.clock)();
+        let prepared = cut.prepare().map_err(|error| problem::of_backup(&error))?;
+        let about = About {
+            format: BACKUP_FORMAT,
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            at_ms,
+            formats: Formats::OURS,
+            position: prepared.position(),
+            snapshot: prepared.snapshot(),
+            release,
+        };
+        Ok(Making { prepared, about, _busy: busy })
     }
 
     /// Returns how far the trial is that goes on.

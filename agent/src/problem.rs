@@ -174,6 +174,8 @@ codes! {
         "send it again a little later, with the same identity";
     FAULT = "fault", 500, "The agent cannot go on",
         "look at the agent's log; it recovers from its journal when it is started again";
+    BACKUP_FAILED = "backup-failed", 500, "The data folder cannot be read for a backup",
+        "the node serves on; the detail says what is damaged: look at its disk";
     REGISTRY_FAILED = "registry-failed", 502, "The registry cannot be used",
         "look at the registry, and at the way to it; or send the bundle: camshaft node upgrade FILE";
     DISK_FULL = "disk-full", 503, "The disk of the node is full",
@@ -249,6 +251,17 @@ pub fn of_distrust(distrust: &Distrust) -> Box<Problem> {
 pub fn of_metadata(error: &MetadataError) -> Box<Problem> {
     let code = CODES.iter().find(|code| code.code == error.code());
     code.unwrap_or(&FAULT).problem(error.to_string())
+}
+
+/// Returns the problem of a data folder that cannot be read for a backup.
+pub fn of_backup(error: &camshaft_store::StoreError) -> Box<Problem> {
+    let mut reason = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        reason += &format!(": {error}");
+        source = error.source();
+    }
+    BACKUP_FAILED.problem(reason)
 }
 
 /// Returns the problem of an input that trapped.

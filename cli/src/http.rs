@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use camshaft_agent::api::{Changed, Problem};
-use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 
@@ -173,6 +173,20 @@ impl Node {
         self.run(request, Effect::Looks)
     }
 
+    /// Asks for what may be of any size, to be read as it comes.
+    ///
+    /// # Errors
+    ///
+    /// When no answer comes, and the node's problem.
+    pub fn stream(&self, path: &[&str]) -> Result<Response, Failure> {
+        let request = self.client.request(Method::GET, self.asking(path, &[])?);
+        let response = request.send().map_err(|error| self.no_answer(&error, Effect::Looks))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(self.answer(response, Effect::Looks)?.problem())
+    }
+
     /// Posts a body to `path`. Without `patience` it waits for as long as the work takes.
     ///
     /// # Errors
@@ -233,6 +247,10 @@ impl Node {
 
     fn run(&self, request: RequestBuilder, effect: Effect) -> Result<Answer, Failure> {
         let response = request.send().map_err(|error| self.no_answer(&error, effect))?;
+        self.answer(response, effect)
+    }
+
+    fn answer(&self, response: Response, effect: Effect) -> Result<Answer, Failure> {
         let status = response.status().as_u16();
         let mut body = Vec::new();
         response.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut body).map_err(|error| {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use camshaft_cam::digest::Digest;
 
-use crate::disk::{Disk, read_all};
+use crate::disk::{Disk, OpenFiles, read_all};
 use crate::journal::StoreError;
 
 /// The folder that they are in.
@@ -21,7 +21,7 @@ pub struct Blobs {
     putting: Mutex<()>,
 }
 
-fn name(digest: Digest) -> String {
+pub(crate) fn name(digest: Digest) -> String {
     format!("{FOLDER}{}", digest.hex())
 }
 
@@ -104,6 +104,21 @@ impl Blobs {
         let names = self.disk.list().map_err(failed("list", FOLDER))?;
         let digest = |name: &String| format!("sha256:{}", name.strip_prefix(FOLDER)?).parse().ok();
         Ok(names.iter().filter_map(digest).collect())
+    }
+
+    /// Returns all that are kept, each open to be read.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub(crate) fn open_all(&self) -> Result<OpenFiles<Digest>, StoreError> {
+        let mut all = vec![];
+        for digest in self.list()? {
+            let name = name(digest);
+            let file = self.disk.open(&name).map_err(failed("open", &name))?;
+            all.extend(file.map(|file| (digest, file)));
+        }
+        Ok(all)
     }
 
     /// Lets go of bytes; those that are not kept are gone already.

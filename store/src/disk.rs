@@ -67,6 +67,9 @@ pub trait Disk: Send + Sync + Debug {
     fn sync_folder(&self) -> io::Result<()>;
 }
 
+/// Open files, each by what names it.
+pub(crate) type OpenFiles<N> = Vec<(N, Arc<dyn DiskFile>)>;
+
 /// An open file. It is read and written at places, so that many may do so through one.
 pub trait DiskFile: Send + Sync + Debug {
     /// Returns its length in bytes.

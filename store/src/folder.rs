@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
 
+use crate::backup::{Backup, BackupError, FolderCut};
 use crate::blobs::Blobs;
 use crate::disk::{Disk, OverlayDisk, RealDisk, read_all};
 use crate::journal::{Job, Journal, ShownSnapshot, SnapshotWriter, StoreError, Visit, VisitSaved};
@@ -89,6 +90,16 @@ impl FolderJournal {
         self.snapshots.newest_number()
     }
 
+    /// Opens the journal of a backup to read it, after all of the backup was checked: what is done with it stays in
+    /// memory.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the backup.
+    pub fn of_backup(path: &Path) -> Result<FolderJournal, BackupError> {
+        Ok(Backup::open(path, &|_, _| {})?.journal()?)
+    }
+
     /// Opens the journal of any disk.
     ///
     /// # Errors
@@ -170,6 +181,14 @@ impl Journal for FolderJournal {
 
     fn remove_blob(&mut self, digest: Digest) -> Result<(), StoreError> {
         self.blobs.remove(digest)
+    }
+
+    fn cut(&mut self) -> Result<FolderCut, StoreError> {
+        let snapshots = self.snapshots.open_all()?;
+        let first = self.log.first();
+        let needed = snapshots.iter().filter_map(|(number, file)| Snapshots::needs(*number, &**file)).min();
+        let log = self.log.cut(needed.unwrap_or(first).max(first))?;
+        Ok(FolderCut { log, first, snapshots, blobs: self.blobs.open_all()? })
     }
 
     fn notes(&self) -> Result<Vec<u8>, StoreError> {

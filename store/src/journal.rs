@@ -2,6 +2,7 @@
 
 use camshaft_cam::digest::Digest;
 
+use crate::backup::FolderCut;
 use crate::codec::CodecError;
 use crate::log::{AppendError, Chunk, Class, Entry};
 
@@ -102,6 +103,15 @@ pub trait Journal: Send {
     ///
     /// When the disk refuses; they may be kept or gone then.
     fn remove_blob(&mut self, digest: Digest) -> Result<(), StoreError>;
+
+    /// Returns what the journal is now, to be copied while it goes on; the files stay until what is returned is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the journal is none of a folder, and when the disk refuses.
+    fn cut(&mut self) -> Result<FolderCut, StoreError> {
+        Err(StoreError::Refused("this journal is in no folder".to_owned()))
+    }
 
     /// Returns the notes on how recoveries went; nothing when there are none.
     ///

@@ -4,12 +4,13 @@
 //! [`FolderJournal`] keeps it in the data folder, made of [`Log`], [`Snapshots`] and [`Blobs`], which know bytes, lanes and
 //! positions; [`MemoryJournal`] in memory, for tests. A journal knows records, blobs and snapshots; it does not know what a machine or
 //! an upgrade is. [`OldFolder`] reads what versions before wrote; [`Onlooker`] reads a state snapshot of a folder that another
-//! process has.
+//! process has. [`Backup`] is a folder at one position of its log, in one file.
 //!
 //! What must stay true: a group is whole or absent after a crash; bytes that are not what was
 //! written are an error and never a guess; records are never changed or cut off at the end, so
 //! that going back is always one more record.
 
+mod backup;
 mod blobs;
 mod codec;
 mod disk;
@@ -28,6 +29,9 @@ mod snapshot;
 mod snapshots;
 mod sqlite;
 
+pub use backup::{
+    About, BACKUP_FORMAT, Backup, BackupError, FolderCut, Listed, OfRelease, Prepared, RestoreError, Restored,
+};
 pub use blobs::Blobs;
 pub use codec::{CodecError, FORMAT};
 pub use disk::{Disk, DiskFile, FaultyDisk, OverlayDisk, RealDisk, SECTOR};
@@ -35,7 +39,7 @@ pub use folder::{FolderJournal, notes_of};
 pub use formats::Formats;
 pub use journal::{Job, Journal, ShownSnapshot, SnapshotWriter, StoreError, Visit, VisitSaved};
 pub use lock::FolderLock;
-pub use log::{AppendError, Chore, Chunk, Class, Entry, Log, LogOptions, Opened, Torn};
+pub use log::{AppendError, Chore, Chunk, Class, Entry, Log, LogCut, LogOptions, Opened, Torn};
 pub use memory::MemoryJournal;
 pub use onlooker::Onlooker;
 pub use record::{

@@ -7,6 +7,7 @@
 //! disk then is for the next [`Log::open`] to find out.
 
 mod chunk;
+mod cut;
 mod frame;
 mod open;
 mod scan;
@@ -18,12 +19,13 @@ use std::sync::{Arc, Weak};
 
 pub use self::chunk::Chunk;
 pub(crate) use self::chunk::{put, take};
+pub use self::cut::LogCut;
 pub use self::frame::Entry;
 pub(crate) use self::frame::VERSION;
 #[cfg(test)]
 pub(crate) use self::frame::{CHUNK, FRAME};
 pub(crate) use self::frame::{Field, size};
-use self::frame::{Place, Shown};
+use self::frame::{Frame, Place, Shown};
 pub use self::open::{Opened, Torn};
 pub use self::workshop::Chore;
 use self::workshop::{Outcome, Prepared, Want, Workshop, failed};
@@ -109,6 +111,8 @@ pub struct Log {
     /// What stopped it, when that is for the next append to tell.
     untold: Option<StoreError>,
     frame: Vec<u8>,
+    /// Cuts that are still read: from which position on.
+    pins: Vec<(Weak<()>, u64)>,
 }
 
 /// A segment that can be read.
@@ -228,28 +232,12 @@ impl Log {
         from: u64,
         visit: &mut dyn FnMut(Entry<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let damaged = |offset: usize, reason: &str| StoreError::Damaged {
-            what: segment_name(segment.number),
-            reason: format!("at byte {offset}: {reason}; it was whole when the log was opened"),
-        };
-        let place = Place { log: Some(self.identity), segment: segment.number };
-        let (mut offset, mut next) = (0, (segment.first, segment.before));
-        while offset < bytes.len() {
-            let found = frame::read(&bytes[offset..], place)
-                .map_err(|flaw| damaged(offset, &format!("there is {flaw}")))?;
-            if (found.first, found.previous) != next {
-                return Err(damaged(offset, "this frame does not follow the one before it"));
+        each_frame((self.identity, segment), bytes, after, &mut |offset, found| {
+            if found.last() >= from && matches!(found.show(from, visit)?, Shown::Malformed) {
+                return Err(damaged(segment, offset, "the checksum is right, but these are no entries"));
             }
-            next = (found.last() + 1, found.sum);
-            if next.0 > from && matches!(found.show(from, visit)?, Shown::Malformed) {
-                return Err(damaged(offset, "the checksum is right, but these are no entries"));
-            }
-            offset += found.size();
-        }
-        if next != after {
-            return Err(damaged(offset, "frames are missing here"));
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Returns how many bytes the frames take that can be read.
@@ -262,6 +250,9 @@ impl Log {
     /// many segments went.
     pub fn let_go(&mut self, before: u64) -> usize {
         let mut count = 0;
+        self.pins.retain(|(pin, _)| pin.strong_count() > 0);
+        // What somebody still reads goes later: its files would be written over.
+        let before = self.pins.iter().map(|(_, first)| *first).fold(before, u64::min);
         // The segment with the last durable frame tells where the log goes on.
         while self.segments.get(1).is_some_and(|next| next.first <= before && next.end > 0) {
             let gone = self.segments.pop_front().expect("there is another behind it");
@@ -400,6 +391,39 @@ impl Log {
         self.stopped = true;
         AppendError::Failed(error)
     }
+}
+
+/// Returns what is wrong with a segment at a place.
+fn damaged(segment: &Segment, offset: usize, reason: &str) -> StoreError {
+    StoreError::Damaged {
+        what: segment_name(segment.number),
+        reason: format!("at byte {offset}: {reason}; it was whole when the log was opened"),
+    }
+}
+
+/// Shows the frames of a segment of a log, which have to follow each other, and to be followed by the one `after`.
+fn each_frame(
+    (identity, segment): (u64, &Segment),
+    bytes: &[u8],
+    after: (u64, u32),
+    visit: &mut dyn FnMut(usize, &Frame<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let place = Place { log: Some(identity), segment: segment.number };
+    let (mut offset, mut next) = (0, (segment.first, segment.before));
+    while offset < bytes.len() {
+        let found = frame::read(&bytes[offset..], place)
+            .map_err(|flaw| damaged(segment, offset, &format!("there is {flaw}")))?;
+        if (found.first, found.previous) != next {
+            return Err(damaged(segment, offset, "this frame does not follow the one before it"));
+        }
+        next = (found.last() + 1, found.sum);
+        visit(offset, &found)?;
+        offset += found.size();
+    }
+    if next != after {
+        return Err(damaged(segment, offset, "frames are missing here"));
+    }
+    Ok(())
 }
 
 /// The memory that is kept for writing frames, whatever the largest one took.

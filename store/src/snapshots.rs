@@ -16,7 +16,7 @@ pub(crate) use self::block::VERSION;
 pub(crate) use self::block::{BLOCK, CONTENTS};
 pub use self::reader::SnapshotFile;
 pub use self::writer::SnapshotWriter;
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile, OpenFiles};
 use crate::journal::StoreError;
 
 /// What the names of snapshots begin with.
@@ -114,6 +114,26 @@ impl Snapshots {
         let damaged = |reason| StoreError::Damaged { what: name(number), reason };
         // What the log has is for its owner to say.
         self.usable(number, 0, u64::MAX - 1).map_err(damaged)
+    }
+
+    /// Returns those that are finished, whole or not, each open to be read; the newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub(crate) fn open_all(&self) -> Result<OpenFiles<u64>, StoreError> {
+        let mut all = vec![];
+        for number in self.numbers()?.into_iter().rev() {
+            // One that was taken away meanwhile is older than two others.
+            let file = self.disk.open(&name(number)).map_err(failed("open", number))?;
+            all.extend(file.map(|file| (number, file)));
+        }
+        Ok(all)
+    }
+
+    /// Returns from where on a snapshot needs the log, if its head can be read.
+    pub(crate) fn needs(number: u64, file: &dyn DiskFile) -> Option<u64> {
+        reader::from(file, number).ok()
     }
 
     /// Returns the number of the newest one, whole or not; 0 when there is none.

@@ -3,6 +3,7 @@
 //! Every error is a problem in the sense of RFC 9457, those of the framework included.
 
 mod apps;
+mod backup;
 mod capsules;
 pub mod connections;
 mod flow;
@@ -105,6 +106,7 @@ pub fn router(
         .route("/v1/node", get(node::status).fallback(wrong_method))
         .route("/v1/node/history", get(node::history).fallback(wrong_method))
         .route("/v1/node/audit", get(node::audit).fallback(wrong_method))
+        .route("/v1/node/backup", get(backup::backup).fallback(wrong_method))
         .route("/v1/node/instances", get(node::instances).fallback(wrong_method))
         .route("/v1/node/capsules", get(capsules::list).fallback(wrong_method))
         .route("/v1/node/capsules/{id}", get(capsules::one).fallback(wrong_method))

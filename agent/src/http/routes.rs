@@ -40,6 +40,12 @@ const ROUTES: &[Route] = &[
     ),
     route(
         "GET",
+        "/v1/node/backup",
+        "",
+        "a [backup](backup.md) of the node, as a tar: `camshaft node backup -o FILE`",
+    ),
+    route(
+        "GET",
         "/v1/node/instances",
         "`after`, `limit`, `held=true`",
         "the instances: `camshaft node instances`",

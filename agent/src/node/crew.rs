@@ -4,7 +4,9 @@
 //! events. In several, each shard has a thread, and the journal another ([`crate::host`]).
 
 use camshaft_cam::digest::Digest;
-use camshaft_store::{AppendError, Chunk, Class, Control, Journal, Record, SnapshotWriter, StoreError};
+use camshaft_store::{
+    AppendError, Chunk, Class, Control, FolderCut, Journal, Record, SnapshotWriter, StoreError,
+};
 
 use super::NodeError;
 use super::attempts::{Attempts, Life};
@@ -306,6 +308,14 @@ impl Crew {
             tracing::warn!(error, blob = %digest.hex(), "a bundle that nothing needs cannot be removed; it is tried again");
         }
         Ok(())
+    }
+
+    /// Returns what the journal is now, to be copied while it goes on.
+    pub(super) fn cut(&mut self) -> Result<Result<FolderCut, StoreError>, NodeError> {
+        match self {
+            Crew::Here(here) => Ok(here.journal.cut()),
+            Crew::Away(away) => away.journal(|journal| Ok(journal.cut())),
+        }
     }
 
     /// Returns true while nothing can be recorded.

@@ -10,6 +10,7 @@
 //! ends the host's threads): what is on the disk is found out by opening anew.
 
 mod attempts;
+mod backup;
 mod capsules;
 mod care;
 mod clients;

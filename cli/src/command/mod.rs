@@ -22,6 +22,7 @@ mod release;
 mod relup;
 mod repl;
 mod replay;
+mod restore;
 mod schema;
 mod sign;
 mod test;
@@ -105,6 +106,8 @@ enum Command {
     Replay(replay::Args),
     /// Verify what a node tells of its commands and switches
     Audit(audit::Args),
+    /// Make a data folder of a backup, or look at one
+    Restore(restore::Args),
     /// Play the whole story on three agents, explained as it goes
     Demo(demo::Args),
     /// Print completions for a shell
@@ -146,6 +149,7 @@ fn dispatch(command: &Command, talk: &mut Talk) -> Result<(), Failure> {
         Command::Release(args) => release::run(args, talk),
         Command::Try(args) => try_state::run(args, talk),
         Command::Replay(args) => replay::run(args, talk),
+        Command::Restore(args) => restore::run(args, talk),
         Command::Audit(args) => audit::run(args, talk),
         Command::Build(args) => build::run(args, talk),
         Command::Check(args) => check::run(args, talk),

@@ -1,4 +1,4 @@
-//! `camshaft try BUNDLE --state FOLDER`: a node's dry run of an upgrade, without the node.
+//! `camshaft try BUNDLE --state FOLDER|BACKUP`: a node's dry run of an upgrade, without the node.
 
 use std::path::PathBuf;
 
@@ -16,8 +16,8 @@ pub struct Args {
     /// The bundle: NAME-VERSION.tar.gz
     bundle: PathBuf,
 
-    /// The data folder of an agent that does not run, or a copy of it; nothing is written to it
-    #[arg(long, value_name = "FOLDER")]
+    /// The data folder of an agent that does not run, or a copy of it, or a backup; nothing is written to it
+    #[arg(long, value_name = "FOLDER|BACKUP")]
     state: PathBuf,
 
     /// A patch bundle, when the release does not name the one that the node runs
@@ -61,6 +61,10 @@ fn failure(args: &Args, error: &OfflineError) -> Failure {
             message,
             "stop the agent, or copy its folder while it does not run; ask a running one with: camshaft node try",
         ),
+        OfflineError::Backup(error) => {
+            let said = super::restore::refused(&args.state, error);
+            Failure { message: said.message, ..said }
+        }
         OfflineError::Recover(_) => {
             Failure::refused(message, "the folder is from another version, or damaged; it was not changed")
         }

@@ -17,7 +17,8 @@ use crate::lock::{LOCK, file};
 /// A folder that is only read. No agent can start on it meanwhile, if it has the file with the lock.
 #[derive(Debug)]
 pub struct OverlayDisk {
-    folder: PathBuf,
+    /// None for the files of a backup, which are all known.
+    folder: Option<PathBuf>,
     /// The names that were asked for; none: it is not there, or was taken away.
     names: Mutex<BTreeMap<String, Option<Arc<OverlayFile>>>>,
     _lock: Option<File>,
@@ -30,6 +31,8 @@ struct OverlayFile(Mutex<Content>);
 #[derive(Debug)]
 enum Content {
     Of(File),
+    /// A part of a file, from a place on, of so many bytes.
+    Part(Arc<File>, u64, u64),
     Written(Vec<u8>),
 }
 
@@ -57,7 +60,19 @@ impl OverlayDisk {
                 Err(TryLockError::Error(source)) => return Err(file("lock", &path)(source)),
             },
         };
-        Ok(OverlayDisk { folder: folder.to_owned(), names: Mutex::default(), _lock: lock })
+        Ok(OverlayDisk { folder: Some(folder.to_owned()), names: Mutex::default(), _lock: lock })
+    }
+
+    /// Returns the disk whose files are parts of one file: by their names, where each begins and how many bytes it has.
+    pub(crate) fn of_parts(
+        file: &Arc<File>,
+        parts: impl Iterator<Item = (String, (u64, u64))>,
+    ) -> OverlayDisk {
+        let part = |(name, (at, bytes))| {
+            let content = Content::Part(file.clone(), at, bytes);
+            (name, Some(Arc::new(OverlayFile(Mutex::new(content)))))
+        };
+        OverlayDisk { folder: None, names: Mutex::new(parts.map(part).collect()), _lock: None }
     }
 
     fn found(&self, name: &str) -> io::Result<Option<Arc<OverlayFile>>> {
@@ -65,7 +80,8 @@ impl OverlayDisk {
         if let Some(known) = names.get(name) {
             return Ok(known.clone());
         }
-        let found = match File::open(self.folder.join(name)) {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let found = match File::open(folder.join(name)) {
             Ok(file) => Some(Arc::new(OverlayFile(Mutex::new(Content::Of(file))))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
@@ -75,12 +91,12 @@ impl OverlayDisk {
     }
 
     /// Adds the names of the folder, or of one in it.
-    fn list_into(&self, below: &Path, names: &mut Vec<String>) -> io::Result<()> {
-        for entry in std::fs::read_dir(self.folder.join(below))? {
+    fn list_into(folder: &Path, below: &Path, names: &mut Vec<String>) -> io::Result<()> {
+        for entry in std::fs::read_dir(folder.join(below))? {
             let entry = entry?;
             let name = below.join(entry.file_name());
             if entry.file_type()?.is_dir() && below == Path::new("") {
-                self.list_into(&name, names)?;
+                OverlayDisk::list_into(folder, &name, names)?;
             } else if let (true, Some(name)) = (entry.file_type()?.is_file(), name.to_str()) {
                 names.extend((name != LOCK).then(|| name.to_owned()));
             }
@@ -115,7 +131,9 @@ impl Disk for OverlayDisk {
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut found = vec![];
-        self.list_into(Path::new(""), &mut found)?;
+        if let Some(folder) = &self.folder {
+            OverlayDisk::list_into(folder, Path::new(""), &mut found)?;
+        }
         let names = locked(&self.names);
         found.retain(|name| !names.contains_key(name));
         found.extend(names.iter().filter(|(_, file)| file.is_some()).map(|(name, _)| name.clone()));
@@ -132,10 +150,14 @@ impl OverlayFile {
     /// Changes the bytes, which are in memory from then on.
     fn change(&self, how: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         let mut content = locked(&self.0);
-        if let Content::Of(file) = &*content {
-            let size = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-            let mut bytes = vec![0; size];
-            file.read_exact_at(&mut bytes, 0)?;
+        let from = match &*content {
+            Content::Of(file) => Some((file, 0, file.metadata()?.len())),
+            Content::Part(file, at, size) => Some((&**file, *at, *size)),
+            Content::Written(_) => None,
+        };
+        if let Some((file, at, size)) = from {
+            let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+            file.read_exact_at(&mut bytes, at)?;
             *content = Content::Written(bytes);
         }
         if let Content::Written(bytes) = &mut *content {
@@ -149,6 +171,7 @@ impl DiskFile for OverlayFile {
     fn size(&self) -> io::Result<u64> {
         match &*locked(&self.0) {
             Content::Of(file) => Ok(file.metadata()?.len()),
+            Content::Part(_, _, size) => Ok(*size),
             Content::Written(bytes) => Ok(bytes.len() as u64),
         }
     }
@@ -156,6 +179,11 @@ impl DiskFile for OverlayFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         match &*locked(&self.0) {
             Content::Of(file) => file.read_exact_at(into, offset),
+            Content::Part(file, at, size) => {
+                let end = offset.checked_add(into.len() as u64);
+                end.filter(|end| end <= size).ok_or(io::ErrorKind::UnexpectedEof)?;
+                file.read_exact_at(into, at + offset)
+            }
             Content::Written(bytes) => {
                 let start = usize::try_from(offset).map_err(io::Error::other)?;
                 let end = start.checked_add(into.len());

@@ -102,6 +102,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: LogOptions) -> Result<(Log, Ope
         stopped: false,
         untold: None,
         frame: Vec::new(),
+        pins: Vec::new(),
     };
     Ok((log, opened))
 }
@@ -136,6 +137,7 @@ fn made(
         stopped: false,
         untold: None,
         frame: Vec::new(),
+        pins: Vec::new(),
     };
     Ok((log, Opened { first: 1, last: 0, segments: 0, torn: None, cleared: 0 }))
 }

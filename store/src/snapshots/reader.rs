@@ -43,7 +43,7 @@ type Visit<'v> = &'v mut dyn FnMut(u16, &[u8]) -> Result<(), StoreError>;
 
 impl SnapshotFile {
     /// Checks all of a file; says what is wrong with it.
-    pub(super) fn verified(file: Arc<dyn DiskFile>, number: u64) -> Result<SnapshotFile, String> {
+    pub(crate) fn verified(file: Arc<dyn DiskFile>, number: u64) -> Result<SnapshotFile, String> {
         let size = file.size().map_err(reason)?;
         let mut snapshot =
             SnapshotFile { number, from: from(&*file, number)?, records: 0, bytes: size, file };

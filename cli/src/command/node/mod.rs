@@ -1,5 +1,6 @@
 //! `camshaft node ...`: talking to a running node.
 
+mod backup;
 mod batch;
 mod capsule;
 pub mod change;
@@ -53,6 +54,8 @@ enum Verb {
     History,
     /// Every command and switch as the journal has it, in a chain of hashes; see `camshaft audit`
     Audit(look::Audit),
+    /// Get a backup of the node as one file, while it runs; see `camshaft restore`
+    Backup(backup::Args),
     /// The instances of the node
     Instances(look::Instances),
     /// Messages, timers and calls that were not delivered and are kept
@@ -76,6 +79,7 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         Verb::Status => look::status(&node()?, talk),
         Verb::History => look::history(&node()?, talk),
         Verb::Audit(args) => look::audit(args, &node()?, talk),
+        Verb::Backup(args) => backup::run(args, &node()?, talk),
         Verb::Instances(args) => look::instances(args, &node()?, talk),
         // What can be judged without a node is judged first.
         Verb::Send(args) => send::run(args, node, talk),
