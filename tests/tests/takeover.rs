@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
+use camshaft_tests::project::Project;
 use camshaft_tests::{Agent, Client, Death, Random, World, until};
 use serde_json::{Value, json};
 
@@ -150,6 +151,59 @@ fn a_node_is_taken_over_under_load_and_no_request_fails() {
     audit(&load, &agent.client(), true, &context);
     load.end();
     assert!(agent.log().contains("ready"));
+}
+
+/// Timers that are due before a take-over, while nobody has the node, and after it: each fires once.
+#[test]
+fn a_timer_that_is_due_during_a_take_over_fires_once() {
+    const BELLS: u64 = 300;
+    let world = world();
+    let project = Project::new(&world);
+    project.release("1.0.0", "").app("1.0.0", "");
+    project.machine(
+        "machine counter keyed Text
+type State = { rung: Int = 0 }
+type Input = Set { ms: Int } | internal Ring | Read
+type Output = Ok | Is(Int)
+init = { rung: 0 }
+on Set { ms } {
+  timer \"ring\" after ms.ms() => Ring
+  (state, Ok)
+}
+on Ring => { ..state, rung: state.rung + 1 }
+on Read => (state, Is(state.rung))
+",
+    );
+    project.run("build", &[]).expect(0);
+    let bundle = world.at("new/dist/shop-1.0.0.tar.gz");
+    let mut agent = Agent::start(&world, "d");
+    world.run(&["node", "install", &bundle.to_string_lossy(), "--node", agent.url()]).expect(0);
+    let rung = |client: &Client| -> Vec<Value> {
+        (0..BELLS)
+            .map(|bell| client.send(&format!("counter/counter/b{bell}"), "\"Read\"")["Is"].clone())
+            .collect()
+    };
+    // They are spread over the time that two take-overs take, each with its gap.
+    let client = agent.client();
+    for bell in 0..BELLS {
+        let set = json!({ "Set": { "ms": 500 + 5 * bell } }).to_string();
+        assert_eq!(client.send(&format!("counter/counter/b{bell}"), &set), "Ok");
+    }
+    for round in 0..2 {
+        let name = format!("d-{round}");
+        let next = Agent::take_over(&world, (&name, "d"), &[]).expect("it takes over");
+        assert_eq!(agent.died(), Death::Code(0));
+        agent = next;
+    }
+    let client = agent.client();
+    until("all to have rung", || {
+        let counts = client.node()["counts"].clone();
+        (counts["timers"] == 0 && counts["queued"] == 0).then_some(())
+    });
+    assert_eq!(rung(&client), vec![json!(1); usize::try_from(BELLS).expect("small")]);
+    agent.kill();
+    let agent = Agent::start(&world, "d");
+    assert_eq!(rung(&agent.client()), vec![json!(1); usize::try_from(BELLS).expect("small")]);
 }
 
 /// Where the new agent may die before it has the node, with the old one serving on.
