@@ -9,7 +9,7 @@
 //! together with all that it sees beside the entry. A `FOLD` is remembered only for parts that left what was folded
 //! so far as it was, such as those of an `all` that holds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::meter::ENTRY;
@@ -41,6 +41,15 @@ struct Site {
     captured: Vec<Value>,
     /// By where the part is in memory.
     parts: HashMap<usize, Done>,
+    /// How many parts were done, some of them for other things that the body saw.
+    done: usize,
+}
+
+impl Site {
+    fn learn(&mut self, part: Part, became: Became, cost: Limits) {
+        self.done += 1;
+        self.parts.insert(part.address(), Done { _part: part, became, cost });
+    }
 }
 
 /// A part that was done.
@@ -78,6 +87,11 @@ impl Memo {
     /// Returns how many parts are remembered.
     pub fn parts(&self) -> usize {
         self.sites.values().map(|site| site.parts.len()).sum()
+    }
+
+    /// Returns how many parts were done so far and could be remembered: what is taken from the memo is not done.
+    pub fn done(&self) -> usize {
+        self.sites.values().map(|site| site.done).sum()
     }
 
     /// Returns true when nothing is remembered.
@@ -162,39 +176,54 @@ impl Memo {
         let same = site.captured.len() == captured.len()
             && site.captured.iter().zip(&captured).all(|(before, now)| before.is_same(now));
         if !same {
-            *site = Site { captured, parts: HashMap::new() };
+            *site = Site { captured, parts: HashMap::new(), done: site.done };
         }
         site
     }
 }
 
-/// Returns what a body reads of the bindings around it, of which there are `depth`.
+/// A part of a binding: its level, and which member of which member of it.
+type Place = (usize, Vec<usize>);
+
+/// Returns what a body reads of the bindings around it. Of a record that is read in one member alone the others do not
+/// matter: such as those of the state, of which the map itself is one.
 fn captured(body: &Block, frame: &Frame) -> Vec<Value> {
-    fn read(Block(ops): &Block, depth: usize, found: &mut Vec<usize>) {
-        for op in ops {
-            match op {
-                Op::Acc { level } => {
-                    let level = *level as usize;
-                    if level < depth && !found.contains(&level) {
-                        found.push(level);
-                    }
-                }
-                Op::If { yes, no } => [yes, no].into_iter().for_each(|block| read(block, depth, found)),
-                Op::Case { blocks } => blocks.iter().for_each(|block| read(block, depth, found)),
-                Op::Fold { body } | Op::Map { body, .. } | Op::Filter { body } | Op::Find { body } => {
-                    read(body, depth, found);
-                }
-                Op::Loop { test, body } => {
-                    [test, body].into_iter().for_each(|block| read(block, depth, found));
-                }
-                _ => {}
+    let mut places = BTreeSet::new();
+    read(body, frame.environment.len(), &mut places);
+    places.into_iter().map(|place| at(frame, &place)).collect()
+}
+
+/// Finds what a block reads of the first `depth` bindings.
+fn read(Block(ops): &Block, depth: usize, places: &mut BTreeSet<Place>) {
+    for (index, op) in ops.iter().enumerate() {
+        match op {
+            Op::Acc { level } if (*level as usize) < depth => {
+                let member = |op: &Op| match op {
+                    Op::Fld { index } => Some(*index as usize),
+                    Op::Fst {} => Some(0),
+                    Op::Snd {} => Some(1),
+                    _ => None,
+                };
+                places.insert((*level as usize, ops[index + 1..].iter().map_while(member).collect()));
             }
+            Op::If { yes, no } => [yes, no].into_iter().for_each(|block| read(block, depth, places)),
+            Op::Case { blocks } => blocks.iter().for_each(|block| read(block, depth, places)),
+            Op::Fold { body } | Op::Map { body, .. } | Op::Filter { body } | Op::Find { body } => {
+                read(body, depth, places);
+            }
+            Op::Loop { test, body } => [test, body].into_iter().for_each(|block| read(block, depth, places)),
+            _ => {}
         }
     }
-    let mut found = vec![];
-    read(body, frame.environment.len(), &mut found);
-    found.sort_unstable();
-    found.into_iter().map(|level| frame.environment[level].clone()).collect()
+}
+
+fn at(frame: &Frame, (level, members): &Place) -> Value {
+    let mut value = &frame.environment[*level];
+    for member in members {
+        let Value::Product(parts) = value else { unreachable!("the verifier knows that it has members") };
+        value = &parts[*member];
+    }
+    value.clone()
 }
 
 impl Run<'_> {
@@ -267,7 +296,7 @@ impl MapParts for Mapping<'_, '_> {
 
     fn learn(&mut self, from: Part, made: Part, before: Limits) {
         let cost = spent(before, self.run.meter.left());
-        self.site.parts.insert(from.address(), Done { _part: from, became: Became::Made(made), cost });
+        self.site.learn(from, Became::Made(made), cost);
     }
 }
 
@@ -303,7 +332,7 @@ impl FoldParts for Folding<'_, '_> {
     fn learn(&mut self, part: Part, (before, folded): (Limits, Value)) {
         if folded.is_same(&self.folded) {
             let cost = spent(before, self.run.meter.left());
-            self.site.parts.insert(part.address(), Done { _part: part, became: Became::Left(folded), cost });
+            self.site.learn(part, Became::Left(folded), cost);
         }
     }
 }

@@ -30,10 +30,19 @@ impl Tested {
         limits: Limits,
         memo: Option<&mut Memo>,
     ) -> (Result<Value, Trap>, Limits) {
+        self.run_on(&[Value::Map(map.clone()), int(number)], limits, memo)
+    }
+
+    fn run_on(
+        &self,
+        args: &[Value],
+        limits: Limits,
+        memo: Option<&mut Memo>,
+    ) -> (Result<Value, Trap>, Limits) {
         let mut effects = vec![];
         let mut run = Run::new(self.module.module(), None, limits, &mut effects);
         run.memo = memo;
-        let result = run.function(self.function, vec![Value::Map(map.clone()), int(number)]);
+        let result = run.function(self.function, args.to_vec());
         (result, run.meter.left())
     }
 
@@ -113,6 +122,40 @@ fn a_body_that_sees_something_else_is_remembered_for_that_alone() {
         assert_eq!(mapped.get_int(20), Some(&int(20 + number)));
     }
     assert_eq!(memo.parts(), map.parts().len(), "what was made of another number is forgotten");
+}
+
+#[test]
+fn of_a_record_that_a_body_sees_only_the_member_counts_that_it_reads() {
+    let (pair, truth) = (pair_of(pair_of(Ty::int(), Ty::int()), int_map()), ty(Kind::Bool));
+    let state = |limit: i64, other: i64, map: &Map| {
+        Value::product([Value::product([int(limit), int(other)]), Value::Map(map.clone())])
+    };
+    let args = [(pair, state(1, 1, &many(1)))];
+    let (module, function) = module(&args, &truth, |builder| {
+        let truth = |builder: &mut ModuleBuilder, holds| Op::Quote {
+            constant: builder.constant(&ty(Kind::Bool), Value::Bool(holds)),
+        };
+        let (yes, no) = (truth(builder, true), truth(builder, false));
+        let holds = Block(vec![acc(3), Op::Push {}, acc(0), Op::Fst {}, Op::Fst {}, Op::Le {}]);
+        let body = Block(vec![acc(1), Op::If { yes: holds, no: Block(vec![no]) }]);
+        vec![acc(0), Op::Snd {}, Op::Push {}, yes, Op::Fold { body }]
+    });
+    let tested = Tested { module: verified(module), function };
+    let (mut memo, map) = (Memo::default(), many(5_000));
+    let mut holds = |limit, other, map: &Map| {
+        let args = [state(limit, other, map)];
+        let with = tested.run_on(&args, LIMITS, Some(&mut memo));
+        assert_eq!(with, tested.run_on(&args, LIMITS, None));
+        (with.0.expect("it does not trap"), memo.done())
+    };
+    let (all, first) = holds(5_000, 1, &map);
+    assert_eq!(all, Value::Bool(true));
+    let mut changed = map.clone();
+    changed.insert(int(4), int(4));
+    let (_, other_member) = holds(5_000, 2, &changed);
+    assert!((1..=3).contains(&(other_member - first)), "{other_member} after {first}");
+    let (less, _) = holds(10, 2, &changed);
+    assert_eq!(less, Value::Bool(false), "what was known of another limit is not used");
 }
 
 #[test]
