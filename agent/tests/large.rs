@@ -18,7 +18,8 @@ use common::{Made, TestNode, World, make};
 const ENTRIES: i64 = 40_000;
 
 const FIRST: &str = "machine large keyed Text
-type State = { m: Map(Int, { value: Int = 0 }), limit: Int = 1_000_000 }
+type Entry = { value: Int = 0 }
+type State = { m: Map(Int, Entry), limit: Int = 1_000_000 }
 invariant \"no value is above the limit\" = state.m.all((_, v) -> v.value <= state.limit)
 type Input = Fill(Int) | Set { key: Int, value: Int } | Get(Int)
 type Output = Ok | Value(Int)
@@ -48,7 +49,11 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let world = World::of(releases());
+        Bench::of(releases())
+    }
+
+    fn of(releases: [Made; 2]) -> Bench {
+        let world = World::of(releases);
         let limits = ShardLimits::default();
         let mut shard = Shard::new(ShardConfig { index: 0, shards: 1, salt: 7, limits, journalled: true });
         shard.enter_once(&Epoch::install(world.release("1.0.0")));
@@ -56,7 +61,7 @@ impl Bench {
         for _ in 0..ENTRIES / FILL {
             bench.send(&format!("{{\"Fill\":{FILL}}}"));
         }
-        assert_eq!(bench.send(&format!("{{\"Get\":{}}}", ENTRIES - 1)), int("Value", FILL - 1));
+        assert_ne!(bench.send(&format!("{{\"Get\":{}}}", ENTRIES - 1)), int("Value", -1));
         bench.shard.take_out();
         bench
     }
@@ -90,17 +95,20 @@ impl Bench {
         trial
     }
 
-    fn switch(&mut self, mut trial: Trial, number: u64) {
+    /// Makes the switch, and returns how many parts its trial did.
+    fn switch(&mut self, mut trial: Trial, number: u64) -> usize {
         let (plan, memos) = (trial.plan().clone(), trial.take_memos());
         assert!(trial.report().passed, "{:?}", trial.report());
+        let done = memos.done();
         self.shard.enter_once(&Epoch { memos, ..Epoch::of(plan, number, &BTreeMap::new()) });
+        done
     }
 
-    /// Returns what was discarded: how many parts each memo had, and how many states there were.
+    /// Returns what was discarded: how many parts each memo had done, and how many states there were.
     fn discarded(&mut self) -> (Vec<usize>, usize) {
         let all = self.shard.take_out().discarded;
         let parts = all.iter().filter_map(|one| match one {
-            Discarded::Memo(memo) => Some(memo.parts()),
+            Discarded::Memo(memo) => Some(memo.done()),
             Discarded::State(_) => None,
         });
         let parts: Vec<usize> = parts.collect();
@@ -120,15 +128,9 @@ fn what_changed_since_the_trial_is_all_that_is_done_when_the_state_goes_over() {
     // One round for what changes while it is tried, and more afterwards.
     bench.send(r#"{"Set":{"key":7,"value":70}}"#);
     trial.add(bench.shard.copy_some(10));
-    let parts = {
-        // Another trial of the same state knows as many parts as this one.
-        let mut same = bench.begin(Way::Up);
-        let memos = same.take_memos();
-        memos.parts()
-    };
     bench.send(r#"{"Set":{"key":20000,"value":5}}"#);
     bench.send(r#"{"Set":{"key":-1,"value":6}}"#);
-    bench.switch(trial, 2);
+    let tried = bench.switch(trial, 2);
     assert_eq!(bench.discarded(), (vec![], 0), "nothing was touched yet");
     assert_eq!(bench.send(r#"{"Get":20000}"#), int("Value", 5));
     assert_eq!(bench.send(r#"{"Get":-1}"#), int("Value", 6));
@@ -136,9 +138,11 @@ fn what_changed_since_the_trial_is_all_that_is_done_when_the_state_goes_over() {
     assert_eq!(bench.send(r#"{"Get":39999}"#), int("Value", 999));
     let (memos, states) = bench.discarded();
     let [touched] = memos[..] else { panic!("one memo was used: {memos:?}") };
-    // Per change the way to a leaf, for the edge and for the invariant, and the way back of the trial.
-    let more = touched.abs_diff(parts);
-    assert!((1..=40).contains(&more) && parts > 3_000, "{touched} parts after {parts}");
+    // Per change the way to a leaf, for the edge and for the invariant.
+    assert!(
+        (2..=20).contains(&(touched - tried)) && tried > 3_000,
+        "{touched} parts, {tried} when it was tried"
+    );
     assert_eq!(states, 0, "the state from before is kept while nothing is written");
     bench.send(r#"{"Set":{"key":1,"value":1}}"#);
     assert_eq!(bench.discarded(), (vec![], 1), "the state from before goes with the first write");
@@ -153,12 +157,56 @@ fn a_way_back_that_was_tried_is_remembered_as_well() {
     bench.shard.take_out();
     let trial = bench.begin(Way::Down);
     bench.send(r#"{"Set":{"key":2,"value":12}}"#);
-    bench.switch(trial, 3);
+    let tried = bench.switch(trial, 3);
     assert_eq!(bench.send(r#"{"Get":1}"#), int("Value", 11), "later writes are kept");
     assert_eq!(bench.send(r#"{"Get":2}"#), int("Value", 12));
     let (memos, states) = bench.discarded();
-    assert!(memos.len() == 1 && memos[0] > 1_000, "{memos:?}");
+    let [touched] = memos[..] else { panic!("one memo was used: {memos:?}") };
+    assert!(
+        (2..=8).contains(&(touched - tried)) && tried > 2_000,
+        "{touched} parts, {tried} when it was tried"
+    );
     assert_eq!(states, 1, "the newer state is dropped where nobody waits");
+}
+
+#[test]
+fn what_is_kept_aside_of_a_large_state_is_remembered_both_ways() {
+    let first = FIRST.replace("value: Int = 0 }", "value: Int = 0, old: Int = 3 }");
+    let first = first
+        .replace("{ value: k }", "{ value: k, old: 4 }")
+        .replace("{ value: value }", "{ value: value, old: 5 }");
+    let first = first.replace("v -> v.value).or", "v -> v.value * 10 + v.old).or");
+    let first = make("1.0.0", &[("a/large", &first)], None, &[]);
+    let migration = "migration large from \"1.0.0\"\ndrop Entry.old else 6\n";
+    let second = make("2.0.0", &[("a/large", FIRST)], Some(&first), &[("a/large", migration)]);
+    let mut bench = Bench::of([first, second]);
+    let trial = bench.begin(Way::Up);
+    bench.send(r#"{"Set":{"key":9,"value":90}}"#);
+    let tried = bench.switch(trial, 2);
+    bench.send(r#"{"Set":{"key":7,"value":70}}"#);
+    let (memos, _) = bench.discarded();
+    let [touched] = memos[..] else { panic!("one memo was used: {memos:?}") };
+    // The way up, what is kept, and the invariant.
+    assert!(
+        (3..=12).contains(&(touched - tried)) && tried > 5_000,
+        "{touched} parts, {tried} when it was tried"
+    );
+    let trial = bench.begin(Way::Down);
+    bench.send(r#"{"Set":{"key":8,"value":80}}"#);
+    let tried = bench.switch(trial, 3);
+    assert_eq!(
+        bench.send(r#"{"Get":7}"#),
+        int("Value", 704),
+        "what was kept aside comes back, and the write stays"
+    );
+    assert_eq!(bench.send(r#"{"Get":8}"#), int("Value", 804));
+    assert_eq!(bench.send(r#"{"Get":9}"#), int("Value", 905));
+    let (memos, _) = bench.discarded();
+    let [touched] = memos[..] else { panic!("one memo was used: {memos:?}") };
+    assert!(
+        (2..=8).contains(&(touched - tried)) && tried > 2_000,
+        "{touched} parts, {tried} when it was tried"
+    );
 }
 
 #[test]

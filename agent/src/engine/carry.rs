@@ -16,8 +16,9 @@ use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::VerifiedEdge;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
-use camshaft_store::{AsideSnapshot, Parked, ParkedItem};
+use camshaft_store::{Parked, ParkedItem};
 
+use super::aside::KeptAside;
 use super::instance::{Before, Instance, Mail, Origin, State, Timer};
 use super::plan::{Change, Plan, Way};
 use super::rewind::rewound;
@@ -223,7 +224,7 @@ fn moved_state(
     value: &Value,
     instance: &Instance,
     memo: &mut Memo,
-) -> Result<(Value, Option<AsideSnapshot>), Box<TryFailure>> {
+) -> Result<(Value, Option<KeptAside>), Box<TryFailure>> {
     let (ty, seq) = (along.from.verified.state(), instance.seq);
     let mut from = Subject { along, value, ty, digest: None, seq, kept: None };
     let kept_before = match along.way {
@@ -245,7 +246,7 @@ fn moved_state(
             let up = memo
                 .edge_arrow(along.edge, EdgeArrow::Up, value, limits)
                 .map_err(|trap| failed(along.way.state_word(), trap))?;
-            (up, kept.zip(along.edge.kept()))
+            (up, KeptAside::of(along.edge, kept))
         }
         Way::Down => {
             let down = memo
@@ -254,7 +255,6 @@ fn moved_state(
             (down, None)
         }
     };
-    let aside = aside.map(|(kept, ty)| AsideSnapshot { edge: along.edge.digest(), kept: kept.to_binary(ty) });
     memo.check_invariants(&along.to.verified, &state, limits)
         .map_err(|trap| Box::new(from.failure("invariant", kind(&trap), trap.to_string())))?;
     Ok((state, aside))
@@ -266,9 +266,8 @@ fn moved_state(
 ///
 /// What is damaged, which only a fault of the disk could do. A default would hide the loss.
 fn kept_aside(along: &Along<'_>, instance: &Instance) -> Result<Option<Value>, String> {
-    let aside = instance.rest().aside.as_ref().filter(|aside| aside.edge == along.edge.digest());
-    let kept = aside.zip(along.edge.kept()).map(|(aside, ty)| Value::from_binary(&aside.kept, ty));
-    kept.transpose().map_err(|error| format!("what was kept aside is damaged: {error}"))
+    let aside = instance.rest().aside.as_ref();
+    aside.map_or(Ok(None), |aside| aside.for_way_down(along.edge))
 }
 
 /// Returns what is wrong with the way back of a state that went up: it must give exactly the state that it

@@ -8,9 +8,10 @@ use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 use camshaft_store::{
-    AsideSnapshot, BeforeImage, CallSnapshot, MailOrigin, MailSnapshot, Parked, ParkedItem, TimerSnapshot,
+    BeforeImage, CallSnapshot, MailOrigin, MailSnapshot, Parked, ParkedItem, TimerSnapshot,
 };
 
+use super::aside::KeptAside;
 use super::kept::{Identity, Kept};
 use super::rewind::Rewind;
 use crate::release::MachineCode;
@@ -62,7 +63,7 @@ pub struct Rest {
     /// What a rewind needs, where the way back may need one.
     pub rewind: Option<Rewind>,
     /// What was kept aside of the state on its way up, for the way down.
-    pub aside: Option<AsideSnapshot>,
+    pub aside: Option<KeptAside>,
     /// What no arrow accepted, and what could not be delivered.
     pub parked: Vec<Parked>,
     /// Calls on ports that have not ended.
@@ -133,7 +134,7 @@ pub struct Before {
     /// The state.
     pub value: Value,
     /// What was kept aside of it before.
-    pub aside: Option<AsideSnapshot>,
+    pub aside: Option<KeptAside>,
 }
 
 /// A message that waits.
@@ -325,7 +326,7 @@ impl Before {
     /// Returns the form for a snapshot.
     pub fn save(&self) -> BeforeImage {
         let state = self.value.to_binary(&self.ty);
-        BeforeImage { machine: self.machine, state, aside: self.aside.clone() }
+        BeforeImage { machine: self.machine, state, aside: self.aside.as_ref().map(KeptAside::save) }
     }
 }
 

@@ -20,6 +20,7 @@
 mod admit;
 mod again;
 mod applied;
+mod aside;
 mod calls;
 mod capsules;
 mod care;

@@ -17,9 +17,10 @@ use camshaft_cam::run::{EdgeArrow, Limits, edge_arrow};
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::{AsideSnapshot, Effect, RewindSnapshot, TakenSnapshot, Verdict};
+use camshaft_store::{Effect, RewindSnapshot, TakenSnapshot, Verdict};
 
 use super::Shard;
+use super::aside::KeptAside;
 use super::carry::{Along, Subject, moved_input, short};
 use super::instance::{Before, Instance, Origin, Sent, State};
 use super::plan::{Change, Plan, Way};
@@ -268,7 +269,7 @@ fn keep_taken(
 }
 
 /// The state that a rewind comes to, and what was kept aside of it before the switch.
-type Rewound = (Value, Option<AsideSnapshot>);
+type Rewound = (Value, Option<KeptAside>);
 
 /// Does over again what an instance did since the switch, by the code that it goes back to. `failure` is why it does not
 /// go down.

@@ -9,6 +9,7 @@ use camshaft_manifests::{InstanceAddress, MachineAddress};
 use camshaft_store::{BeforeImage, InstanceSnapshot, ParkedItem, SavedLane, SavedMail, Status};
 
 use super::Shard;
+use super::aside::KeptAside;
 use super::instance::{Before, Held, Instance, Mail, State, Timer};
 use super::kept::Kept;
 use super::rewind::Rewind;
@@ -51,7 +52,7 @@ impl Instance {
             kept: rest.kept.save(),
             before: rest.before.as_ref().map(Before::save),
             parked: rest.parked.clone(),
-            aside: rest.aside.clone(),
+            aside: rest.aside.as_ref().map(KeptAside::save),
             calls: rest.calls.clone(),
             rewind: rest.rewind.as_ref().map(Rewind::save),
         }
@@ -93,7 +94,7 @@ impl Instance {
                 state_type(machine).ok_or_else(|| format!("machine {} is not known", machine.short()))?;
             let value = Value::from_binary(&state, &ty)
                 .map_err(|error| format!("its state from before is damaged: {error}"))?;
-            Ok(Before { machine, ty, value, aside })
+            Ok(Before { machine, ty, value, aside: aside.map(KeptAside::load) })
         };
         let before = saved.before.map(image).transpose().map_err(damaged)?;
         let rewind = saved.rewind.map(|saved| Rewind::load(saved, image)).transpose().map_err(damaged)?;
@@ -109,7 +110,7 @@ impl Instance {
         rest.kept = Arc::new(Kept::load(saved.kept));
         rest.before = before;
         rest.rewind = rewind;
-        rest.aside = saved.aside;
+        rest.aside = saved.aside.map(KeptAside::load);
         rest.parked = saved.parked;
         rest.calls = saved.calls;
         instance.shrink();

@@ -48,9 +48,9 @@ impl Memos {
         Memos(Arc::new(Mutex::new(memos)))
     }
 
-    /// Returns how many parts of large states are remembered.
-    pub fn parts(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().map(Memo::parts).sum()
+    /// Returns how many parts of large states were done by the trial.
+    pub fn done(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().map(Memo::done).sum()
     }
 
     fn take(&self, shard: u16) -> HashMap<usize, Memo> {
