@@ -434,16 +434,24 @@ impl Model {
     /// The sweeper took over what waits for an instance, which for one that is held is the first time that it goes over.
     pub(super) fn follow_settled(&mut self, address: &InstanceAddress) -> Result<(), Wrong> {
         let held = self.instances.get(address).filter(|instance| instance.is_held());
-        if let (Some(instance), Some(from), Some(to)) = (held, self.left.or(self.previous()), self.running())
-        {
-            let plan = self.plan(from, to);
-            let mut carried = Carried::of(instance.clone());
-            self.settle(&plan, &address.machine_address(), vec![], &mut carried)?;
-            self.tally.parked += carried.parked;
-            self.instances.insert(address.clone(), carried.instance);
+        if let Some(instance) = held.cloned() {
+            let settled = self.settled_held(address, instance)?;
+            self.instances.insert(address.clone(), settled);
         }
         self.forget_trails(address);
         Ok(())
+    }
+
+    /// Takes what waits for an instance that is held over the last switch.
+    fn settled_held(&mut self, address: &InstanceAddress, instance: Instance) -> Result<Instance, Wrong> {
+        let (Some(from), Some(to)) = (self.left.or(self.previous()), self.running()) else {
+            return Ok(instance);
+        };
+        let plan = self.plan(from, to);
+        let mut carried = Carried::of(instance);
+        self.settle(&plan, &address.machine_address(), vec![], &mut carried)?;
+        self.tally.parked += carried.parked;
+        Ok(carried.instance)
     }
 
     /// What waits for an instance has gone over all switches for good.
@@ -716,6 +724,9 @@ impl Model {
         for (address, instance) in std::mem::take(&mut self.instances) {
             if let Change::Removed | Change::Restarts(_) = plan.changes[&address.machine_address()] {
                 self.tally.archived += 1;
+                // What waits is settled before it is put away, of one that is held as well.
+                let instance =
+                    if instance.is_held() { self.settled_held(&address, instance)? } else { instance };
                 let key = (address, instance.writer());
                 // A state from before a switch is of use to who goes back from it, and nobody will.
                 self.archive.insert(key, Instance { before: None, rewind: None, ..instance });
