@@ -396,6 +396,33 @@ pub struct HistoryEntry {
     /// Who vouched for the release that it was about.
     #[serde(default)]
     pub vouched: Vec<Voucher>,
+    /// What the switch does to the instances, when there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<SwitchCounts>,
+}
+
+/// What a switch does to the instances, and to what waits for them: as its trial found it, to the last millisecond before
+/// the switch. They go over when they are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchCounts {
+    /// Instances for whose states nothing is run: those that stay as they are, and, going back, those that were not used since.
+    pub untouched: u64,
+    /// Going back: instances that were not written since, and take the state from before.
+    pub before_image: u64,
+    /// Instances whose states are migrated: by `up`, or by `down` with their later writes.
+    pub migrated: u64,
+    /// Going back: instances that cannot go down, and do their inputs since the switch again in the older release.
+    pub rewound: u64,
+    /// Instances that cannot go over, and are held.
+    pub held: u64,
+    /// Instances whose machines go away, or give up their states.
+    pub archived: u64,
+    /// Instances whose machines come back.
+    pub restored: u64,
+    /// Messages and timers that are carried over.
+    pub moved: u64,
+    /// Messages and timers that are parked.
+    pub parked: u64,
 }
 
 /// What was done to a node.
@@ -701,6 +728,9 @@ pub struct Report {
     pub trial: Option<TryReport>,
     /// For a rollback, what became of the instances.
     pub rollback: Option<RollbackCounts>,
+    /// What the switch does to the instances, when there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switched: Option<SwitchCounts>,
     /// For an upgrade that was undone, why.
     pub undone: Option<Undone>,
     /// The instances that live now.

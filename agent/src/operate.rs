@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use camshaft_cam::words::{comes, counted};
 use camshaft_manifests::agent::By;
 use camshaft_manifests::duration::Millis;
 use camshaft_manifests::{InstanceAddress, Version};
@@ -421,7 +422,10 @@ impl Operator {
         if report.differ() == 0 || allowed {
             return Ok(());
         }
-        let detail = format!("{} of {} recorded inputs come out otherwise", report.differ(), report.inputs);
+        let detail = {
+            let (differ, all) = (report.differ(), counted(report.inputs, "recorded input"));
+            format!("{differ} of {all} {} out otherwise", comes(differ))
+        };
         let mut problem = problem::SHADOW_DIFFERS.problem(detail);
         problem.trial = Some(trial.report());
         Err(problem)

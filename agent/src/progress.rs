@@ -1,5 +1,6 @@
 //! How far the trial is that a node's operator waits for, and that it is to end.
 
+use camshaft_cam::words::counted;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -86,8 +87,10 @@ impl Going<'_> {
         let TrialStatus { to, looked, of, cancelled } = self.trials.status()?;
         cancelled.then(|| {
             let detail = format!(
-                "the trial of {} {} was cancelled after {looked} of {of} instances",
-                to.name, to.version
+                "the trial of {} {} was cancelled after {looked} of {}",
+                to.name,
+                to.version,
+                counted(of, "instance")
             );
             problem::CANCELLED.problem(detail)
         })

@@ -35,3 +35,4 @@ pub mod testing;
 pub mod ty;
 pub mod value;
 pub mod verify;
+pub mod words;

@@ -17,6 +17,7 @@ use camshaft_releases::{OpenedRelease, open};
 use crate::failure::{Failure, chain};
 use crate::files;
 use crate::registry;
+use crate::render::counted;
 use crate::talk::Talk;
 
 /// A project that was read.
@@ -349,6 +350,5 @@ pub(crate) fn faulty(root: &Path, faults: Vec<Diagnostic>) -> Failure {
 
 fn faults_of(subject: &str, faults: Vec<Diagnostic>) -> Failure {
     let count = faults.len();
-    let plural = if count == 1 { "" } else { "s" };
-    Failure::diagnostics(format!("{subject}: {count} fault{plural}"), faults)
+    Failure::diagnostics(format!("{subject}: {}", counted(count, "fault")), faults)
 }

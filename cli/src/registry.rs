@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use camshaft_cam::words::counted;
 use camshaft_manifests::published::Stamp;
 use camshaft_registry::{Absent, Fetched, Place, Registry, RegistryError, Token, TokenError};
 
@@ -67,9 +68,9 @@ pub fn who() -> Option<String> {
 /// Returns what went over of a bundle: `12 of 340 files, 41 KiB of 1.2 MiB`.
 pub fn share(fetched: &Fetched) -> String {
     format!(
-        "{} of {} files, {} of {}",
+        "{} of {}, {} of {}",
         fetched.files,
-        fetched.files_total,
+        counted(fetched.files_total, "file"),
         size(fetched.bytes),
         size(fetched.bytes_total)
     )

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::words;
 use serde_json::{Value, json};
 
 /// Returns the diagnostic with the source lines it is about.
@@ -95,7 +96,7 @@ pub fn one_line(text: &str) -> String {
 
 /// Returns a number of things in words: `1 file`, `2 files`.
 pub fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    words::counted(count as u64, what)
 }
 
 #[cfg(test)]

@@ -55,6 +55,11 @@ pub enum Entry {
     },
     /// Clients were left behind.
     ClientsDropped,
+    /// What the next switch does is counted.
+    Counted {
+        /// Its number.
+        switch: u64,
+    },
     /// Clients were counted.
     Clients,
     /// What waits for an instance went over the last switch before it was delivered.

@@ -44,7 +44,8 @@ pub use memory::MemoryJournal;
 pub use onlooker::Onlooker;
 pub use record::{
     Aside, CaseRate, ClientSays, ClientSeen, Control, Deed, Direction, Effect, HeldBefore, InputRecord,
-    InputRef, Probation, Record, RecordRef, Redrive, Refusal, ReleaseEntry, Source, Stamp, Verdict,
+    InputRef, Probation, Record, RecordRef, Redrive, Refusal, ReleaseEntry, Source, Stamp, SwitchCounts,
+    Verdict,
 };
 pub use snapshot::{
     AsideSnapshot, BeforeImage, CallSnapshot, InstanceSnapshot, KeptAnswer, KeptSender, MailOrigin,

@@ -447,6 +447,37 @@ pub enum Control {
         /// The release.
         release: ReleaseEntry,
     },
+    /// What a switch does to the instances, as its trial found it. The switch follows in the same group. Nothing but the
+    /// history depends on it: what becomes of each instance follows from the switch.
+    Counted {
+        /// The number of the switch.
+        switch: u64,
+        /// How many go over in which way.
+        counts: SwitchCounts,
+    },
+}
+
+/// What a switch does to the instances, and to what waits for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchCounts {
+    /// Instances for whose states nothing is run.
+    pub untouched: u64,
+    /// Instances that take the state from before the switch that is undone.
+    pub before_image: u64,
+    /// Instances whose states go along an edge.
+    pub migrated: u64,
+    /// Instances that do again in the older release what they did since.
+    pub rewound: u64,
+    /// Instances that are held, because they cannot go over.
+    pub held: u64,
+    /// Instances whose machines go away, or give up their states.
+    pub archived: u64,
+    /// Instances whose machines come back.
+    pub restored: u64,
+    /// Messages and timers that go along an edge.
+    pub moved: u64,
+    /// Messages and timers that no arrow accepts.
+    pub parked: u64,
 }
 
 /// What holds of a release that is on probation. It stands in the journal, so that another configuration of the agent

@@ -319,7 +319,7 @@ fn the_command_line_sends_files_of_inputs() {
     assert_eq!(client.send(COUNTER, "\"Read\""), json!({ "Count": 5_000 }));
 
     world.write("mixed", format!("{{\"to\":\"{COUNTER}\",\"input\":\"Incr\"}}\nx\n"));
-    let mixed = send(&["--batch", "mixed"]).refused("1 of 2 inputs were refused");
+    let mixed = send(&["--batch", "mixed"]).refused("1 of 2 inputs was refused");
     assert_eq!(lines(&mixed.stdout)[1]["problem"]["code"], "bad-request");
     world.write("long", format!("{}\n", "x".repeat((1 << 20) + 1)));
     send(&["--batch", "long"]).refused("line 1 has more than 1048576 bytes");

@@ -134,12 +134,12 @@ fn a_trial_is_watched_and_cancelled_and_nothing_is_changed() {
             let done = node(&world, &agent, &["cancel"]).expect(0);
             assert!(
                 done.stdout.contains(
-                    "the trial of counter 2.0.0 ends, after 1 of 1 instances; the command that waits for it tells"
+                    "the trial of counter 2.0.0 ends, after 1 of 1 instance; the command that waits for it tells"
                 ),
                 "{done:#?}"
             );
             let cancelled = waiting.join().expect("the command ends");
-            cancelled.refused("the trial of counter 2.0.0 was cancelled after 1 of 1 instances");
+            cancelled.refused("the trial of counter 2.0.0 was cancelled after 1 of 1 instance");
         });
         let status = status(&world, &agent);
         assert_eq!((&status["running"]["version"], &status["trial"]), (&"1.0.0".into(), &Value::Null));

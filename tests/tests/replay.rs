@@ -99,7 +99,7 @@ fn what_fails_on_a_node_fails_here_in_the_same_way() {
         world.write("other.json", &other);
         let told = world.run(&["replay", &world.at("other.json").to_string_lossy(), &bundle]).expect(1);
         let says = told.stderr;
-        assert!(says.contains("1 of 1 failures come out otherwise here"), "{says}");
+        assert!(says.contains("1 of 1 failure comes out otherwise here"), "{says}");
         assert!(says.contains("(the value is not that of the node)"), "{says}");
     }
 }
@@ -198,7 +198,7 @@ fn a_step_that_failed_on_a_node_fails_here_to_the_last_unit_of_fuel() {
         let changed = text.replace("\\\"[secret]\\\"", "5").replace("{\\\"Add\\\":100}", "{\\\"Add\\\":1}");
         std::fs::write(&other, changed).expect("written");
         let told = replay(&other).expect(1).stderr;
-        assert!(told.contains("1 of 1 failures come out otherwise here"), "{told}");
+        assert!(told.contains("1 of 1 failure comes out otherwise here"), "{told}");
         assert!(told.contains("it does not fail; it gives \"Ok\""), "{told}");
         assert!(told.contains("(the value is not that of the node)"), "{told}");
     }

@@ -71,6 +71,10 @@ fn a_rollback_does_again_what_was_done_and_says_how_often() {
     assert!(text.contains("0 went down with later writes; 0 held"), "{text}");
     let told = "\n  2 instances were rewound: their inputs since the switch gave the same answers in the older release";
     assert!(text.contains(told), "{text}");
+    let told = run(&["history"]).expect(0).stdout;
+    for line in ["  1 to migrate when used\n", "  2 instances were rewound\n"] {
+        assert!(told.contains(line), "no `{line}` in {told}");
+    }
     for (key, sum) in [("a", 12), ("b", 7)] {
         assert_eq!(client.send(&format!("counter/counter/{key}"), "\"Read\""), json!({ "Count": sum }));
     }
@@ -85,7 +89,21 @@ fn a_rollback_does_again_what_was_done_and_says_how_often() {
     let report = run(&["rollback", "--force", "--json"]).expect(0).json();
     let counts = &report["rollback"];
     assert_eq!((&counts["rewound"], &counts["held"]), (&json!(1), &json!(1)), "{report}");
+    let text = run(&["history"]).expect(0).stdout;
+    assert!(text.contains("1 instance was rewound, 1 held\n"), "{text}");
     assert_eq!(client.send("counter/counter/a", "\"Read\""), json!({ "Count": 13 }));
     let held = run(&["instances", "--held", "--json"]).expect(0).stdout;
     assert!(held.contains("counter/counter/b") && held.contains("input 3 was answered"), "{held}");
+    // What a switch did stands in the journal.
+    let history = || run(&["history", "--json"]).expect(0).json();
+    let before = history();
+    let [.., last] = &before["entries"].as_array().expect("a list")[..] else { panic!("{before}") };
+    let counts = json!({ "untouched": 0, "before_image": 0, "migrated": 0, "rewound": 1, "held": 1, "archived": 0,
+        "restored": 0, "moved": 0, "parked": 0 });
+    assert_eq!(last["counts"], counts);
+    assert_eq!(report["switched"], counts);
+    agent.kill();
+    let agent = Agent::start(&world, "d1");
+    let after = world.run(&["node", "--node", agent.url(), "history", "--json"]).expect(0).json();
+    assert_eq!(after, before);
 }

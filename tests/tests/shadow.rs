@@ -32,7 +32,7 @@ fn what_would_come_out_otherwise_is_shown_and_refuses_an_upgrade_unless_it_is_me
     assert_eq!(agent.client().send(ADDRESS, "{\"Add\":{\"by\":1}}"), "Ok");
     let tried = node(&["try", SECOND, "--shadow", "8"]).expect(0).stdout;
     for line in [
-        "  recorded inputs: 4 of 1 instances, 3 come out otherwise\n",
+        "  recorded inputs: 4 of 1 instance, 3 come out otherwise\n",
         "    counter/counter at Add: of 4, 3 in state\n",
         "    counter/counter, input 1: {\"Add\":{\"by\":30}} on {\"count\":0,\"step\":1}\n",
         "      state was {\"count\":30,\"step\":1}\n      state  is {\"count\":31,\"step\":1}\n",

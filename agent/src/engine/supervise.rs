@@ -30,6 +30,7 @@ pub mod watch;
 use std::fmt;
 
 use camshaft_cam::run::Trap;
+use camshaft_cam::words::counted;
 use camshaft_manifests::MachineName;
 use camshaft_manifests::app::{After, Intensity, OnTrap, Strategy};
 use camshaft_manifests::resolved::ResolvedApp;
@@ -179,7 +180,7 @@ impl fmt::Display for Reason {
         match self.after {
             After::First => write!(f, "a trap")?,
             After::Within(Intensity { traps, within }) => {
-                write!(f, "{traps} traps within {within}, the last")?
+                write!(f, "{} within {within}, the last", counted(traps, "trap"))?
             }
         }
         match &*self.case {

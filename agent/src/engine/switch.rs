@@ -362,6 +362,21 @@ impl Shard {
         self.restore(found, code)
     }
 
+    /// Returns how many instances a switch would bring back.
+    pub fn count_restored(&self, plan: &Plan) -> u64 {
+        let comes = |machine: &MachineAddress| {
+            if let Some(code) = plan.added.get(machine) {
+                return Some(code.digest());
+            }
+            let mut restarted = plan.restarted().filter(|_| plan.way == Way::Down);
+            restarted.find(|code| code.address == *machine).map(|code| code.digest())
+        };
+        let fits = |(address, writer, reset): &&(InstanceAddress, Digest, u32)| {
+            *reset == 0 && comes(&address.machine_address()) == Some(*writer)
+        };
+        self.archive.keys().filter(fits).count() as u64
+    }
+
     /// Lets archived instances go on.
     fn restore(&mut self, found: Archive, code: &Arc<MachineCode>) -> u64 {
         let mut restored = 0;

@@ -509,6 +509,11 @@ impl Trial {
         counts
     }
 
+    /// Returns how many instances are put away, as far as it was tried: their machines go, or give up their states.
+    pub fn archives(&self) -> u64 {
+        self.fates.iter().flatten().filter(|fate| **fate == Fate::PutAway).count() as u64
+    }
+
     /// Returns what came of it.
     pub fn report(&self) -> TryReport {
         let mut machines = self.machines_of_report();
@@ -549,7 +554,7 @@ impl Trial {
             passed,
             machines: in_order,
             starts: self.starts.iter().map(ToString::to_string).collect(),
-            archives: self.fates.iter().flatten().filter(|fate| **fate == Fate::PutAway).count() as u64,
+            archives: self.archives(),
             moved: counts.moved,
             parks: counts.parked,
             failure_count: failures.len() as u64,

@@ -1,5 +1,6 @@
 //! Who would be left behind by an upgrade, of those who were seen.
 
+use camshaft_cam::words::counted;
 use camshaft_manifests::Version;
 use camshaft_store::{ClientSays, ClientSeen};
 
@@ -53,7 +54,7 @@ pub(super) fn line(seen: &ClientSeen, default: Option<&str>) -> String {
         (ClientSays::Nothing, None) => "untagged".to_owned(),
         (ClientSays::Running, _) => "running".to_owned(),
     };
-    let requests = if *requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") };
+    let requests = counted(*requests, "request");
     format!("{who}: {requests} to {app}, the last at {last_ms} ms since 1970")
 }
 

@@ -55,6 +55,7 @@ impl Node {
             pause_us: None,
             trial: None,
             rollback: None,
+            switched: None,
             undone: None,
             counts: self.counts()?,
         })

@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use camshaft_cam::digest::Digest;
+use camshaft_cam::words::counted;
 use camshaft_store::{Control, Direction, Probation, Redrive, ReleaseEntry, Stamp};
 
-use crate::api::{HistoryEntry, HistoryKind, KnownRelease, ReleaseRef, ReleaseState};
+use crate::api::{HistoryEntry, HistoryKind, KnownRelease, ReleaseRef, ReleaseState, SwitchCounts};
 use crate::release::reference;
 
 /// What the control records say.
@@ -37,6 +38,8 @@ pub struct Ledger {
     pub may_hold: u64,
     /// The same of the release that the next switch leads to.
     holding: u64,
+    /// What the next switch does to the instances.
+    counting: Option<SwitchCounts>,
     /// What holds of the probation of the release that runs, while it is provisional.
     pub probation: Option<Probation>,
     /// The same of the release that the next switch leads to.
@@ -149,17 +152,27 @@ impl Ledger {
                     Direction::Up => HistoryKind::Upgraded,
                     Direction::Down => HistoryKind::RolledBack,
                     // The check that failed has its entry already.
-                    Direction::Undo => return,
+                    Direction::Undo => {
+                        if let Some(undone) = self.history.last_mut() {
+                            undone.counts = self.counting.take();
+                        }
+                        return;
+                    }
                 };
                 let left = std::mem::take(&mut self.dropping);
                 let mut why =
                     if left.is_empty() { String::new() } else { format!("left behind: {}", left.join("; ")) };
                 if self.may_hold > 0 {
                     let comma = if why.is_empty() { "" } else { "; " };
-                    why = format!("{why}{comma}up to {} instances may be held", self.may_hold);
+                    let held = counted(self.may_hold, "instance");
+                    why = format!("{why}{comma}up to {held} may be held");
                 }
                 self.note(stamp, kind, Some(from), Some(to), Some(*number), ("", &why));
+                if let Some(entry) = self.history.last_mut() {
+                    entry.counts = self.counting.take();
+                }
             }
+            Control::Counted { counts, .. } => self.counting = Some(SwitchCounts::from(*counts)),
             Control::CheckPassed { .. } => self.unchecked = None,
             Control::Swept { switch } => self.swept = *switch,
             Control::MayHold { instances, .. } => self.holding = *instances,
@@ -219,7 +232,9 @@ impl Ledger {
             Control::Health { stamp, app, traps } => {
                 let running = self.running().cloned();
                 let (kind, why) = match traps {
-                    Some(traps) => (HistoryKind::Unhealthy, format!("{app}: {traps} traps lately")),
+                    Some(traps) => {
+                        (HistoryKind::Unhealthy, format!("{app}: {} lately", counted(*traps, "trap")))
+                    }
                     None => (HistoryKind::Recovered, app.clone()),
                 };
                 self.note(stamp, kind, None, running.as_ref(), None, ("", why.as_str()));
@@ -287,6 +302,7 @@ impl Ledger {
             code: code.to_owned(),
             why: why.to_owned(),
             vouched: vec![],
+            counts: None,
         });
     }
 }

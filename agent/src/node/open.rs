@@ -452,6 +452,7 @@ impl Node {
             Control::RecoveryHeld { .. }
             | Control::CheckPassed { .. }
             | Control::MayHold { .. }
+            | Control::Counted { .. }
             | Control::Probation(_)
             | Control::ProbationResumed { .. }
             | Control::Returned { .. }

@@ -38,7 +38,8 @@ impl Node {
         Ok(Report {
             from: Some(done.from),
             trial: Some(done.trial),
-            rollback: Some(done.counts),
+            rollback: Some(done.rollback),
+            switched: Some(done.counts),
             pause_us: Some(done.pause_us),
             ..self.report(HistoryKind::RolledBack)?
         })

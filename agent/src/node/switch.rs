@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use camshaft_store::{ClientSeen, Control, Direction, Stamp};
+use camshaft_store::{self as store, ClientSeen, Control, Direction, Stamp};
 
 use super::owed::{Owed, is_full, undone_later};
 use super::{Asked, Node, NodeError};
 use camshaft_manifests::InstanceAddress;
 
-use crate::api::{HistoryKind, Problem, ReleaseRef, Report, RollbackCounts, TryReport, Undone};
+use crate::api::{HistoryKind, Problem, ReleaseRef, Report, RollbackCounts, SwitchCounts, TryReport, Undone};
 use crate::engine::{Epoch, Memos, Plan, Switched, Trial, Way};
 use crate::failpoint;
 use crate::problem;
@@ -39,7 +39,9 @@ impl Failed {
 pub(super) struct Done {
     pub(super) from: ReleaseRef,
     pub(super) trial: TryReport,
-    pub(super) counts: RollbackCounts,
+    pub(super) counts: SwitchCounts,
+    /// The same as a rollback tells it.
+    pub(super) rollback: RollbackCounts,
     pub(super) pause_us: u64,
 }
 
@@ -98,6 +100,8 @@ impl Node {
         if direction == Direction::Up {
             records.extend(self.begin_probation(&plan, number)?.map(Control::Probation));
         }
+        let counts = self.counted(&trial)?;
+        records.push(Control::Counted { switch: number, counts });
         records.push(self.record(asked, &plan, number, direction));
         if let Err(error) = self.append(&records) {
             self.end_trial()?;
@@ -113,7 +117,9 @@ impl Node {
         self.crew.flush()?;
         self.last_pause_us = Some(pause_us);
         self.begin_life()?;
-        Ok(Done { from: reference, trial: report, counts: counted(&trial, switched), pause_us })
+        let rollback =
+            RollbackCounts { archived: switched.archived, restored: switched.restored, ..trial.counts() };
+        Ok(Done { from: reference, trial: report, counts: counts.into(), rollback, pause_us })
     }
 
     fn epoch_of(&self, plan: Arc<Plan>, number: u64, memos: Memos) -> Epoch {
@@ -136,6 +142,25 @@ impl Node {
         // A round for what was sent before the switch and is on its way.
         self.crew.each(|_| ())?;
         Ok(all)
+    }
+
+    /// Returns what a switch does to the instances, as it was tried.
+    fn counted(&mut self, trial: &Trial) -> Result<store::SwitchCounts, NodeError> {
+        let plan = trial.plan().clone();
+        let restored = self.crew.each(move |shard| shard.count_restored(&plan))?.into_iter().sum();
+        let RollbackCounts { untouched, before_image, down, rewound, held, moved, parked, .. } =
+            trial.counts();
+        Ok(store::SwitchCounts {
+            untouched,
+            before_image,
+            migrated: down,
+            rewound,
+            held,
+            archived: trial.archives(),
+            restored,
+            moved,
+            parked,
+        })
     }
 
     fn record(&self, asked: &Asked, plan: &Plan, number: u64, direction: Direction) -> Control {
@@ -200,8 +225,10 @@ impl Node {
         let plan = trial.plan().clone();
         let number = switch + 1;
         let failed = why.record(self.stamp(asked), switch);
+        let counts = self.counted(&trial)?;
+        let counted = Control::Counted { switch: number, counts };
         failpoint::pass("undo.before-record");
-        match self.append(&[failed, self.record(asked, &plan, number, Direction::Undo)]) {
+        match self.append(&[failed, counted, self.record(asked, &plan, number, Direction::Undo)]) {
             Err(error) if is_full(&error) => {
                 self.end_trial()?;
                 let problem = undone_later(&why.reason);
@@ -224,7 +251,12 @@ impl Node {
         problem.changed = crate::api::Changed::Undone;
         problem.report = Some(Report {
             from: Some(from.reference()),
-            rollback: Some(counted(&trial, switched)),
+            rollback: Some(RollbackCounts {
+                archived: switched.archived,
+                restored: switched.restored,
+                ..trial.counts()
+            }),
+            switched: Some(counts.into()),
             undone: Some(Undone { instance, reason, switch: number }),
             ..self.report(HistoryKind::Undone)?
         });
@@ -244,15 +276,28 @@ impl Node {
             pause_us: None,
             trial: None,
             rollback: None,
+            switched: None,
             undone: None,
             counts,
         })
     }
 }
 
-/// Returns what became of the instances: as it was tried, and what was done at once.
-fn counted(trial: &Trial, switched: Switched) -> RollbackCounts {
-    RollbackCounts { archived: switched.archived, restored: switched.restored, ..trial.counts() }
+impl From<store::SwitchCounts> for SwitchCounts {
+    fn from(counts: store::SwitchCounts) -> SwitchCounts {
+        let store::SwitchCounts {
+            untouched,
+            before_image,
+            migrated,
+            rewound,
+            held,
+            archived,
+            restored,
+            moved,
+            parked,
+        } = counts;
+        SwitchCounts { untouched, before_image, migrated, rewound, held, archived, restored, moved, parked }
+    }
 }
 
 fn failed(direction: Direction, report: TryReport) -> Box<Problem> {

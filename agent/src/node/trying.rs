@@ -2,6 +2,7 @@
 //!
 //! Copies are made between steps, a batch of each shard at a time; they are tried wherever the host wants.
 
+use camshaft_cam::words::counted;
 use std::sync::Arc;
 
 use super::{Node, NodeError};
@@ -101,8 +102,9 @@ impl Node {
             rounds += usize::from(looked >= all);
             if rounds >= ROUNDS_MAX {
                 let detail = format!(
-                    "{left} instances changed since they were tried last, in round {rounds}; \
+                    "{} changed since they were tried last, in round {rounds}; \
                      trying one takes {} us",
+                    counted(left as u64, "instance"),
                     trial.each_us()
                 );
                 return Err(problem::CANNOT_CATCH_UP.problem(detail).into());

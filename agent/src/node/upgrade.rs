@@ -74,6 +74,7 @@ impl Node {
         Ok(Report {
             what: HistoryKind::Upgraded,
             trial: Some(switched.trial),
+            switched: Some(switched.counts),
             pause_us: Some(switched.pause_us),
             from: Some(switched.from),
             ..self.report(HistoryKind::Upgraded)?

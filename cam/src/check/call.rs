@@ -11,6 +11,7 @@ use crate::hir::{Expr, ExprKind, Local};
 use crate::standard::{self, On};
 use crate::syntax::ast::{self, ExprKind as Ast, Name};
 use crate::ty::Ty;
+use crate::words::{are, counted};
 
 impl Checker<'_> {
     pub(super) fn call(
@@ -135,11 +136,15 @@ impl Checker<'_> {
         if found == takes {
             return Ok(());
         }
-        let plural = if takes == 1 { "" } else { "s" };
         Err(self.plain(
             "E0214",
             span,
-            format!("`{}` takes {takes} argument{plural}, here are {found}", name.text),
+            format!(
+                "`{}` takes {}, here {} {found}",
+                name.text,
+                counted(takes as u64, "argument"),
+                are(found as u64)
+            ),
             "not the right number",
         ))
     }

@@ -9,6 +9,7 @@ use crate::run::Limits;
 use crate::ty::Ty;
 use crate::value::Value;
 use crate::verify::VerifiedMachine;
+use crate::words::counted;
 
 /// How wide lines may be before values are broken over several.
 const WIDTH: usize = 100;
@@ -59,9 +60,8 @@ impl Refusal {
         match self {
             Refusal::Faults(faults) => {
                 let count = faults.len();
-                let plural = if count == 1 { "" } else { "s" };
                 let code = faults.first().map_or("", |fault| fault.code);
-                (format!("{count} fault{plural}"), format!("camshaft explain {code} says more"))
+                (counted(count as u64, "fault"), format!("camshaft explain {code} says more"))
             }
             Refusal::Trapped { trap, hint } => (format!("trap: {trap}"), hint.clone()),
             Refusal::DoesNotHold { sides } => {

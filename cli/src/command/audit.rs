@@ -16,7 +16,7 @@ use super::node::show;
 use crate::failure::{Failure, chain};
 use crate::files;
 use crate::project::read_bundle;
-use crate::render::one_line;
+use crate::render::{counted, one_line};
 use crate::talk::Talk;
 
 /// How large an audit may be.
@@ -53,7 +53,8 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let verified = verified(&audit, args.head)?;
     let (mut text, mut list) = (String::new(), vec![]);
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "the chain holds: {} records; head {}", audit.records.len(), audit.head);
+    let _ =
+        writeln!(text, "the chain holds: {}; head {}", counted(audit.records.len(), "record"), audit.head);
     for switch in &verified.switches {
         let moves = work_out(switch, &releases).map_err(|reason| {
             let message = format!("{}\nthe bundles do not lead there: {reason}", line(switch, ""));

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use camshaft_agent::api::{CapsuleOf, CapsuleStatus, KeptCapsule, StepCapsule, TryFailure};
 use camshaft_agent::replay::{ReplayError, replay, replay_step};
+use camshaft_cam::words::comes;
 use camshaft_releases::OpenedRelease;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::files;
 use crate::project::open_bundle;
+use crate::render::counted;
 use crate::talk::Talk;
 
 /// How large a file with failures may be.
@@ -70,8 +72,10 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         list.push(json!({"instance": instance, "step": step, "replay": document}));
     }
     if others > 0 {
-        let message =
-            format!("{others} of {} failures come out otherwise here\n{}", failures.len(), text.trim_end());
+        let message = {
+            let (all, come) = (counted(failures.len(), "failure"), comes(others as u64));
+            format!("{others} of {all} {come} out otherwise here\n{}", text.trim_end())
+        };
         let hint =
             "are these the bundles of the node? a value that was changed in the file fails otherwise, too";
         return Err(Failure::refused(message, hint).details(&list));

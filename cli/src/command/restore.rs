@@ -92,13 +92,13 @@ pub fn summary(backup: &Backup) -> String {
     let about = backup.about();
     let release = &about.release;
     crate::render::one_line(&format!(
-        "{} {} at entry {} of its journal, {}; {} in {} files",
+        "{} {} at entry {} of its journal, {}; {} in {}",
         release.name,
         release.version,
         about.position,
         show::time(about.at_ms),
         size(backup.bytes()),
-        backup.files().count(),
+        crate::render::counted(backup.files().count(), "file"),
     ))
 }
 

@@ -8,11 +8,12 @@ use camshaft_cam::compile::{self, Modules};
 use camshaft_cam::diagnostic::Source;
 use camshaft_cam::suite::{Failure as TestFailure, Options, Report, Suite, Test};
 use camshaft_cam::syntax::{ast, parse_file};
+use camshaft_cam::words;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::files;
-use crate::render;
+use crate::render::{self, counted};
 use crate::talk::{Talk, colour};
 
 /// Arguments of `test`.
@@ -218,13 +219,10 @@ fn tell(args: &Args, found: &[Found<'_>], reports: &[Report], talk: &mut Talk) -
     let failed = reports.iter().filter(|report| report.failure.is_some()).count();
     let tests: Vec<Value> = both().map(|(one, report)| outcome(one, report)).collect();
     let document = json!({ "seed": args.seed, "cases": args.cases, "failed": failed, "tests": tests });
-    let count = match found.len() {
-        1 => "1 test".to_owned(),
-        count => format!("{count} tests"),
-    };
+    let count = counted(found.len(), "test");
     if failed == 0 {
         let steps: u64 = reports.iter().map(|report| report.steps).sum();
-        talk.result(&document, format!("{count} passed, {steps} steps"));
+        talk.result(&document, format!("{count} passed, {}", words::counted(steps, "step")));
         return Ok(());
     }
     let colour = !talk.json && colour();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use camshaft_cam::diagnostic::Source as Text;
+use camshaft_cam::words;
 use camshaft_manifests::signature::{PublicKey, SIGNATURE_BYTES};
 use camshaft_manifests::signers;
 use camshaft_registry::tuf::author::{
@@ -15,6 +16,7 @@ use camshaft_registry::tuf::{self, FolderSource, HttpSource, Source};
 use camshaft_registry::{Folder, Registry, RegistryError};
 use serde_json::json;
 
+use crate::render::counted;
 use crate::command::node::show::time;
 use crate::failure::{Failure, chain};
 use crate::files;
@@ -215,11 +217,12 @@ fn show(args: &Show, talk: &mut Talk) -> Result<(), Failure> {
         "signers": signers::write(&trusted.signers),
     });
     let human = format!(
-        "root {}, timestamp {}, snapshot {}\n{} releases are listed\nthe {role} expires {}\n\n{}",
+        "root {}, timestamp {}, snapshot {}\n{} {} listed\nthe {role} expires {}\n\n{}",
         trusted.root,
         trusted.timestamp,
         trusted.snapshot,
-        trusted.listed_count(),
+        counted(trusted.listed_count(), "release"),
+        words::are(trusted.listed_count() as u64),
         time(expires_ms),
         signers::write(&trusted.signers)
     );
@@ -326,10 +329,10 @@ fn list(folder: &Folder) -> Result<Vec<Listed>, Failure> {
 
 fn told(done: &str, written: &Written, talk: &mut Talk) {
     let human = format!(
-        "{done}: root {}, snapshot {}, {} releases listed, good until {}\nnodes pin {}",
+        "{done}: root {}, snapshot {}, {} listed, good until {}\nnodes pin {}",
         written.root,
         written.snapshot,
-        written.listed,
+        counted(written.listed, "release"),
         time(written.expires_ms),
         written.root_file.display()
     );

@@ -379,6 +379,10 @@ impl Model {
                 self.forget_parked_trails();
                 Ok(())
             }
+            Entry::Counted { switch } if *switch == self.switch + 1 => Ok(()),
+            Entry::Counted { switch } => {
+                wrong("what a switch does is counted", "the next switch", format!("switch {switch}"))
+            }
             Entry::Removed { version } => self.follow_remove(version),
             Entry::Other(what) => wrong("an entry of the history", "one that this world makes", what),
         }

@@ -579,6 +579,7 @@ fn entry(record: Record) -> Result<Entry, String> {
             Control::Refused(refusal) => Entry::Refused { code: refusal.code, reason: refusal.reason },
             Control::ClientsDropped { .. } => Entry::ClientsDropped,
             Control::Swept { .. } => Entry::Swept,
+            Control::Counted { switch, .. } => Entry::Counted { switch },
             // One process plays the node.
             Control::TakenOver { .. } => unreachable!("nothing takes a simulated node over"),
             Control::Removed { release, .. } => Entry::Removed { version: release.version },

@@ -18,6 +18,7 @@ mod tests;
 
 use std::fmt;
 
+use camshaft_cam::words::counted;
 use camshaft_store::Probation;
 
 /// By chance alone, inputs of the same rate are as uneven as this less than once in so many looks.
@@ -109,14 +110,20 @@ impl fmt::Display for Why {
                 write!(f, "{machine} traps at {case} more often: {since} since the switch, {before} before")
             }
             Why::Invariant { reason, .. } => f.write_str(reason),
-            Why::Ends(ends) => write!(f, "the agent ended {ends} times since the switch and was not told to"),
+            Why::Ends(ends) => {
+                write!(
+                    f,
+                    "the agent ended {} since the switch and was not told to",
+                    counted(u64::from(*ends), "time")
+                )
+            }
         }
     }
 }
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} inputs", self.trapped, self.taken)
+        write!(f, "{} of {}", self.trapped, counted(self.taken, "input"))
     }
 }
 

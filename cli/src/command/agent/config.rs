@@ -158,8 +158,7 @@ fn read(path: &Path) -> Result<AgentManifest, Failure> {
 }
 
 fn counted(shown: &str, faults: &[Diagnostic]) -> String {
-    let plural = if faults.len() == 1 { "" } else { "s" };
-    format!("{shown}: {} fault{plural}", faults.len())
+    format!("{shown}: {}", crate::render::counted(faults.len(), "fault"))
 }
 
 /// Returns the keys that this version of the agent cannot act on, each with what is missing. Not one of

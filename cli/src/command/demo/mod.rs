@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use camshaft_agent::api::{NodeStatus, Report, TryReport};
+use camshaft_cam::words::counted;
 use camshaft_releases::project::Locking;
 use serde::Serialize;
 
@@ -186,7 +187,7 @@ impl Story<'_> {
             traffic.more(SOME, PATIENCE)?;
         }
         let sum: u64 = traffic.iter().map(Traffic::acknowledged).sum();
-        self.say(&format!("{sum} inputs acknowledged so far, and going on"));
+        self.say(&format!("{} acknowledged so far, and going on", counted(sum, "input")));
         Ok(traffic)
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use camshaft_agent::api::{Changed, Problem, SPEAKS_HEADER};
+use camshaft_cam::words::{counted, were};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -81,7 +82,11 @@ pub fn run(
     match told.refused {
         0 => Ok(()),
         refused => {
-            let message = format!("{refused} of {} inputs were refused", told.answered + refused);
+            let message = format!(
+                "{refused} of {} {} refused",
+                counted(told.answered + refused, "input"),
+                were(refused)
+            );
             Err(Failure::refused(message, "their answers say why; the others are applied"))
         }
     }

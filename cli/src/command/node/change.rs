@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use camshaft_agent::api::{Report, Supplied, TrialProgress, TryReport};
 use camshaft_agent::operate::Allowed;
+use camshaft_cam::words::counted;
 use camshaft_manifests::Version;
 use camshaft_manifests::duration::Millis;
 use camshaft_registry::Fetched;
@@ -229,8 +230,10 @@ pub fn cancel(node: &Node, talk: &mut Talk) -> Result<(), Failure> {
     let line = cancelled.trial.as_ref().map_or_else(String::new, |trial| {
         let (looked, of) = (trial.looked, trial.of);
         format!(
-            "the trial of {} {} ends, after {looked} of {of} instances; the command that waits for it tells what came of it",
-            trial.to.name, trial.to.version
+            "the trial of {} {} ends, after {looked} of {}; the command that waits for it tells what came of it",
+            trial.to.name,
+            trial.to.version,
+            counted(of, "instance")
         )
     });
     talk.result(&cancelled, line);
@@ -240,7 +243,7 @@ pub fn cancel(node: &Node, talk: &mut Talk) -> Result<(), Failure> {
 /// Returns how far the trial is that a node is at.
 fn progress(node: &Node) -> Option<String> {
     let progress: TrialProgress = node.get(&["v1", "node", "trial"], &[], QUICK).ok()?.read().ok()?;
-    progress.trial.map(|trial| format!("{} of {} instances tried", trial.looked, trial.of))
+    progress.trial.map(|trial| format!("{} of {} tried", trial.looked, counted(trial.of, "instance")))
 }
 
 /// Settles on the running release.

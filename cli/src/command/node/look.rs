@@ -10,6 +10,7 @@ use camshaft_manifests::InstanceAddress;
 use super::show;
 use crate::failure::Failure;
 use crate::http::Node;
+use crate::render::counted;
 use crate::talk::Talk;
 
 /// How long a node may take to say how it is.
@@ -67,13 +68,13 @@ pub fn audit(args: &Audit, node: &Node, talk: &mut Talk) -> Result<(), Failure> 
     crate::command::audit::verified(&audit, None)?;
     let records = audit.records.len();
     let Some(out) = &args.out else {
-        talk.result(&audit, format!("{records} records; head {}", audit.head));
+        talk.result(&audit, format!("{}; head {}", counted(records, "record"), audit.head));
         return Ok(());
     };
     let bytes = serde_json::to_vec_pretty(&audit)
         .map_err(|error| Failure::fault(error.to_string(), "this is a fault of ours; please report it"))?;
     crate::files::write(out, &bytes)?;
-    let line = format!("{}: {records} records; head {}", out.display(), audit.head);
+    let line = format!("{}: {}; head {}", out.display(), counted(records, "record"), audit.head);
     talk.result(&serde_json::json!({ "file": out, "records": records, "head": audit.head }), line);
     Ok(())
 }

@@ -5,8 +5,10 @@ use std::fmt::Write;
 use camshaft_agent::api::{
     CaseChange, Counts, History, HistoryEntry, HistoryKind, InstanceState, Instances, NodeStatus,
     ProbationStatus, RateStatus, ReleaseRef, ReleaseState, Report, ShadowCase, ShadowExample, ShadowReport,
-    TrustKind, TryReport,
+    SwitchCounts, TrustKind, TryReport,
 };
+
+use camshaft_cam::words::{comes, counted, were};
 
 use crate::render::one_line;
 
@@ -83,7 +85,7 @@ pub fn status(status: &NodeStatus, address: &str) -> String {
     if let Some(trial) = &status.trial {
         let (to, looked, of) = (release(&trial.to), trial.looked, trial.of);
         let word = if trial.cancelled { "; cancelled" } else { "" };
-        let _ = writeln!(text, "{to} is tried: {looked} of {of} instances{word}");
+        let _ = writeln!(text, "{to} is tried: {looked} of {}{word}", counted(of, "instance"));
     }
     let _ = writeln!(text, "{}", counts(&status.counts));
     if !status.machines.is_empty() {
@@ -136,8 +138,11 @@ pub fn status(status: &NodeStatus, address: &str) -> String {
 fn shadowed(report: &ShadowReport) -> String {
     let ShadowReport { instances, inputs, not_reproducible, cases, examples, .. } = report;
     let differ = report.differ();
-    let mut text =
-        format!("  recorded inputs: {inputs} of {instances} instances, {differ} come out otherwise\n");
+    let mut text = format!(
+        "  recorded inputs: {inputs} of {}, {differ} {} out otherwise\n",
+        counted(*instances, "instance"),
+        comes(differ)
+    );
     for ShadowCase { machine, case, inputs, differ } in cases.iter().filter(|case| !case.differ.is_empty()) {
         let kinds: Vec<String> = differ.iter().map(|(what, count)| format!("{count} in {what}")).collect();
         let _ = writeln!(text, "    {machine} at {case}: of {inputs}, {}", kinds.join(", "));
@@ -149,7 +154,8 @@ fn shadowed(report: &ShadowReport) -> String {
         let _ = writeln!(text, "      {what}  is {new}");
     }
     if *not_reproducible > 0 {
-        let _ = writeln!(text, "    {not_reproducible} steps did not come to what was recorded");
+        let _ =
+            writeln!(text, "    {} did not come to what was recorded", counted(*not_reproducible, "step"));
     }
     text
 }
@@ -172,7 +178,11 @@ fn probation(text: &mut String, probation: &ProbationStatus, now_ms: i64) {
         (false, _) => writeln!(text, "its probation is over; permanent by `camshaft node make-permanent`"),
     };
     if *ends > 0 {
-        let _ = writeln!(text, "since the switch the agent ended {ends} times and was not told to");
+        let _ = writeln!(
+            text,
+            "since the switch the agent ended {} and was not told to",
+            counted(u64::from(*ends), "time")
+        );
     }
     if let Some(why) = why {
         let word = if *auto_return { "it goes back" } else { "it does not pass, and an operator goes back" };
@@ -192,8 +202,10 @@ fn probation(text: &mut String, probation: &ProbationStatus, now_ms: i64) {
 fn counts(counts: &Counts) -> String {
     let Counts { instances, held, archived, queued, parked, timers, applied, behind } = counts;
     let mut text = format!(
-        "{instances} instances, {applied} inputs applied; {queued} queued, {timers} timers, {held} held, \
-         {parked} parked, {archived} archived"
+        "{}, {} applied; {queued} queued, {}, {held} held, {parked} parked, {archived} archived",
+        counted(*instances, "instance"),
+        counted(*applied, "input"),
+        counted(*timers, "timer"),
     );
     if *behind > 0 {
         let _ = write!(text, "; {behind} not used since the switch");
@@ -243,14 +255,59 @@ pub fn history(history: &History) -> String {
     table(&rows)
 }
 
-/// Returns why, and who wanted it: the holders of keys.
+/// Says what a switch does to the instances, as far as it does something.
+fn switched(counts: &SwitchCounts, what: HistoryKind) -> String {
+    let SwitchCounts {
+        untouched,
+        before_image,
+        migrated,
+        rewound: again,
+        held,
+        archived,
+        restored,
+        moved,
+        parked,
+    } = *counts;
+    let goes = match what {
+        HistoryKind::Upgraded => "to migrate when used",
+        _ => "go down with later writes",
+    };
+    let parts = [
+        (untouched, format!("{} untouched", counted(untouched, "instance"))),
+        (migrated, format!("{migrated} {goes}")),
+        (before_image, format!("{before_image} took the state from before")),
+        (again, rewound(again)),
+        (held, format!("{held} held")),
+        (archived, format!("{archived} archived")),
+        (restored, format!("{restored} restored")),
+        (moved, format!("{} carried over", several(moved, "message or timer"))),
+        (parked, format!("{} parked", several(parked, "message or timer"))),
+    ];
+    let told: Vec<String> = parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+    if told.is_empty() { "no instances".to_owned() } else { told.join(", ") }
+}
+
+fn rewound(count: u64) -> String {
+    format!("{} {} rewound", counted(count, "instance"), were(count))
+}
+
+/// Returns a number of things of which there are two kinds.
+fn several(count: u64, what: &str) -> String {
+    match (count, what.split_once(" or ")) {
+        (1, _) | (_, None) => counted(count, what),
+        (_, Some((one, other))) => format!("{count} {one}s and {other}s"),
+    }
+}
+
+/// Returns why, what it did, and who wanted it: the holders of keys.
 fn reasons(entry: &HistoryEntry) -> String {
     let came = matches!(entry.what, HistoryKind::Installed | HistoryKind::Upgraded);
     let names: Vec<&str> = entry.vouched.iter().map(|voucher| voucher.signer.as_str()).collect();
     let vouched =
         if came && !names.is_empty() { format!("signed by {}", names.join(", ")) } else { String::new() };
-    let both = [entry.why.as_str(), &vouched];
-    both.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ")
+    let counts = entry.counts.as_ref().map(|counts| switched(counts, entry.what)).unwrap_or_default();
+    let all = [entry.why.as_str(), &counts, &vouched];
+    all.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// Returns the instances, a line each.
@@ -307,12 +364,12 @@ pub fn trial(report: &TryReport) -> String {
         };
         let _ = writeln!(
             text,
-            "  {}: {change}; {} states and {} messages migrated{}, {} bytes to {}, the longest took {}",
+            "  {}: {change}; {} and {} migrated{}, {} to {}, the longest took {}",
             machine.machine,
-            machine.states,
-            machine.messages,
+            counted(machine.states, "state"),
+            counted(machine.messages, "message"),
             untouched(machine.states, machine.untouched),
-            machine.bytes_before,
+            counted(machine.bytes_before, "byte"),
             machine.bytes_after,
             duration(machine.worst_us),
         );
@@ -324,14 +381,14 @@ pub fn trial(report: &TryReport) -> String {
         text += &shadowed(shadow);
     }
     let TryReport { archives, moved, parks, failure_count, downgrade_lossy, .. } = report;
-    for (count, what) in [
-        (archives, "instances would be archived"),
-        (moved, "queued messages and timers carried over"),
-        (parks, "queued messages and timers that no arrow accepts"),
-        (downgrade_lossy, "states that the way back does not give back exactly"),
+    for (count, noun, what) in [
+        (archives, "instance", "would be archived"),
+        (moved, "queued message or timer", "carried over"),
+        (parks, "queued message or timer", "that no arrow accepts"),
+        (downgrade_lossy, "state", "that the way back does not give back exactly"),
     ] {
         if *count > 0 {
-            let _ = writeln!(text, "  {count} {what}");
+            let _ = writeln!(text, "  {} {what}", several(*count, noun));
         }
     }
     for failure in &report.failures {
@@ -347,10 +404,14 @@ pub fn trial(report: &TryReport) -> String {
     }
     let shown = report.failures.len() as u64;
     if *failure_count > shown {
-        let _ = writeln!(text, "  and {} more failures", failure_count - shown);
+        let _ = writeln!(text, "  and {} more", counted(failure_count - shown, "failure"));
     }
     if report.holds > 0 {
-        let _ = writeln!(text, "  {} instances would be held; --hold-failing N allows it", report.holds);
+        let _ = writeln!(
+            text,
+            "  {} would be held; --hold-failing N allows it",
+            counted(report.holds, "instance")
+        );
     }
     let longest = duration(report.pause_us);
     let _ = write!(text, "  an input would wait {longest} at most for its instance; nothing was changed");
@@ -372,25 +433,28 @@ pub fn report(report: &Report) -> String {
     if let Some(us) = report.pause_us {
         let _ = write!(text, "; inputs waited {}", duration(us));
     }
+    if let (Some(counts), HistoryKind::Upgraded) = (&report.switched, report.what) {
+        let _ = write!(text, "\n  {}", switched(counts, report.what));
+    }
     if let Some(back) = &report.rollback {
         let _ = write!(
             text,
-            "\n  {} instances untouched, {} took the state from before, {} went down with later writes; {} held, \
-             {} archived, {} restored; {} messages carried back, {} parked",
-            back.untouched,
+            "\n  {} untouched, {} took the state from before, {} went down with later writes; {} held, \
+             {} archived, {} restored; {} carried back, {} parked",
+            counted(back.untouched, "instance"),
             back.before_image,
             back.down,
             back.held,
             back.archived,
             back.restored,
-            back.moved,
+            counted(back.moved, "message"),
             back.parked,
         );
         if back.rewound > 0 {
             let _ = write!(
                 text,
-                "\n  {} instances were rewound: their inputs since the switch gave the same answers in the older release",
-                back.rewound
+                "\n  {}: their inputs since the switch gave the same answers in the older release",
+                rewound(back.rewound)
             );
         }
     }
