@@ -14,7 +14,7 @@ use camshaft_registry::Fetched;
 use serde::{Deserialize, Serialize};
 
 pub use capsules::{CapsuleList, CapsuleOf, CapsuleStatus, KeptCapsule, StepCapsule};
-pub use shadow::{ShadowCase, ShadowExample, ShadowReport};
+pub use shadow::{ShadowCapsule, ShadowCase, ShadowExample, ShadowReport};
 
 /// The media type of [`Problem`].
 pub const PROBLEM_TYPE: &str = "application/problem+json";
@@ -646,6 +646,21 @@ pub struct TryReport {
     /// What became of the last inputs in both releases, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowReport>,
+    /// The machines that promise to do what they did, and what became of the recorded inputs of these. Each difference speaks
+    /// against the switch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preserved: Vec<Preserved>,
+}
+
+/// A machine that promises to do what it did: `preserves_behaviour` in the appup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preserved {
+    /// The machine, by the address that it has before the switch.
+    pub machine: String,
+    /// How many recorded inputs both releases were given; 0 where the node records none, and nothing was held to the promise.
+    pub inputs: u64,
+    /// How many of them come out otherwise.
+    pub differ: u64,
 }
 
 /// A machine that was tried.
@@ -677,9 +692,11 @@ pub struct TryMachine {
 pub struct TryFailure {
     /// The instance.
     pub instance: String,
-    /// What was tried: `keep`, `up`, `invariant`, `down`, `round-trip`, `lift`, `unlift`, `answer`, `start`, `rewind`.
+    /// What was tried: `keep`, `up`, `invariant`, `down`, `round-trip`, `lift`, `unlift`, `answer`, `start`, `rewind`, `pause`,
+    /// `preserve`.
     pub step: String,
-    /// The kind of trap, or `differs` when the way back gives another state.
+    /// The kind of trap; `differs` when the way back gives another state; of `preserve` the kind of difference, as in
+    /// [`ShadowCase::differ`].
     pub kind: String,
     /// The reason, for people.
     pub reason: String,
@@ -707,6 +724,9 @@ pub struct Capsule {
     pub kept: Option<String>,
     /// The digest of the value's canonical bytes.
     pub value_digest: Digest,
+    /// The recorded input that comes out otherwise, for a machine that promises to do what it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<Box<ShadowExample>>,
 }
 
 /// `POST /v1/node/{install,upgrade,rollback,make-permanent}`: what was done.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use camshaft_store::{BackupError, FolderJournal, StoreError};
 
-use crate::api::{Problem, TryReport};
+use crate::api::{Problem, ShadowReport, TryReport};
 use crate::node::{Node, NodeError, OpenNodeError, Settings};
 use crate::operate::Allowed;
 use crate::serve::now_ms;
@@ -67,6 +67,8 @@ pub fn try_upgrade(folder: &Path, bundle: &[u8], allowed: &Allowed) -> Result<Tr
     node.leave_behind(&release, &allowed.dropped, now_ms)?;
     let mut trial = node.try_all(plan)?;
     trial.allow_holding(allowed.hold_failing);
+    // No inputs are recorded here, and the report says so.
+    trial.hold_to_promises(&ShadowReport::default());
     node.end_trial()?;
     Ok(trial.report())
 }

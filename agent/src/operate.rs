@@ -19,7 +19,7 @@ use crate::api::{
     Audit, Changed, FilesMissing, History, NodeStatus, Problem, Redrive, RedriveReport, RedriveWhat, Report,
     ShadowReport, Supplied, TrialProgress, TryReport,
 };
-use crate::engine::{Copies, Trial, shadow};
+use crate::engine::{Copies, Trial, shadow, shadow_preserved};
 use crate::failpoint;
 use crate::host::Host;
 use crate::node::{Asked, Holding, Node, NodeError, Policy, WayBack};
@@ -342,6 +342,7 @@ impl Operator {
         self.judge_by(&mut trial, hold_failing);
         let mut trial = self.tried(trial)?;
         self.host.call(Node::end_trial)?;
+        self.hold_to_promises(&mut trial)?;
         if let Some(most) = shadow {
             self.shadow(&mut trial, most)?;
         }
@@ -379,6 +380,7 @@ impl Operator {
         let makes_permanent = trial.plan().makes_permanent;
         self.judge_by(&mut trial, hold_failing);
         let mut trial = self.tried(trial)?;
+        self.hold_to_promises(&mut trial)?;
         if let Some(most) = shadow
             && let Err(problem) = self.gate_by_shadow(&mut trial, most, allow_differences)
         {
@@ -411,6 +413,16 @@ impl Operator {
         let report = shadow(trial.plan(), &tapes, most);
         trial.set_shadow(report.clone());
         Ok(report)
+    }
+
+    /// Holds the machines that promise to do what they did to that, by what is recorded of them.
+    fn hold_to_promises(&self, trial: &mut Trial) -> Outcome<()> {
+        if trial.plan().preserved().next().is_some() {
+            let tapes = self.host.call(Node::recorded)?.unwrap_or_default();
+            let report = shadow_preserved(trial.plan(), &tapes);
+            trial.hold_to_promises(&report);
+        }
+        Ok(())
     }
 
     /// The same for an upgrade, which is refused when they come out otherwise. One that saw nothing passes nothing.

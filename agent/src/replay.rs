@@ -1,9 +1,10 @@
 //! Seeing a failure again, away from the node that told of it: a capsule has the values and names the code, and
-//! bundles have the code. Migrations are here, steps in `step`.
+//! bundles have the code. Migrations are here, steps in `step`, inputs that were given to two releases in `shadow`.
 //!
 //! Pure. Code of machines is deterministic, so that the same value fails in the same way, or something is not the
 //! same.
 
+mod shadow;
 mod step;
 
 use camshaft_cam::code::FuncIx;
@@ -18,7 +19,8 @@ use crate::api::TryFailure;
 use crate::engine::trap_kind;
 use crate::speech::takes;
 
-pub(crate) use step::Scene;
+pub use shadow::{ReplayedExample, replay_example};
+pub(crate) use step::{Played, Scene};
 pub use step::{ReplayedStep, replay_step};
 
 /// What came of seeing a failure again.

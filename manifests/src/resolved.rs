@@ -553,7 +553,8 @@ fn check_transition(
             refuse(format!("machines {other} and {name} cannot both have been {was}"));
         }
     }
-    let machines = transition.applies.iter().map(|apply| &apply.machine).chain(&transition.migrates);
+    let applied = transition.applies.iter().map(|apply| &apply.machine);
+    let machines = applied.chain(&transition.migrates).chain(&transition.preserves);
     for machine in machines.filter(|machine| to.machine(machine).is_none()) {
         refuse(format!("the release has no machine {machine}"));
     }

@@ -1,5 +1,5 @@
 //! What persons said of the way from one release to another, beyond what follows from the two:
-//! renames, restarts, inputs to apply, machines to migrate at once.
+//! renames, restarts, inputs to apply, machines to migrate at once, machines that do what they did.
 //!
 //! Authors write it into the appups of their applications; a bundle has it for each of its
 //! predecessors, so that whoever plans or checks a relup needs nothing else.
@@ -29,6 +29,8 @@ pub struct Transition {
     pub applies: Vec<Apply>,
     /// Machines, under their new addresses, whose instances are migrated at once.
     pub migrates: BTreeSet<MachineAddress>,
+    /// Machines, under their new addresses, that promise to do what they did.
+    pub preserves: BTreeSet<MachineAddress>,
 }
 
 impl Transition {
@@ -111,16 +113,18 @@ pub(crate) fn read(table: &Table<'_, '_>) -> Option<Transition> {
         }),
         None => Some(Vec::new()),
     };
-    let migrates = match table.optional("migrate") {
+    let machines = |key| match table.optional(key) {
         Some(field) => field.words::<MachineAddress>().map(|words| words.into_iter().collect()),
         None => Some(BTreeSet::new()),
     };
+    let (migrates, preserves) = (machines("migrate"), machines("preserves_behaviour"));
     Some(Transition {
         renamed_apps: renamed_apps?,
         renamed_machines: renamed_machines?,
         restarts: restarts?,
         applies: applies?,
         migrates: migrates?,
+        preserves: preserves?,
     })
 }
 
@@ -142,10 +146,13 @@ fn read_pairs<'r, 'i: 'r, K: Ord + Clone + std::fmt::Display, V>(
     read.into_iter().collect()
 }
 
-/// Writes the machines to migrate into the table of a predecessor.
+/// Writes the machines to migrate, and those that do what they did, into the table of a predecessor.
 pub(crate) fn write_plain(writer: &mut Writer, transition: &Transition) {
     if !transition.migrates.is_empty() {
         writer.texts("migrate", &transition.migrates);
+    }
+    if !transition.preserves.is_empty() {
+        writer.texts("preserves_behaviour", &transition.preserves);
     }
 }
 

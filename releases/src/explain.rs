@@ -11,6 +11,7 @@ mod steps;
 use std::collections::BTreeSet;
 
 use camshaft_cam::derive::{Arrow, Breach, Change, Comparison, DownClass, Effect, OutletWhat, Verdict};
+use camshaft_cam::words::counted;
 use camshaft_manifests::app::{After, Intensity, OnTrap, Supervision};
 use camshaft_manifests::resolved::{ResolvedApp, ResolvedLink, ResolvedRelease};
 use camshaft_manifests::{AppName, ChannelName, MachineAddress, Version};
@@ -48,6 +49,8 @@ pub struct MachineStory {
     /// Its configuration before and after, in the JSON form of values, where that changes. No secret stands in it:
     /// types of configurations hold none.
     pub config: Option<(String, String)>,
+    /// True when it promises to do what it did.
+    pub preserves: bool,
 }
 
 /// What becomes of a machine.
@@ -183,7 +186,8 @@ fn machines(old: &OpenedRelease, crossing: &Crossing, found: &Diff) -> Vec<Machi
                 Fate::Changed(Box::new(changed(found, comparison, edge.as_deref(), crossing)))
             }
         };
-        MachineStory { machine, fate, config: both.filter(|(before, after)| before != after) }
+        let preserves = crossing.from.transition.preserves.contains(&machine);
+        MachineStory { machine, fate, config: both.filter(|(before, after)| before != after), preserves }
     };
     let mut stories: Vec<MachineStory> = found.apps.iter().flat_map(|app| &app.machines).map(story).collect();
     // The order in which they are loaded; what goes comes last.
@@ -320,7 +324,9 @@ fn apps(old: &ResolvedRelease, new: &ResolvedRelease) -> Vec<AppStory> {
 fn supervision_in_words(supervision: &Supervision) -> String {
     let strategy = supervision.strategy.word();
     let mut words = match supervision.intensity {
-        Some(Intensity { traps, within }) => format!("{strategy}, {traps} traps within {within}"),
+        Some(Intensity { traps, within }) => {
+            format!("{strategy}, {} within {within}", counted(traps, "trap"))
+        }
         None => format!("{strategy}, any number of traps"),
     };
     for (machine, on_trap) in &supervision.machines {
@@ -331,7 +337,7 @@ fn supervision_in_words(supervision: &Supervision) -> String {
         };
         let after = match on_trap.after() {
             Some(After::Within(Intensity { traps, within })) => {
-                format!("after {traps} traps within {within}")
+                format!("after {} within {within}", counted(traps, "trap"))
             }
             Some(After::First) | None => "at the first trap".to_owned(),
         };

@@ -284,6 +284,7 @@ mod tests {
             restarts: [(app("cache"), "it fills itself".to_owned())].into(),
             applies: vec![apply("till/desk", "1", Some("2")), apply("new/m", "3", None)],
             migrates: [machine("till/desk")].into(),
+            preserves: Default::default(),
         };
         // `stock` is another application now, under the name that one had.
         let to = release(

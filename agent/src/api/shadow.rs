@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use camshaft_cam::digest::Digest;
 use serde::{Deserialize, Serialize};
+
+use super::capsules::as_text;
 
 /// What became of recorded inputs in both releases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,9 @@ pub struct ShadowCase {
     pub case: String,
     /// The inputs that were compared.
     pub inputs: u64,
+    /// How many of them come out otherwise, in whatever.
+    #[serde(default)]
+    pub differing: u64,
     /// How many of them differ, by kind: `input` (it is not taken any more), `end` (one traps, or both and not in the same way),
     /// `answer`, `state`, `effects`.
     pub differ: BTreeMap<String, u64>,
@@ -61,4 +67,50 @@ pub struct ShadowExample {
     pub old: String,
     /// What comes of it in the new code.
     pub new: String,
+    /// What is needed to see it again, away from the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capsule: Option<Box<ShadowCapsule>>,
+}
+
+/// What reproduces a difference: the code of both releases by digest, and all that the two steps see. Values are in their
+/// JSON form, without what is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowCapsule {
+    /// The machine digest before the switch.
+    pub from: Digest,
+    /// The machine digest after it.
+    pub to: Digest,
+    /// The edge; none where the code stays.
+    pub edge: Option<Digest>,
+    /// The state before the step, as the old code has it; none where the step begins with a birth.
+    pub state: Option<String>,
+    /// The digest of the canonical bytes of the state.
+    pub state_digest: Option<Digest>,
+    /// The input, as the old code has it.
+    pub input: String,
+    /// The digest of the canonical bytes of the input.
+    pub input_digest: Digest,
+    /// The configuration before the switch.
+    pub config: String,
+    /// The configuration after it.
+    pub config_after: String,
+    /// The key of the instance; empty if it has none.
+    pub key: String,
+    /// The time that the step sees.
+    pub now_ms: i64,
+    /// The number that its pseudo-random choices come from; as text, since it has 64 bits.
+    #[serde(with = "as_text")]
+    pub seed: i64,
+    /// The links of the channels before the switch, in the order of the code.
+    pub links: Vec<Digest>,
+    /// The same after it.
+    pub links_after: Vec<Digest>,
+    /// The fuel that the step of the old code used, its birth and invariants included.
+    pub fuel: u64,
+    /// The fuel that the step of the new code used; 0 where the input is not taken any more.
+    pub fuel_after: u64,
+    /// True when something secret is left out.
+    pub redacted: bool,
+    /// True when a value is too large, and not wholly here.
+    pub cut: bool,
 }

@@ -329,6 +329,7 @@ impl Subject<'_> {
                 value,
                 kept: self.kept.zip(self.along.edge.kept()).map(|(kept, ty)| kept.to_json_redacted(ty)),
                 value_digest: self.digest.unwrap_or_else(|| Digest::of(&self.value.to_binary(self.ty))),
+                example: None,
             },
         }
     }
@@ -450,6 +451,7 @@ impl Inputs<'_> {
                 cut: false,
                 kept: None,
                 value_digest: Digest::of(input),
+                example: None,
             },
         }
     }
@@ -511,6 +513,7 @@ fn owed(plan: &Plan, receiver: Digest, origin: &Origin, input: &[u8]) -> Result<
             cut: false,
             kept: None,
             value_digest: Digest::of(input),
+            example: None,
         },
     }))
 }

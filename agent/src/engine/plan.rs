@@ -62,6 +62,8 @@ pub struct Plan {
     pub makes_permanent: bool,
     /// What becomes of the machines that run, by the addresses that they have before the switch.
     pub(super) pairs: BTreeMap<MachineAddress, Change>,
+    /// Those of them that promise to do what they did.
+    preserves: BTreeSet<MachineAddress>,
     /// The machines that the switch adds.
     pub(super) added: BTreeMap<MachineAddress, Arc<MachineCode>>,
     /// Machines that get other addresses: the old and the new.
@@ -198,6 +200,7 @@ impl Plan {
             relup: *relup_digest,
             makes_permanent,
             pairs: BTreeMap::new(),
+            preserves: BTreeSet::new(),
             added: BTreeMap::new(),
             moved: BTreeMap::new(),
             applies,
@@ -205,6 +208,7 @@ impl Plan {
         for pair in switch {
             plan.add(pair, edges, pair.to.is_some() && restarts.contains(&pair.machine.app))?;
         }
+        plan.preserves = plan.preserving();
         let after = plan.pairs.values().filter_map(Change::to).chain(plan.added.values());
         let after: BTreeSet<&MachineAddress> = after.map(|code| &code.address).collect();
         let missing = from.machines().map(|code| &code.address).find(|at| !plan.pairs.contains_key(at));
@@ -214,6 +218,26 @@ impl Plan {
             return Err(unfit(&format!("it does not say what becomes of {address}")));
         }
         Ok(plan)
+    }
+
+    /// Returns whether a machine, by its address before the switch, promises to do what it did.
+    pub fn preserves(&self, machine: &MachineAddress) -> bool {
+        self.preserves.contains(machine)
+    }
+
+    /// Returns the machines that promise to do what they did, by their addresses before the switch.
+    pub fn preserved(&self) -> impl Iterator<Item = &MachineAddress> {
+        self.preserves.iter()
+    }
+
+    /// Finds the machines that the newer release says this of. The way back owes nothing.
+    fn preserving(&self) -> BTreeSet<MachineAddress> {
+        let predecessors = &self.to.resolved.predecessors;
+        let from = predecessors.iter().find(|from| from.digest == self.from.entry.digest);
+        let Some(from) = from.filter(|_| self.way == Way::Up) else { return BTreeSet::new() };
+        let said =
+            |change: &Change| change.to().is_some_and(|to| from.transition.preserves.contains(&to.address));
+        self.pairs.iter().filter(|(_, change)| said(change)).map(|(machine, _)| machine.clone()).collect()
     }
 
     /// Adds what becomes of a machine.

@@ -7,18 +7,19 @@
 
 use std::collections::BTreeMap;
 
+use camshaft_cam::digest::Digest;
 use camshaft_cam::run::{Ctx, EdgeArrow, Effect, Limits, Outcome, edge_arrow};
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
-use camshaft_cam::verify::VerifiedEdge;
-use camshaft_manifests::InstanceAddress;
+use camshaft_cam::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine};
+use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::plan::{Change, Plan};
 use super::recorder::{Recorded, Tape};
 use super::step::kind;
-use crate::api::{ShadowCase, ShadowExample, ShadowReport};
+use crate::api::{ShadowCapsule, ShadowCase, ShadowExample, ShadowReport};
 use crate::release::MachineCode;
-use crate::replay::Scene;
+use crate::replay::{Played, Scene};
 
 /// How many examples there are of each machine, case and kind of difference.
 const EXAMPLES_MAX: u64 = 3;
@@ -26,13 +27,30 @@ const EXAMPLES_MAX: u64 = 3;
 /// The most characters of a value in an example.
 const CHARS_MAX: usize = 2_000;
 
+/// The most characters of a value in a capsule of an example.
+const CAPSULE_CHARS_MAX: usize = 256 << 10;
+
 /// What a step did, or kind and reason of why not.
-type End = Result<Outcome, (String, String)>;
+pub(crate) type End = Result<Outcome, (String, String)>;
 
 /// Gives what was recorded to both releases of a plan, of each instance the last `most` inputs.
 pub fn shadow(plan: &Plan, tapes: &[Tape], most: usize) -> ShadowReport {
+    shadow_of(plan, tapes, most, |_| true)
+}
+
+/// Gives all that was recorded of the machines that promise to do what they did to both releases of a plan.
+pub fn shadow_preserved(plan: &Plan, tapes: &[Tape]) -> ShadowReport {
+    shadow_of(plan, tapes, usize::MAX, |machine| plan.preserves(machine))
+}
+
+fn shadow_of(
+    plan: &Plan,
+    tapes: &[Tape],
+    most: usize,
+    wanted: impl Fn(&MachineAddress) -> bool,
+) -> ShadowReport {
     let mut seen = Seen::default();
-    for tape in tapes {
+    for tape in tapes.iter().filter(|tape| wanted(&tape.address.machine_address())) {
         let (to, edge) = match plan.pairs.get(&tape.address.machine_address()) {
             Some(Change::Moves { from, to, edge }) if from.digest() == tape.code.digest() => {
                 (to, Some(&**edge))
@@ -40,7 +58,8 @@ pub fn shadow(plan: &Plan, tapes: &[Tape], most: usize) -> ShadowReport {
             Some(Change::Stays { to }) => (to, None),
             _ => continue,
         };
-        let pair = Pair { address: &tape.address, from: &tape.code, to, edge };
+        let both = Both { from: Side::of(&tape.code), to: Side::of(to), edge };
+        let pair = Pair { address: &tape.address, code: [&*tape.code, &**to], both };
         pair.shadow(tape, most, &mut seen);
     }
     seen.report
@@ -56,7 +75,7 @@ impl Seen {
         let cases = &mut self.report.cases;
         let place = cases.iter().position(|known| (&known.machine, &known.case) == (&machine, &case));
         let place = place.unwrap_or_else(|| {
-            cases.push(ShadowCase { machine, case, inputs: 0, differ: BTreeMap::new() });
+            cases.push(ShadowCase { machine, case, inputs: 0, differing: 0, differ: BTreeMap::new() });
             cases.len() - 1
         });
         &mut cases[place]
@@ -64,19 +83,54 @@ impl Seen {
 }
 
 /// A difference: its kind, and both ends of it.
-struct Difference {
-    what: &'static str,
-    old: String,
-    new: String,
+pub(crate) struct Difference {
+    pub(crate) what: &'static str,
+    pub(crate) old: String,
+    pub(crate) new: String,
 }
 
-/// A machine before and after a switch, and one of its instances.
+/// A machine as a release has it.
+pub(crate) struct Side<'a> {
+    pub(crate) machine: &'a VerifiedMachine,
+    /// The links of its channels, in the order of the code's.
+    pub(crate) links: Vec<&'a VerifiedLink>,
+    pub(crate) config: &'a Value,
+}
+
+impl Side<'_> {
+    fn of(code: &MachineCode) -> Side<'_> {
+        let links = code.channels.iter().map(|channel| &channel.link).collect();
+        Side { machine: &code.verified, links, config: &code.config }
+    }
+
+    /// Does a step.
+    pub(crate) fn play(&self, moment: &Moment<'_>) -> Played {
+        let Side { machine, links, config } = self;
+        let Moment { state, input, ctx } = *moment;
+        Scene { machine, links: links.clone(), answer: None, config, state, input, ctx }.play()
+    }
+}
+
+/// What a step sees, in the types of the machine before the switch.
+pub(crate) struct Moment<'a> {
+    pub(crate) state: Option<&'a Value>,
+    pub(crate) input: &'a Value,
+    pub(crate) ctx: &'a Ctx,
+}
+
+/// A machine before and after a switch.
+pub(crate) struct Both<'a> {
+    pub(crate) from: Side<'a>,
+    pub(crate) to: Side<'a>,
+    /// None where the code stays.
+    pub(crate) edge: Option<&'a VerifiedEdge>,
+}
+
+/// The same, of one of its instances.
 struct Pair<'a> {
     address: &'a InstanceAddress,
-    from: &'a MachineCode,
-    to: &'a MachineCode,
-    /// None where the code stays.
-    edge: Option<&'a VerifiedEdge>,
+    code: [&'a MachineCode; 2],
+    both: Both<'a>,
 }
 
 impl Pair<'_> {
@@ -87,80 +141,121 @@ impl Pair<'_> {
         for part in tape.parts() {
             let mut state = part.before.clone();
             for recorded in &part.inputs {
-                let Some(input) = recorded.input(self.from) else { continue };
-                let old = play(self.from, self.address, state.as_ref(), &input, recorded);
-                if !is_as_recorded(&old, recorded) {
+                let Some(input) = recorded.input(self.code[0]) else { continue };
+                let ctx = ctx_of(self.address, recorded);
+                let moment = Moment { state: state.as_ref(), input: &input, ctx: &ctx };
+                let old = self.both.from.play(&moment);
+                if !is_as_recorded(&old.end, recorded) {
                     seen.report.not_reproducible += 1;
                     // What comes after it would start from a state that never was.
                     break;
                 }
                 if skip == 0 {
-                    self.compare(state.as_ref(), &input, recorded, &old, seen);
+                    self.compare(&moment, &old, seen);
                 } else {
                     skip -= 1;
                 }
-                state = next(state, &old, recorded);
+                state = next(state, &old.end, recorded);
             }
         }
     }
 
-    fn compare(&self, state: Option<&Value>, input: &Value, recorded: &Recorded, old: &End, seen: &mut Seen) {
-        let differences = self.differences(state, input, recorded, old);
-        let case = case_of(self.from, input);
+    fn compare(&self, moment: &Moment<'_>, old: &Played, seen: &mut Seen) {
+        let (differences, fuel_after) = self.both.differences(moment, &old.end);
+        let from = self.both.from.machine;
+        let case = case_of(from, moment.input);
         seen.report.inputs += 1;
         seen.report.same += u64::from(differences.is_empty());
-        let machine = self.from.address.to_string();
+        let machine = self.code[0].address.to_string();
         let counts = seen.case(machine, case.clone());
         counts.inputs += 1;
+        counts.differing += u64::from(!differences.is_empty());
         let mut examples = vec![];
-        for Difference { what, old, new } in differences {
+        for Difference { what, old: was, new: is } in differences {
             let count = counts.differ.entry(what.to_owned()).or_default();
             *count += 1;
             if *count <= EXAMPLES_MAX {
-                let state = state.map(|state| shown(state, self.from.verified.state()));
                 examples.push(ShadowExample {
                     instance: self.address.to_string(),
-                    seq: recorded.seq,
+                    seq: u64::try_from(moment.ctx.seq).unwrap_or(0),
                     case: case.clone(),
                     what: what.to_owned(),
-                    state,
-                    input: shown(input, self.from.verified.input()),
-                    old,
-                    new,
+                    state: moment.state.map(|state| shown(state, from.state())),
+                    input: shown(moment.input, from.input()),
+                    old: was,
+                    new: is,
+                    capsule: Some(Box::new(self.capsule(moment, [old.fuel, fuel_after]))),
                 });
             }
         }
         seen.report.examples.extend(examples);
     }
 
-    fn differences(
-        &self,
-        state: Option<&Value>,
-        input: &Value,
-        recorded: &Recorded,
-        old: &End,
-    ) -> Vec<Difference> {
-        let lifted = match self.take(EdgeArrow::Lift, input, Limits::STEP) {
-            Ok(lifted) => lifted,
-            Err(new) => return vec![Difference { what: "input", old: "it is taken".to_owned(), new }],
+    /// Returns what is needed to compare the two elsewhere.
+    fn capsule(&self, moment: &Moment<'_>, [fuel, fuel_after]: [u64; 2]) -> ShadowCapsule {
+        let [from, to] = self.code;
+        let machine = &from.verified;
+        let (state_ty, input_ty) = (machine.state(), machine.input());
+        let mut cut = false;
+        let mut written = |value: &Value, ty: &Ty| {
+            let json = value.to_json_redacted(ty);
+            match json.char_indices().nth(CAPSULE_CHARS_MAX) {
+                None => json,
+                Some((end, _)) => {
+                    cut = true;
+                    json[..end].to_owned()
+                }
+            }
         };
-        let up = state.map(|state| self.take(EdgeArrow::Up, state, Limits::MIGRATION)).transpose();
+        let links = |code: &MachineCode| code.channels.iter().map(|channel| channel.link.digest()).collect();
+        ShadowCapsule {
+            from: from.digest(),
+            to: to.digest(),
+            edge: self.both.edge.map(VerifiedEdge::digest),
+            state: moment.state.map(|state| written(state, state_ty)),
+            state_digest: moment.state.map(|state| Digest::of(&state.to_binary(state_ty))),
+            input: written(moment.input, input_ty),
+            input_digest: Digest::of(&moment.input.to_binary(input_ty)),
+            config: written(&from.config, machine.config()),
+            config_after: written(&to.config, to.verified.config()),
+            key: moment.ctx.self_key.to_string(),
+            now_ms: moment.ctx.now_ms,
+            seed: moment.ctx.seed,
+            links: links(from),
+            links_after: links(to),
+            fuel,
+            fuel_after,
+            redacted: [state_ty, input_ty].iter().any(|ty| ty.holds_secret()),
+            cut,
+        }
+    }
+}
+
+impl Both<'_> {
+    /// Returns what comes out otherwise, where `old` is what came of it before, and the fuel that the step after used.
+    pub(crate) fn differences(&self, moment: &Moment<'_>, old: &End) -> (Vec<Difference>, u64) {
+        let lifted = match self.take(EdgeArrow::Lift, moment.input, Limits::STEP) {
+            Ok(lifted) => lifted,
+            Err(new) => return (vec![Difference { what: "input", old: "it is taken".to_owned(), new }], 0),
+        };
+        let up = moment.state.map(|state| self.take(EdgeArrow::Up, state, Limits::MIGRATION)).transpose();
         // The trial of the migration tells of a state that does not go up.
-        let Ok(up) = up else { return vec![] };
-        let new = play(self.to, self.address, up.as_ref(), &lifted, recorded);
-        let (old, new) = match (old, &new) {
-            (Err(old), Err(new)) if old == new => return vec![],
+        let Ok(up) = up else { return (vec![], 0) };
+        let new = self.to.play(&Moment { state: up.as_ref(), input: &lifted, ctx: moment.ctx });
+        let fuel = new.fuel;
+        let (old, new) = match (old, &new.end) {
+            (Err(old), Err(new)) if old == new => return (vec![], fuel),
             (Ok(old), Ok(new)) => (old, new),
             (old, new) => {
-                let (old, new) = (self.ended(old, self.from), self.ended(new, self.to));
-                return vec![Difference { what: "end", old, new }];
+                let (old, new) = (ended(old, self.from.machine), ended(new, self.to.machine));
+                return (vec![Difference { what: "end", old, new }], fuel);
             }
         };
         let mut differences = vec![];
         differences.extend(self.of_answers(old, new));
         differences.extend(self.of_states(old, new));
         differences.extend(self.of_effects(old, new));
-        differences
+        (differences, fuel)
     }
 
     fn of_answers(&self, old: &Outcome, new: &Outcome) -> Option<Difference> {
@@ -174,40 +269,40 @@ impl Pair<'_> {
                 new: told(&new.output),
             });
         };
-        let ty = self.from.verified.output();
+        let ty = self.from.machine.output();
         let new = match self.take(EdgeArrow::Lower, is, Limits::STEP) {
             Ok(lowered) if lowered == *was => return None,
             Ok(lowered) => shown(&lowered, ty),
-            Err(reason) => format!("{} ({reason})", shown(is, self.to.verified.output())),
+            Err(reason) => format!("{} ({reason})", shown(is, self.to.machine.output())),
         };
         Some(Difference { what: "answer", old: shown(was, ty), new })
     }
 
     fn of_states(&self, old: &Outcome, new: &Outcome) -> Option<Difference> {
-        let ty = self.to.verified.state();
+        let ty = self.to.machine.state();
         let old = match self.take(EdgeArrow::Up, &old.state, Limits::MIGRATION) {
             Ok(up) if up == new.state => return None,
             Ok(up) => shown(&up, ty),
-            Err(reason) => format!("{} ({reason})", shown(&old.state, self.from.verified.state())),
+            Err(reason) => format!("{} ({reason})", shown(&old.state, self.from.machine.state())),
         };
         Some(Difference { what: "state", old, new: shown(&new.state, ty) })
     }
 
     fn of_effects(&self, old: &Outcome, new: &Outcome) -> Option<Difference> {
-        let of = |code: &MachineCode, outcome: &Outcome, is_old: bool, plain: bool| {
+        let of = |code: &VerifiedMachine, outcome: &Outcome, is_old: bool, plain: bool| {
             let effects = outcome.effects.iter().filter(|effect| !matches!(effect, Effect::Log(_)));
             effects.map(|effect| self.effect(code, effect, is_old, plain)).collect::<Vec<_>>()
         };
-        if of(self.from, old, true, true) == of(self.to, new, false, true) {
+        if of(self.from.machine, old, true, true) == of(self.to.machine, new, false, true) {
             return None;
         }
-        let (old, new) = (of(self.from, old, true, false), of(self.to, new, false, false));
+        let (old, new) = (of(self.from.machine, old, true, false), of(self.to.machine, new, false, false));
         Some(Difference { what: "effects", old: cut(old.join("; ")), new: cut(new.join("; ")) })
     }
 
     /// Says what an effect is, in the types of the new machine where an arrow leads there. Messages of types that
     /// changed are not compared: their receivers have arrows for them.
-    fn effect(&self, code: &MachineCode, effect: &Effect, is_old: bool, plain: bool) -> String {
+    fn effect(&self, code: &VerifiedMachine, effect: &Effect, is_old: bool, plain: bool) -> String {
         let write = |value: &Value, ty: &Ty| match plain {
             true => value.to_json(ty),
             false => value.to_json_redacted(ty),
@@ -219,7 +314,7 @@ impl Pair<'_> {
         let key = |key: &Option<std::sync::Arc<str>>| {
             key.as_deref().map_or(String::new(), |key| format!("[{key}]"))
         };
-        let (from, to) = (&self.from.verified, &self.to.verified);
+        let (from, to) = (self.from.machine, self.to.machine);
         match effect {
             Effect::Stop => "stop".to_owned(),
             Effect::Log(line) => format!("log {line}"),
@@ -233,13 +328,13 @@ impl Pair<'_> {
                 format!("timer {name} after {after_ms} ms: {input}")
             }
             Effect::Send { channel, key: at, message: value } => {
-                let name = &*code.verified.channels()[*channel as usize].name;
+                let name = &*code.channels()[*channel as usize].name;
                 let old = from.channel(name).map(|channel| from.module().ty(channel.message));
                 let new = to.channel(name).map(|channel| to.module().ty(channel.message));
                 format!("send {name}{} {}", key(at), message(value, old, new))
             }
             Effect::Call { port, key: at, message: value } => {
-                let name = &*code.verified.ports()[*port as usize].name;
+                let name = &*code.ports()[*port as usize].name;
                 let old = from.port(name).map(|port| from.module().ty(port.message));
                 let new = to.port(name).map(|port| to.module().ty(port.message));
                 format!("call {name}{} {}", key(at), message(value, old, new))
@@ -256,34 +351,25 @@ impl Pair<'_> {
             }
         }
     }
+}
 
-    fn ended(&self, end: &End, code: &MachineCode) -> String {
-        match end {
-            Err((kind, reason)) => format!("{kind}: {reason}"),
-            Ok(Outcome { output: Some(output), .. }) => {
-                format!("it is applied: {}", shown(output, code.verified.output()))
-            }
-            Ok(_) => "it is applied".to_owned(),
+fn ended(end: &End, machine: &VerifiedMachine) -> String {
+    match end {
+        Err((kind, reason)) => format!("{kind}: {reason}"),
+        Ok(Outcome { output: Some(output), .. }) => {
+            format!("it is applied: {}", shown(output, machine.output()))
         }
+        Ok(_) => "it is applied".to_owned(),
     }
 }
 
-fn play(
-    code: &MachineCode,
-    address: &InstanceAddress,
-    state: Option<&Value>,
-    input: &Value,
-    recorded: &Recorded,
-) -> End {
-    let ctx = Ctx {
+fn ctx_of(address: &InstanceAddress, recorded: &Recorded) -> Ctx {
+    Ctx {
         now_ms: recorded.surroundings.now_ms,
         seq: i64::try_from(recorded.seq).unwrap_or(i64::MAX),
         self_key: address.key.as_ref().map_or_else(|| "".into(), |key| key.shared()),
         seed: recorded.surroundings.seed,
-    };
-    let links = code.channels.iter().map(|channel| &channel.link).collect();
-    let (machine, config, ctx) = (&code.verified, &code.config, &ctx);
-    Scene { machine, links, answer: None, config, state, input, ctx }.play().end
+    }
 }
 
 fn is_as_recorded(end: &End, recorded: &Recorded) -> bool {
@@ -305,9 +391,9 @@ fn next(before: Option<Value>, end: &End, recorded: &Recorded) -> Option<Value> 
     }
 }
 
-fn case_of(code: &MachineCode, input: &Value) -> String {
+fn case_of(machine: &VerifiedMachine, input: &Value) -> String {
     let Value::Sum(case, _) = input else { return String::new() };
-    let variant = code.verified.input().as_variant();
+    let variant = machine.input().as_variant();
     variant
         .and_then(|variant| variant.cases.get(*case as usize))
         .map_or_else(String::new, |case| case.label.to_string())

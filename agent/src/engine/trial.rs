@@ -13,14 +13,16 @@ use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::Shard;
 use super::applied::try_applies;
-use super::carry::{Inputs, Passage, bring, check_way_back, park_unfit, settle, unpark};
+use super::carry::{Inputs, Passage, bring, check_way_back, park_unfit, settle, short, unpark};
 use super::instance::{Instance, State};
 use super::plan::{Change, Plan, Way};
 use super::road::Road;
 use super::step::birth;
 use super::switch::Memos;
 use super::table::{Resident, Slot, Table};
-use crate::api::{Capsule, RollbackCounts, ShadowReport, TryFailure, TryMachine, TryReport};
+use crate::api::{
+    Capsule, Preserved, RollbackCounts, ShadowExample, ShadowReport, TryFailure, TryMachine, TryReport,
+};
 
 /// How many failures a report lists.
 const FAILURES_MAX: usize = 100;
@@ -193,6 +195,9 @@ pub struct Trial {
     shadow: Option<ShadowReport>,
     /// How long one instance may take to go over, in microseconds.
     max_pause_us: Option<u64>,
+    /// What became of the recorded inputs of machines that promise to do what they did.
+    preserved: Vec<Preserved>,
+    promise_failures: Vec<TryFailure>,
 }
 
 /// How an instance comes over.
@@ -256,6 +261,8 @@ impl Trial {
             may_hold: 0,
             shadow: None,
             max_pause_us: None,
+            preserved: vec![],
+            promise_failures: vec![],
         }
     }
 
@@ -269,6 +276,19 @@ impl Trial {
         self.shadow = Some(shadow);
     }
 
+    /// Holds the machines that promise to do what they did to that, by what became of all that is recorded of them: each
+    /// difference speaks against the switch.
+    pub fn hold_to_promises(&mut self, shadow: &ShadowReport) {
+        let counted = |machine: &MachineAddress| {
+            let machine = machine.to_string();
+            let cases = shadow.cases.iter().filter(|case| case.machine == machine);
+            let of_inputs = cases.clone().map(|case| case.inputs).sum();
+            Preserved { differ: cases.map(|case| case.differing).sum(), inputs: of_inputs, machine }
+        };
+        self.preserved = self.plan.preserved().map(counted).collect();
+        self.promise_failures = shadow.examples.iter().filter_map(broken_promise).collect();
+    }
+
     /// Lets the trial fail when an instance takes longer to go over, in microseconds: its inputs wait for as long.
     pub fn limit_pause(&mut self, max_us: Option<u64>) {
         self.max_pause_us = max_us;
@@ -276,8 +296,9 @@ impl Trial {
 
     /// Allows and limits what another trial of the same plan does, and tells of recorded inputs what that told.
     pub(crate) fn judged_like(self, other: &Trial) -> Trial {
-        let Trial { may_hold, max_pause_us, ref shadow, .. } = *other;
-        Trial { may_hold, max_pause_us, shadow: shadow.clone(), ..self }
+        let Trial { may_hold, max_pause_us, ref shadow, ref preserved, ref promise_failures, .. } = *other;
+        let (preserved, promise_failures) = (preserved.clone(), promise_failures.clone());
+        Trial { may_hold, max_pause_us, shadow: shadow.clone(), preserved, promise_failures, ..self }
     }
 
     /// Returns how many instances were looked at, and how many there were when the trial began.
@@ -425,6 +446,7 @@ impl Trial {
                 cut: true,
                 kept: None,
                 value_digest: Digest::of(&instance.state_bytes().unwrap_or_default()),
+                example: None,
             },
         })
     }
@@ -534,7 +556,8 @@ impl Trial {
         }
         let of_new = self.failures_of_new();
         let told = self.told.values().flat_map(|tell| &tell.failures);
-        let failures: Vec<&TryFailure> = self.start_failures.iter().chain(&of_new).chain(told).collect();
+        let of_all = self.start_failures.iter().chain(&self.promise_failures);
+        let failures: Vec<&TryFailure> = of_all.chain(&of_new).chain(told).collect();
         let order = self.plan.to.machines().chain(self.plan.from.machines());
         let mut in_order = vec![];
         for code in order {
@@ -563,6 +586,7 @@ impl Trial {
             pause_us: self.machines.values().map(|cost| cost.worst_us).max().unwrap_or(0),
             downgrade_lossy: self.told.values().filter(|tell| tell.lossy).count() as u64,
             shadow: self.shadow.clone(),
+            preserved: self.preserved.clone(),
         }
     }
 
@@ -595,6 +619,35 @@ impl Trial {
     }
 }
 
+/// Returns the failure of a machine that promises to do what it did, and does something else.
+fn broken_promise(example: &ShadowExample) -> Option<TryFailure> {
+    let ShadowExample { instance, seq, what, state, input, old, new, capsule, .. } = example;
+    let capsule = capsule.as_deref()?;
+    let on = state.as_deref().map_or_else(|| "no state".to_owned(), short);
+    Some(TryFailure {
+        instance: instance.clone(),
+        step: "preserve".to_owned(),
+        kind: what.clone(),
+        reason: format!(
+            "it promises to do what it did (preserves_behaviour), and of input {seq}, {} on {on}, the {what} was {} and is {}",
+            short(input),
+            short(old),
+            short(new)
+        ),
+        capsule: Capsule {
+            from: capsule.from,
+            to: capsule.to,
+            edge: capsule.edge,
+            seq: *seq,
+            value: capsule.input.clone(),
+            cut: capsule.cut,
+            kept: None,
+            value_digest: capsule.input_digest,
+            example: Some(Box::new(example.clone())),
+        },
+    })
+}
+
 /// Tries to start the machines without keys that a plan starts.
 fn try_starts(plan: &Plan) -> (Vec<InstanceAddress>, Vec<TryFailure>) {
     let (mut starts, mut failures) = (vec![], vec![]);
@@ -617,6 +670,7 @@ fn try_starts(plan: &Plan) -> (Vec<InstanceAddress>, Vec<TryFailure>) {
                 value: code.config.to_json_redacted(ty),
                 cut: false,
                 kept: None,
+                example: None,
             };
             failures.push(TryFailure {
                 instance: address.to_string(),

@@ -8,6 +8,7 @@ use camshaft_cam::digest::Digest;
 use camshaft_cam::facts::{Answers, Reach};
 use camshaft_cam::verify::{VerifiedEdge, VerifiedMachine, VerifiedModule};
 use camshaft_manifests::relup::{Instruction, Relup};
+use camshaft_manifests::resolved::ResolvedRelease;
 use camshaft_releases::OpenedRelease;
 use camshaft_releases::bundle::{Found, Limits, survey};
 use camshaft_releases::patch::{self, Patch, PatchError};
@@ -172,6 +173,7 @@ fn document(release: &OpenedRelease, bytes: usize, code: Option<&[(&str, String,
         json!({
             "from": { "version": relup.from.version.to_string(), "digest": relup.from.digest },
             "to": relup.to.to_string(), "up": steps(&relup.up), "down": steps(&relup.down),
+            "preserves_behaviour": preserved(resolved, relup),
         })
     });
     let mut document = json!({
@@ -230,6 +232,9 @@ fn describe(release: &OpenedRelease, bytes: usize) -> String {
     }
     for relup in &release.relups {
         text += &describe_relup(relup);
+        for machine in preserved(resolved, relup) {
+            let _ = writeln!(text, "  {machine} promises to do what it did");
+        }
     }
     text
 }
@@ -343,6 +348,12 @@ fn describe_machine(machine: &VerifiedMachine) -> String {
         let _ = writeln!(text, "    invariant {what:?}: checked {when}; fuel {cost}");
     }
     text
+}
+
+/// Returns the machines that promise to do what they did, on the way of a relup.
+fn preserved(resolved: &ResolvedRelease, relup: &Relup) -> Vec<String> {
+    let from = resolved.predecessors.iter().find(|from| from.digest == relup.from.digest);
+    from.map_or_else(Vec::new, |from| from.transition.preserves.iter().map(ToString::to_string).collect())
 }
 
 fn describe_relup(relup: &Relup) -> String {

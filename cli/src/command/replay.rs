@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use camshaft_agent::api::{CapsuleOf, CapsuleStatus, KeptCapsule, StepCapsule, TryFailure};
-use camshaft_agent::replay::{ReplayError, replay, replay_step};
+use camshaft_agent::api::{CapsuleOf, CapsuleStatus, KeptCapsule, ShadowExample, StepCapsule, TryFailure};
+use camshaft_agent::replay::{ReplayError, replay, replay_example, replay_step};
 use camshaft_cam::words::comes;
 use camshaft_releases::OpenedRelease;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ const FILE_MAX: u64 = 64 << 20;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What failed: what `camshaft node capsule ID -o FILE` wrote, or `camshaft node try --json` or
-    /// `node upgrade --json` printed, or one of its `failures`
+    /// `node upgrade --json` printed, or one of its `failures`, or of the `examples` of its `shadow`
     file: PathBuf,
 
     /// The bundles that have the code: that of the release that ran, or was tried; its predecessor's where invariants
@@ -35,6 +35,17 @@ pub struct Args {
 enum Failed {
     Migration(Box<TryFailure>),
     Step(Box<(CapsuleStatus, StepCapsule)>),
+    /// An input of which something else comes in another release.
+    Example(Box<ShadowExample>),
+}
+
+impl Failed {
+    fn of(failure: Box<TryFailure>) -> Failed {
+        match failure.capsule.example {
+            Some(example) => Failed::Example(example),
+            None => Failed::Migration(failure),
+        }
+    }
 }
 
 /// What came of seeing it again.
@@ -54,10 +65,12 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         let (instance, step) = match failed {
             Failed::Migration(failure) => (&failure.instance, &failure.step),
             Failed::Step(step) => (&step.0.instance, &step.0.at),
+            Failed::Example(example) => (&example.instance, &example.case),
         };
         let seen = match failed {
             Failed::Migration(failure) => of_migration(failure, &releases),
             Failed::Step(step) => of_step(&step.1, &releases),
+            Failed::Example(example) => of_example(example, &releases),
         };
         let Seen { word, detail, document } = match seen {
             Ok(seen) => seen,
@@ -123,6 +136,24 @@ fn of_step(capsule: &StepCapsule, releases: &[OpenedRelease]) -> Result<Seen, Re
     Ok(Seen { word, detail: detail + other_value(seen.same_value), document })
 }
 
+fn of_example(example: &ShadowExample, releases: &[OpenedRelease]) -> Result<Seen, ReplayError> {
+    let seen = replay_example(example, releases)?;
+    let differences = example.capsule.as_ref().map_or_else(Vec::new, |of| seen.differences(example, of));
+    let [was, is] = seen.fuel;
+    let (word, detail) = match (&seen.came, differences.is_empty()) {
+        (Some((old, new)), true) => {
+            ("reproduced", format!("{} was {old}, is {new}, with {was} and {is} fuel", example.what))
+        }
+        _ => ("differs", differences.join("; ")),
+    };
+    let (old, new) = seen.came.as_ref().map(|(old, new)| (old, new)).unzip();
+    let document = json!({
+        "came": word, "kind": example.what, "old": old, "new": new, "fuel": was, "fuel_after": is,
+        "differences": differences, "same_value": seen.same_value,
+    });
+    Ok(Seen { word, detail: detail + other_value(seen.same_value), document })
+}
+
 fn missing(instance: &str, step: &str, error: &ReplayError) -> Failure {
     let message = format!("{instance} at {step}: {error}");
     let hint = match error {
@@ -147,31 +178,46 @@ fn failures_of(args: &Args) -> Result<Vec<Failed>, Failure> {
     let bytes = files::read(&args.file, FILE_MAX)?;
     let document: Value =
         serde_json::from_slice(&bytes).map_err(|error| refused(format!("it is no JSON: {error}")))?;
-    if document.get("what").is_some() {
+    let kept = document.get("what").and_then(Value::as_str);
+    if kept.is_some_and(|what| matches!(what, "step" | "migration")) {
         let KeptCapsule { status, of } =
             serde_json::from_value(document).map_err(|error| refused(error.to_string()))?;
         return Ok(vec![match of {
             CapsuleOf::Step { step } => Failed::Step(Box::new((status, *step))),
-            CapsuleOf::Migration { failure } => Failed::Migration(failure),
+            CapsuleOf::Migration { failure } => Failed::of(failure),
         }]);
     }
-    let list = match find(&document) {
-        Some(Value::Array(list)) => list.clone(),
-        Some(one) => vec![one.clone()],
-        None => return Err(refused("there are no failures in it".to_owned())),
+    let (mut found, mut listed) = (vec![], false);
+    collect(&document, &mut found, &mut listed);
+    if !listed {
+        return Err(refused("there are no failures in it".to_owned()));
+    }
+    let read = |value: &Value| match value.get("old") {
+        Some(_) => serde_json::from_value(value.clone()).map(|example| Failed::Example(Box::new(example))),
+        None => serde_json::from_value(value.clone()).map(|failure| Failed::of(Box::new(failure))),
     };
-    let read = |value: Value| {
-        let failure = serde_json::from_value(value).map_err(|error| refused(error.to_string()))?;
-        Ok(Failed::Migration(Box::new(failure)))
-    };
-    let failures: Vec<Failed> = list.into_iter().map(read).collect::<Result<_, Failure>>()?;
+    let failures: Vec<Failed> = found
+        .into_iter()
+        .map(|value| read(value).map_err(|error| refused(error.to_string())))
+        .collect::<Result<_, Failure>>()?;
     if failures.is_empty() { Err(refused("nothing failed in it".to_owned())) } else { Ok(failures) }
 }
 
-fn find(value: &Value) -> Option<&Value> {
-    let object = value.as_object()?;
+/// Finds failures, and inputs of which something else comes, wherever they stand in a document. `listed` says whether there
+/// is a place for them.
+fn collect<'v>(value: &'v Value, found: &mut Vec<&'v Value>, listed: &mut bool) {
+    let Some(object) = value.as_object() else { return };
     if object.contains_key("capsule") {
-        return Some(value);
+        *listed = true;
+        return found.push(value);
     }
-    object.get("failures").or_else(|| object.values().find_map(find))
+    for (name, value) in object {
+        match value {
+            Value::Array(list) if matches!(name.as_str(), "failures" | "examples") => {
+                *listed = true;
+                found.extend(list);
+            }
+            value => collect(value, found, listed),
+        }
+    }
 }

@@ -16,11 +16,11 @@ use camshaft_registry::tuf::{self, FolderSource, HttpSource, Source};
 use camshaft_registry::{Folder, Registry, RegistryError};
 use serde_json::json;
 
-use crate::render::counted;
 use crate::command::node::show::time;
 use crate::failure::{Failure, chain};
 use crate::files;
 use crate::keys::{PrivateKey, PublicKeyFile, Signer};
+use crate::render::counted;
 use crate::talk::Talk;
 
 /// Arguments of `trust`.

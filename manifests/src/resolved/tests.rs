@@ -111,6 +111,7 @@ fn with_transition() -> ResolvedRelease {
             inverse: Some("\"Unset\"".to_owned()),
         }],
         migrates: [address("a/m")].into(),
+        preserves: [address("a/m")].into(),
     };
     release
 }
@@ -149,6 +150,10 @@ fn what_was_said_of_a_way_is_about_what_there_is() {
     refused(
         &|said| said.migrates = [address("z/m")].into(),
         "M0124 `` predecessor 1.0.0: the release has no machine z/m",
+    );
+    refused(
+        &|said| said.preserves = [address("z/o")].into(),
+        "M0124 `` predecessor 1.0.0: the release has no machine z/o",
     );
     refused(
         &|said| drop(said.restarts.insert(app("z"), "so".to_owned())),

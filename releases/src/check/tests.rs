@@ -509,6 +509,7 @@ fn said() -> (Relup, Facts) {
         restarts: [(app("cache"), "it fills itself".to_owned()), (app("store"), "so".to_owned())].into(),
         applies: vec![apply("till/desk", "1", "2"), apply("till/clock", "3", "4")],
         migrates: [machine("till/desk")].into(),
+        preserves: Default::default(),
     };
     let to = release(
         "2.0.0",

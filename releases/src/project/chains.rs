@@ -92,7 +92,7 @@ pub(super) fn chains(
         if older.iter().any(|other| other.version == from.version) {
             continue;
         }
-        let Some(said) = joined(compiled, (&from.transition, from), ways.from(over)) else { continue };
+        let Some(said) = joined(compiled, (over, from), ways.from(over)) else { continue };
         if let Some(chained) = all(compiled, over, from, (&said, ways.from(over)), &edges) {
             edges.extend(chained);
             older.push(Predecessor { transition: said, ..(*from).clone() });
@@ -106,9 +106,10 @@ pub(super) fn chains(
 /// types that nobody runs then: there is no such way.
 fn joined(
     compiled: &Machines,
-    (first, from): (&Transition, &Predecessor),
+    (over, from): (&OpenedRelease, &Predecessor),
     second: &Transition,
 ) -> Option<Transition> {
+    let first = &from.transition;
     if !first.applies.is_empty() || !second.applies.is_empty() {
         return None;
     }
@@ -124,12 +125,22 @@ fn joined(
             said.restarts.insert(app.clone(), reason.clone());
         }
     }
-    for (app, machine) in compiled.keys() {
+    for ((app, machine), new) in compiled {
         let address = MachineAddress { app: app.clone(), machine: machine.clone() };
         let Some(between) = second.was(&address) else { continue };
         let was = first.was(&between).filter(|was| from.composition.machine(was).is_some());
         let at_once = second.migrates.contains(&address) || first.migrates.contains(&between);
         let Some(was) = was else { continue };
+        // Where the code is the same, it does what it did.
+        let [old, middle] = [
+            from.composition.machine(&was).map(|machine| machine.digest),
+            over.resolved.machine(&between).map(|machine| machine.digest),
+        ];
+        let stays = [old == middle, middle == Some(new.verified.digest())];
+        let said_of = [first.preserves.contains(&between), second.preserves.contains(&address)];
+        if said_of != [false, false] && stays.iter().zip(said_of).all(|(stays, said)| *stays || said) {
+            said.preserves.insert(address.clone());
+        }
         if at_once {
             said.migrates.insert(address.clone());
         }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_cam::diagnostic::{Diagnostic, Source};
+use camshaft_cam::suite::laws::Law;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::VerifiedMachine;
 use camshaft_manifests::appup::{ApplyFrom, AppupFrom};
@@ -115,7 +116,16 @@ fn of_app(app: &App, release: &OpenedRelease, said: &mut Transition, faults: &mu
                 faults.push(at(&app.appup_source, "R0133", &needle, reason, "no renaming"));
             }
         }
-        if about.at_once && app.manifest.machines.contains(machine) {
+        if !app.manifest.machines.contains(machine) {
+            continue;
+        }
+        let waivers = app.appup.iter().flat_map(|appup| &appup.waivers);
+        let waived =
+            waivers.into_iter().any(|waiver| waiver.sets_aside(Law::Behaviour.id(), machine, &old.version));
+        if about.preserves && !waived {
+            said.preserves.insert(address.clone());
+        }
+        if about.at_once {
             said.migrates.insert(address);
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use camshaft_agent::api::{
-    CaseChange, Counts, History, HistoryEntry, HistoryKind, InstanceState, Instances, NodeStatus,
+    CaseChange, Counts, History, HistoryEntry, HistoryKind, InstanceState, Instances, NodeStatus, Preserved,
     ProbationStatus, RateStatus, ReleaseRef, ReleaseState, Report, ShadowCase, ShadowExample, ShadowReport,
     SwitchCounts, TrustKind, TryReport,
 };
@@ -143,7 +143,9 @@ fn shadowed(report: &ShadowReport) -> String {
         counted(*instances, "instance"),
         comes(differ)
     );
-    for ShadowCase { machine, case, inputs, differ } in cases.iter().filter(|case| !case.differ.is_empty()) {
+    for ShadowCase { machine, case, inputs, differ, .. } in
+        cases.iter().filter(|case| !case.differ.is_empty())
+    {
         let kinds: Vec<String> = differ.iter().map(|(what, count)| format!("{count} in {what}")).collect();
         let _ = writeln!(text, "    {machine} at {case}: of {inputs}, {}", kinds.join(", "));
     }
@@ -379,6 +381,20 @@ pub fn trial(report: &TryReport) -> String {
     }
     if let Some(shadow) = &report.shadow {
         text += &shadowed(shadow);
+    }
+    for Preserved { machine, inputs, differ } in &report.preserved {
+        let _ = match inputs {
+            0 => writeln!(
+                text,
+                "  {machine} promises to do what it did: no input of it is recorded here, so that nothing was held to it"
+            ),
+            _ => writeln!(
+                text,
+                "  {machine} promises to do what it did: {differ} of {} {} out otherwise",
+                counted(*inputs, "recorded input"),
+                comes(*differ)
+            ),
+        };
     }
     let TryReport { archives, moved, parks, failure_count, downgrade_lossy, .. } = report;
     for (count, noun, what) in [

@@ -97,6 +97,12 @@ impl Told<'_> {
                     describe(changed, text);
                 }
             }
+            if story.preserves {
+                let _ = writeln!(
+                    text,
+                    "    it promises to do what it did; a node that records inputs holds it to that"
+                );
+            }
             for line in story.config.iter().flat_map(|(before, after)| config_lines(before, after)) {
                 let _ = writeln!(text, "    config {line}");
             }
@@ -265,6 +271,7 @@ impl Told<'_> {
             "machine": name, "what": fate,
             "config": story.config.as_ref().map(|(before, after)| json!({ "before": parsed(before), "after": parsed(after) })),
             "instances": count.map(|machine| machine.counts.instances),
+            "preserves_behaviour": story.preserves,
         });
         if let Fate::Changed(changed) = &story.fate {
             let edge = changed.edge.as_ref();
