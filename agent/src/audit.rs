@@ -241,6 +241,22 @@ pub fn work_out(
     switch: &AuditedSwitch,
     releases: &[Arc<Release>],
 ) -> Result<Option<Vec<AuditedMove>>, String> {
+    let Some(plan) = plan_of(switch, releases)? else { return Ok(None) };
+    let moves = plan.moves().map(|(machine, before, edge, after)| AuditedMove {
+        machine: machine.clone(),
+        before,
+        edge,
+        after,
+    });
+    Ok(Some(moves.collect()))
+}
+
+/// Returns the plan of a switch; nothing when a bundle is not at hand.
+///
+/// # Errors
+///
+/// Why these bundles do not lead there.
+pub(crate) fn plan_of(switch: &AuditedSwitch, releases: &[Arc<Release>]) -> Result<Option<Plan>, String> {
     let find = |entry: &ReleaseEntry| releases.iter().find(|release| release.entry.digest == entry.digest);
     let (Some(from), Some(to)) = (find(&switch.from), find(&switch.to)) else { return Ok(None) };
     let (way, newer, older) = match switch.direction {
@@ -259,12 +275,5 @@ pub fn work_out(
         }
         return Err(format!("{} has no relup {}", name(&newer.entry), switch.relup));
     };
-    let plan = Plan::new(from, to, way, (digest, relup)).map_err(|error| error.to_string())?;
-    let moves = plan.moves().map(|(machine, before, edge, after)| AuditedMove {
-        machine: machine.clone(),
-        before,
-        edge,
-        after,
-    });
-    Ok(Some(moves.collect()))
+    Plan::new(from, to, way, (digest, relup)).map(Some).map_err(|error| error.to_string())
 }

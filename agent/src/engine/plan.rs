@@ -79,6 +79,11 @@ impl Plan {
         self.to.machine(address).map(|code| &code.address)
     }
 
+    /// Returns the address that a machine has after the switch, by that which it has before it.
+    pub(crate) fn after(&self, address: &InstanceAddress) -> InstanceAddress {
+        self.address_after(address)
+    }
+
     /// Returns each machine that goes along an edge, by its address before the switch: the digests of its code before, of
     /// the edge, and of its code after.
     pub fn moves(&self) -> impl Iterator<Item = (&MachineAddress, Digest, Digest, Digest)> {

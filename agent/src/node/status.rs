@@ -148,6 +148,11 @@ impl Node {
         self.ledger.ran(digest)
     }
 
+    /// Returns the number of the last switch; 0 on an empty node.
+    pub fn last_switch(&self) -> u64 {
+        self.ledger.switch
+    }
+
     /// Returns what was done to the node.
     pub fn history(&self) -> History {
         History { entries: self.ledger.history.clone() }

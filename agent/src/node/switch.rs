@@ -163,6 +163,17 @@ impl Node {
         })
     }
 
+    /// Goes over a switch in memory alone, to see what it makes of the instances: for a node that nobody serves. Nothing is
+    /// tried before, and nothing is recorded.
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn go_over(&mut self, plan: Plan) -> Result<(), NodeError> {
+        let number = self.ledger.switch + 1;
+        self.enter(self.epoch_of(Arc::new(plan), number, Memos::default())).map(drop)
+    }
+
     fn record(&self, asked: &Asked, plan: &Plan, number: u64, direction: Direction) -> Control {
         Control::Switch {
             stamp: self.stamp(asked),

@@ -9,7 +9,7 @@ use crate::measure::{cpu_time, median, resident};
 use crate::node::{INCR, shard};
 use crate::report::{Bar, Row};
 use anyhow::{Context, Result, ensure};
-use camshaft_agent::engine::{Epoch, Plan, Shard, Trial};
+use camshaft_agent::engine::{Epoch, Plan, REWIND_INPUTS_MAX, Shard, Trial};
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 
@@ -25,6 +25,12 @@ const SWEPT: usize = 1_000_000;
 
 /// How many instances a process has whose memory is measured.
 const HELD: usize = 500_000;
+
+/// The same where all keep what a rewind needs.
+const HELD_REWINDS: usize = 100_000;
+
+/// How many inputs of each are kept then.
+const KEPT_EACH: usize = 64;
 
 /// How many are copied or swept at a time, as in a node.
 const BATCH: usize = 256;
@@ -42,13 +48,17 @@ struct Found {
     second: Vec<f64>,
     sweep: Vec<f64>,
     sweep_gone: Vec<f64>,
+    keeping: Vec<f64>,
+    let_go: Vec<f64>,
 }
 
 pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
     let pair = &setting.pair;
+    let partial = Pair::partial()?;
     let mut found = Found::default();
     for _ in 0..setting.rounds {
         round(pair, &mut found)?;
+        keeping(&partial, &mut found)?;
     }
     let alone =
         |bench: &str, figures: &[f64], unit| Row::alone(bench.to_owned(), median(figures), unit, None);
@@ -60,6 +70,8 @@ pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
         alone("a call in process, in a shard that never switched", &found.plain, "ns"),
         alone("the first call of an instance after a switch: it goes over", &found.first, "ns"),
         alone("every other call after it", &found.second, "ns"),
+        alone("the same where a rewind is kept: the way down can fail", &found.keeping, "ns"),
+        alone("the same once that is let go: more than 256 inputs since the switch", &found.let_go, "ns"),
         rate("the sweeper, one core, when nobody used them since", &found.sweep),
         rate("the sweeper, one core, when all of them have gone over", &found.sweep_gone),
         rate_of_node(setting)?,
@@ -97,6 +109,28 @@ fn round(pair: &Pair, found: &mut Found) -> Result<()> {
         })?);
         ensure!(shard.take_troubles().is_empty(), "all of them go over");
     }
+    Ok(())
+}
+
+/// Calls of instances whose inputs are kept for a rewind, and once there were too many of them.
+fn keeping(pair: &Pair, found: &mut Found) -> Result<()> {
+    let (incr, plan) = (incr(pair)?, pair.up()?);
+    let addresses: Vec<_> = (0..INSTANCES / REWIND_INPUTS_MAX).map(tally).collect();
+    let mut shard = shard(&pair.before, false);
+    call_all(&mut shard, &incr, &addresses)?;
+    shard.enter_once(&epoch(&plan));
+    call_all(&mut shard, &incr, &addresses)?;
+    let calls = |shard: &mut Shard, rounds: usize| -> Result<f64> {
+        let begin = cpu_time();
+        for _ in 0..rounds {
+            call_all(shard, &incr, &addresses)?;
+        }
+        Ok((cpu_time() - begin).as_nanos() as f64 / (rounds * addresses.len()) as f64)
+    };
+    // The first was the first input, and the last goes over the limit.
+    found.keeping.push(calls(&mut shard, REWIND_INPUTS_MAX - 1)?);
+    calls(&mut shard, 1)?;
+    found.let_go.push(calls(&mut shard, REWIND_INPUTS_MAX)?);
     Ok(())
 }
 
@@ -157,6 +191,13 @@ pub(crate) fn memory(_: &Setting) -> Result<Vec<Row>> {
     let [before, switched, used, swept] = figures[..] else {
         anyhow::bail!("the child says {out}");
     };
+    let done = Command::new(std::env::current_exe()?)
+        .args(["hold", &HELD_REWINDS.to_string(), "rewinds"])
+        .output()?;
+    ensure!(done.status.success(), "the child: {}", String::from_utf8_lossy(&done.stderr));
+    let out = String::from_utf8_lossy(&done.stdout);
+    let figures: Vec<f64> = out.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    let [one, full] = figures[..] else { anyhow::bail!("the child says {out}") };
     let alone = |bench: &str, ours, bar| Row::alone(bench.to_owned(), ours, "bytes", bar);
     Ok(vec![
         alone("an instance before the switch, with its state", before, None),
@@ -167,14 +208,18 @@ pub(crate) fn memory(_: &Setting) -> Result<Vec<Row>> {
             used - swept,
             None,
         ),
+        alone("more where a rewind is kept, with one input since the switch", one - used, None),
+        alone("and for each further input of it", full, None),
     ])
 }
 
-/// `hold COUNT`: prints how many bytes the process has more for each instance: before a switch, after it, once
+/// `hold COUNT rewinds`: prints how many bytes the process has more for each instance once it was used after a switch whose
+/// way down can fail, and for each further input. `hold COUNT`: prints how many bytes the process has more for each instance: before a switch, after it, once
 /// all were used, and once that is permanent.
 pub(crate) fn hold(words: &[String]) -> Result<()> {
     let count: usize = words.first().context("a number is expected")?.parse()?;
-    let pair = Pair::new()?;
+    let rewinds = words.get(1).is_some_and(|word| word == "rewinds");
+    let pair = if rewinds { Pair::partial()? } else { Pair::new()? };
     let (incr, plan) = (incr(&pair)?, pair.up()?);
     let addresses: Vec<_> = (0..count).map(tally).collect();
     let mut shard = shard(&pair.before, false);
@@ -185,10 +230,18 @@ pub(crate) fn hold(words: &[String]) -> Result<()> {
     let switched = resident()?;
     call_all(&mut shard, &incr, &addresses)?;
     let used = resident()?;
+    let each = |bytes: f64| bytes / count as f64;
+    if rewinds {
+        for _ in 0..KEPT_EACH {
+            call_all(&mut shard, &incr, &addresses)?;
+        }
+        let full = resident()?;
+        println!("{} {}", each(used - switched), each(full - used) / KEPT_EACH as f64);
+        return Ok(());
+    }
     shard.make_permanent();
     while !shard.sweep_some(BATCH) {}
     let swept = resident()?;
-    let each = |bytes: f64| bytes / count as f64;
     println!(
         "{} {} {} {}",
         each(before - empty),

@@ -42,15 +42,38 @@ pub(crate) struct Pair {
     pub(crate) after_bundle: Vec<u8>,
 }
 
+/// The migration of a counter whose way down is not there for every state, so that its inputs are kept for a rewind.
+const PARTIAL: &str = "migration tally from \"1.0.0\"
+up (old) = { count: old.count, more: 0 }
+down (new) = if new.more > 0 { fail \"no way down\" } else { { count: new.count } }
+";
+
 impl Pair {
+    /// Builds the same, with an edge of the counters whose way down can fail.
+    pub(crate) fn partial() -> Result<Pair> {
+        let more = [
+            (
+                "apps/bench/appup.toml",
+                "[[from]]\nversion = \"1.0.0\"\n\n[from.machines.tally]\nmigration = \"migrations/tally.cam\"\n",
+            ),
+            ("apps/bench/migrations/tally.cam", PARTIAL),
+        ];
+        Pair::with(&more)
+    }
+
     /// Builds them.
     pub(crate) fn new() -> Result<Pair> {
+        Pair::with(&[])
+    }
+
+    fn with(more: &[(&str, &str)]) -> Result<Pair> {
         let before = releases::built(&files("1.0.0", "", TALLY, LARGE), None)?;
         let tally = TALLY.replace("count: Int = 0 }", "count: Int = 0, more: Int = 0 }");
         let tally = tally.replace("init = { count: 0 }", "init = { count: 0, more: 0 }");
         let large = LARGE.replace("value: Int = 0 }", "value: Int = 0, more: Int = 0 }");
         let large = large.replace("{ value: k }", "{ value: k, more: 0 }");
-        let files = files("2.0.0", "from = [\"1.0.0\"]\n", &tally, &large);
+        let mut files = files("2.0.0", "from = [\"1.0.0\"]\n", &tally, &large);
+        files.extend(more.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())));
         let after = releases::built(&files, Some(&before))?;
         Ok(Pair {
             before: Arc::new(stage(&before.packed.bytes)?),
@@ -94,6 +117,21 @@ pub(crate) fn tally(number: usize) -> InstanceAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_for_a_rewind_is_kept_on_an_edge_whose_way_down_can_fail() {
+        let rewinds = |pair: Pair| {
+            let plan = pair.up().expect("there is a way");
+            plan.moves().any(|(machine, _, edge, _)| {
+                let [old, new] =
+                    [&pair.before, &pair.after].map(|release| release.machine(machine).expect("it goes on"));
+                let edge = &pair.after.edges[&edge];
+                edge.reason_down_may_fail(&old.verified, &new.verified).is_some()
+            })
+        };
+        assert!(!rewinds(Pair::new().expect("they build")));
+        assert!(rewinds(Pair::partial().expect("they build")));
+    }
 
     #[test]
     fn both_releases_build_and_the_second_is_reached_from_the_first_without_a_migration() {

@@ -1,4 +1,5 @@
-//! `camshaft audit FILE [BUNDLE...]`: whether what a node tells of its commands and switches holds.
+//! `camshaft audit FILE [BUNDLE...]`: whether what a node tells of its commands and switches holds; with states from before
+//! and after a switch, whether that made of each state what the bundles say.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -6,9 +7,11 @@ use std::sync::Arc;
 
 use camshaft_agent::api::Audit;
 use camshaft_agent::audit::{AuditError, AuditedMove, AuditedSwitch, Verified, verify, work_out};
+use camshaft_agent::offline::{AuditedState, AuditedStates, Came, OfflineError, audit_states};
 use camshaft_agent::release::Release;
 use camshaft_agent::stage;
 use camshaft_cam::digest::Digest;
+use camshaft_cam::words::are;
 use camshaft_store::Direction;
 use serde_json::{Value, json};
 
@@ -34,6 +37,14 @@ pub struct Args {
     /// A head that was noted earlier: the audit has to go on from there
     #[arg(long, value_name = "HASH")]
     head: Option<Digest>,
+
+    /// The data folder or a backup of the node from before a switch, which is done once more on its states
+    #[arg(long, value_name = "FOLDER|BACKUP", requires = "after")]
+    before: Option<PathBuf>,
+
+    /// The same from after the switch: each state has to be what comes of the one from before
+    #[arg(long, value_name = "FOLDER|BACKUP", requires = "before")]
+    after: Option<PathBuf>,
 }
 
 /// Verifies an audit, and works its switches out once more.
@@ -68,9 +79,82 @@ pub fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         }
         list.push(document(switch, moves.as_deref()));
     }
-    let document = json!({ "records": audit.records.len(), "head": audit.head, "switches": list });
+    let mut document = json!({ "records": audit.records.len(), "head": audit.head, "switches": list });
+    if let (Some(before), Some(after)) = (&args.before, &args.after) {
+        let folders = (before.as_path(), after.as_path());
+        let states = talk
+            .while_waiting("doing the switch once more", || {
+                audit_states((&audit, &verified), &releases, folders)
+            })
+            .map_err(|error| not_compared(&error))?;
+        document["states"] = states_document(&states);
+        text += &states_text(&states);
+        let others = states.instances.iter().filter(|one| is_other(one)).count();
+        if others > 0 {
+            let message = format!("{}{} not what the switch makes of it", text, is_not(others));
+            let hint = "are these the states of right before and after the switch, and was no backup restored in between?";
+            return Err(Failure::refused(message, hint).details(&document));
+        }
+    }
     talk.result(&document, text.trim_end());
     Ok(())
+}
+
+fn is_not(others: usize) -> String {
+    format!("{} {}", counted(others, "state"), are(others as u64))
+}
+
+fn is_other(one: &AuditedState) -> bool {
+    matches!(one.came, Came::Differs { .. } | Came::Gone)
+}
+
+fn not_compared(error: &OfflineError) -> Failure {
+    let hint = "give the audit, the states from right before and right after one switch, and the bundles of both releases";
+    Failure::refused(chain(error), hint)
+}
+
+/// Tells how many states are what the switch makes of them, and of each that is not.
+fn states_text(states: &AuditedStates) -> String {
+    let count = |is: fn(&AuditedState) -> bool| states.instances.iter().filter(|one| is(one)).count();
+    let stored = count(|one| one.came == Came::Stored);
+    let replayed = count(|one| one.came == Came::Replayed);
+    let mut text = format!(
+        "states over switch {}: {} {} what comes of them here, {stored} as the node stored them, {replayed} as its journal \
+         gives them; {} used in between\n",
+        states.switch,
+        stored + replayed,
+        are((stored + replayed) as u64),
+        count(|one| one.came == Came::Used),
+    );
+    for one in states.instances.iter().filter(|one| is_other(one)) {
+        let has = match one.came {
+            Came::Differs { machine, state } => format!("{} of {}", state.short(), machine.short()),
+            _ => "nothing".to_owned(),
+        };
+        let edge = one.edge.map_or_else(String::new, |edge| format!(" by edge {}", edge.short()));
+        let (before, after) = (one.before.1.short(), one.after.1.short());
+        text += &one_line(&format!("  {}: {before}{edge} to {after}, and the node has {has}", one.instance));
+        text.push('\n');
+    }
+    text
+}
+
+fn states_document(states: &AuditedStates) -> Value {
+    let ends = |(machine, state): (Digest, Digest)| json!({ "machine": machine, "state": state });
+    let each = |one: &AuditedState| {
+        let (came, has) = match one.came {
+            Came::Stored => ("stored", None),
+            Came::Replayed => ("replayed", None),
+            Came::Used => ("used", None),
+            Came::Differs { machine, state } => ("differs", Some(ends((machine, state)))),
+            Came::Gone => ("gone", None),
+        };
+        json!({
+            "instance": one.instance, "before": ends(one.before), "edge": one.edge, "after": ends(one.after),
+            "came": came, "has": has,
+        })
+    };
+    json!({ "switch": states.switch, "instances": states.instances.iter().map(each).collect::<Vec<_>>() })
 }
 
 /// Verifies an audit.

@@ -65,7 +65,7 @@ fn failure(args: &Args, error: &OfflineError) -> Failure {
             let said = super::restore::refused(&args.state, error);
             Failure { message: said.message, ..said }
         }
-        OfflineError::Recover(_) => {
+        OfflineError::Recover(_) | OfflineError::Apart(_) => {
             Failure::refused(message, "the folder is from another version, or damaged; it was not changed")
         }
     }
