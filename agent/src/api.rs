@@ -724,6 +724,9 @@ pub struct Capsule {
     pub kept: Option<String>,
     /// The digest of the value's canonical bytes.
     pub value_digest: Digest,
+    /// The fuel that all arrows and invariants used up to the failure; none where nothing was run, or `value` is cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
     /// The recorded input that comes out otherwise, for a machine that promises to do what it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<Box<ShadowExample>>,

@@ -90,6 +90,9 @@ fn open(folder: &Path, now_ms: i64) -> Result<Node, OfflineError> {
     Ok(node)
 }
 
+/// The digests of the machine that a state is written in, and of the state.
+pub type Form = (Digest, Digest);
+
 /// A switch that was done once more on the states from before it.
 #[derive(Debug)]
 pub struct AuditedStates {
@@ -105,11 +108,11 @@ pub struct AuditedState {
     /// The instance, as it is called after the switch.
     pub instance: String,
     /// The machine and the digest of the state before the switch.
-    pub before: (Digest, Digest),
+    pub before: Form,
     /// The edge; none where no state of the machine goes along one.
     pub edge: Option<Digest>,
     /// The machine and the digest of the state after it, worked out here.
-    pub after: (Digest, Digest),
+    pub after: Form,
     /// How the node has it.
     pub came: Came,
 }
@@ -221,7 +224,7 @@ fn is_archived(one: &InstanceStatus) -> bool {
     one.state == InstanceState::Archived
 }
 
-fn form(one: &InstanceStatus) -> (Digest, Digest) {
+fn form(one: &InstanceStatus) -> Form {
     (one.digest, one.state_digest)
 }
 
@@ -236,7 +239,7 @@ fn all(node: &mut Node) -> Result<Vec<InstanceStatus>, OfflineError> {
 
 /// Returns the live instances that the newest state snapshot has after a switch: the number of the last input, and the
 /// digests of machine and state.
-fn stored(folder: &Path, switch: u64) -> Result<BTreeMap<String, (u64, (Digest, Digest))>, OfflineError> {
+fn stored(folder: &Path, switch: u64) -> Result<BTreeMap<String, (u64, Form)>, OfflineError> {
     let mut found = BTreeMap::new();
     let mut visit = |_: u16, bytes: &[u8]| {
         // What cannot be read was refused when the node was opened.

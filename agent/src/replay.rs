@@ -1,15 +1,16 @@
 //! Seeing a failure again, away from the node that told of it: a capsule has the values and names the code, and
-//! bundles have the code. Migrations are here, steps in `step`, inputs that were given to two releases in `shadow`.
+//! bundles have the code. What goes over a switch is in `migration`, steps in `step`, inputs that were given to two releases in
+//! `shadow`.
 //!
 //! Pure. Code of machines is deterministic, so that the same value fails in the same way, or something is not the
 //! same.
 
+mod migration;
 mod shadow;
 mod step;
 
-use camshaft_cam::code::FuncIx;
 use camshaft_cam::digest::Digest;
-use camshaft_cam::run::{EdgeArrow, Limits, Trap, check_invariants, edge_arrow, edge_down, edge_keep, init};
+use camshaft_cam::run::{Limits, Trap, arrow_counting, check_invariants_counting};
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::{VerifiedEdge, VerifiedMachine};
@@ -19,6 +20,7 @@ use crate::api::TryFailure;
 use crate::engine::trap_kind;
 use crate::speech::takes;
 
+pub(crate) use migration::Passing;
 pub use shadow::{ReplayedExample, replay_example};
 pub(crate) use step::{Played, Scene};
 pub use step::{ReplayedStep, replay_step};
@@ -30,6 +32,8 @@ pub struct Replayed {
     pub failed: Option<(String, String)>,
     /// What the arrow gave, in its JSON form, where it gave something.
     pub gave: Option<String>,
+    /// The fuel that was used up to there.
+    pub fuel: u64,
     /// True when the value is that of the capsule to the bit.
     pub same_value: bool,
 }
@@ -37,7 +41,8 @@ pub struct Replayed {
 impl Replayed {
     /// Returns true when the same fails in the same way.
     pub fn reproduces(&self, failure: &TryFailure) -> bool {
-        self.failed.as_ref().is_some_and(|(kind, reason)| *kind == failure.kind && *reason == failure.reason)
+        let same = |(kind, reason): &(String, String)| *kind == failure.kind && *reason == failure.reason;
+        self.failed.as_ref().is_some_and(same) && failure.capsule.fuel.is_none_or(|fuel| fuel == self.fuel)
     }
 }
 
@@ -79,8 +84,12 @@ pub fn replay(failure: &TryFailure, releases: &[OpenedRelease]) -> Result<Replay
         let machine = again.machine(capsule.to)?;
         let config = again.value(&capsule.value, machine.config())?;
         let same_value = capsule.value_digest == Digest::of(&config.to_binary(machine.config()));
-        let done = init(machine, &config, Limits::STEP);
-        return Ok(replayed(done.map(|state| (state, machine.state())), same_value));
+        let (born, fuel) = birth_again(machine, &config);
+        let (failed, gave) = match born {
+            Ok(state) => (None, Some(state.to_json_redacted(machine.state()))),
+            Err(trap) => (Some((trap_kind(&trap).to_owned(), trap.to_string())), None),
+        };
+        return Ok(Replayed { failed, gave, fuel, same_value });
     }
     let Some(digest) = capsule.edge else { return Err(ReplayError::NothingRan(failure.step.clone())) };
     let edge = releases.iter().find_map(|release| release.edges.get(&digest));
@@ -114,85 +123,42 @@ impl Again<'_> {
     fn along(&self, edge: &VerifiedEdge) -> Result<Replayed, ReplayError> {
         let parts = edge.edge();
         let capsule = &self.failure.capsule;
-        let up = capsule.from == parts.from;
-        let step = self.failure.step.as_str();
-        let of = |arrow: FuncIx| -> Result<(Value, bool), ReplayError> {
-            let ty = takes(edge, arrow);
-            let value = self.value(&capsule.value, ty)?;
-            let same = capsule.value_digest == Digest::of(&value.to_binary(ty));
-            Ok((value, same))
-        };
-        let limits = Limits::MIGRATION;
-        let (done, same) = match (step, up) {
-            ("lift" | "unlift", _) => {
-                let arrow = if up { EdgeArrow::Lift } else { EdgeArrow::Unlift };
-                let (value, same) = of(if up { parts.lift } else { parts.unlift })?;
-                let ty = takes(edge, if up { parts.unlift } else { parts.lift });
-                (edge_arrow(edge, arrow, &value, limits).map(|value| (value, ty)), same)
-            }
-            ("keep" | "up" | "invariant" | "down" | "round-trip", true) => {
-                let (value, same) = of(parts.up)?;
-                return self.up_and_back(edge, &value, same);
-            }
-            ("keep" | "down" | "invariant", false) => {
-                let ty = self.machine(capsule.from).map(VerifiedMachine::state);
-                let ty = ty.unwrap_or_else(|_| edge.module().ty(edge.module().function(parts.up).result));
-                let value = self.value(&capsule.value, ty)?;
-                let same = capsule.value_digest == Digest::of(&value.to_binary(ty));
-                let kept = match (&capsule.kept, edge.kept()) {
-                    (Some(json), Some(ty)) => Some(self.value(json, ty)?),
-                    _ => None,
-                };
-                let older = takes(edge, parts.up);
-                let done = edge_down(edge, &value, kept.as_ref(), limits);
-                let done = match (done, step) {
-                    (Ok(state), "invariant") => {
-                        check_invariants(self.machine(capsule.to)?, &state, limits).map(|()| (state, older))
-                    }
-                    (done, _) => done.map(|state| (state, older)),
-                };
-                (done, same)
-            }
-            _ => return Err(ReplayError::NothingRan(step.to_owned())),
-        };
-        Ok(replayed(done, same))
-    }
-
-    /// As the trial of an upgrade does it: keep, up, the invariants, down, and the comparison.
-    fn up_and_back(&self, edge: &VerifiedEdge, value: &Value, same: bool) -> Result<Replayed, ReplayError> {
-        let limits = Limits::MIGRATION;
-        let new = self.machine(self.failure.capsule.to)?;
-        let older = takes(edge, edge.edge().up);
-        let kept = match edge_keep(edge, value, limits) {
-            Ok(kept) => kept,
-            Err(trap) => return Ok(trapped(&trap, same)),
-        };
-        let up = edge_arrow(edge, EdgeArrow::Up, value, limits)
-            .and_then(|up| check_invariants(new, &up, limits).map(|()| up));
-        let up = match up {
-            Ok(up) => up,
-            Err(trap) => return Ok(trapped(&trap, same)),
-        };
-        match edge_down(edge, &up, kept.as_ref(), limits) {
-            Err(trap) => Ok(trapped(&trap, same)),
-            Ok(back) if back == *value => {
-                Ok(Replayed { failed: None, gave: Some(up.to_json_redacted(new.state())), same_value: same })
-            }
-            Ok(back) => {
-                let gives = crate::engine::gives_back(&back, older);
-                Ok(Replayed { failed: Some(("differs".to_owned(), gives)), gave: None, same_value: same })
-            }
+        let (step, up) = (self.failure.step.as_str(), capsule.from == parts.from);
+        let input = matches!(step, "lift" | "unlift");
+        if !input && !matches!(step, "keep" | "up" | "invariant" | "down" | "round-trip") {
+            return Err(ReplayError::NothingRan(step.to_owned()));
         }
+        let newer = || edge.module().ty(edge.module().function(parts.up).result);
+        let ty = match (input, up) {
+            (true, true) => takes(edge, parts.lift),
+            (true, false) => takes(edge, parts.unlift),
+            (false, true) => takes(edge, parts.up),
+            (false, false) => self.machine(capsule.from).map_or_else(|_| newer(), VerifiedMachine::state),
+        };
+        // The invariants of where it goes to are asked for on the way up, and where one of them failed.
+        let asks = !input && (up || step == "invariant");
+        let to = if asks { Some(self.machine(capsule.to)?) } else { None };
+        let value = self.value(&capsule.value, ty)?;
+        let same_value = capsule.value_digest == Digest::of(&value.to_binary(ty));
+        let kept = match (&capsule.kept, edge.kept()) {
+            (Some(json), Some(ty)) => Some(self.value(json, ty)?),
+            _ => None,
+        };
+        let passing = Passing { edge, up, step, to, value: &value, kept: kept.as_ref() };
+        let Some(passed) = passing.pass() else { return Err(ReplayError::NothingRan(step.to_owned())) };
+        let (failed, gave) = match passed.end {
+            Ok((value, ty)) => (None, Some(value.to_json_redacted(ty))),
+            Err(failed) => (Some(failed), None),
+        };
+        Ok(Replayed { failed, gave, fuel: passed.fuel, same_value })
     }
 }
 
-fn replayed(done: Result<(Value, &Ty), Trap>, same_value: bool) -> Replayed {
-    match done {
-        Ok((value, ty)) => Replayed { failed: None, gave: Some(value.to_json_redacted(ty)), same_value },
-        Err(trap) => trapped(&trap, same_value),
-    }
-}
-
-fn trapped(trap: &Trap, same_value: bool) -> Replayed {
-    Replayed { failed: Some((trap_kind(trap).to_owned(), trap.to_string())), gave: None, same_value }
+/// Lets an instance be born once more, and returns the fuel that it takes, with its invariants.
+pub(crate) fn birth_again(machine: &VerifiedMachine, config: &Value) -> (Result<Value, Trap>, u64) {
+    let (mut fuel, limits) = (0, Limits::STEP);
+    let (init, module) = (machine.machine().init, machine.verified_module());
+    let born = arrow_counting(module, init, vec![config.clone()], limits, &mut fuel)
+        .and_then(|state| check_invariants_counting(machine, &state, limits, &mut fuel).map(|()| state));
+    (born, fuel)
 }

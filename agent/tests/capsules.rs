@@ -2,7 +2,7 @@
 
 mod common;
 
-use camshaft_agent::api::{CapsuleOf, KeptCapsule, StepCapsule};
+use camshaft_agent::api::{CapsuleOf, KeptCapsule, StepCapsule, TryFailure};
 use camshaft_agent::replay::{ReplayError, replay, replay_step};
 use camshaft_cam::testing::choices::Choices;
 use camshaft_cam::testing::program::Program;
@@ -221,6 +221,135 @@ down (new) = new.sum
     assert_eq!((capsules.len(), failure.step.as_str(), failure.reason.as_str()), (1, "up", "failed: seven"));
     let seen = replay(failure, &[second.opened()]).expect("it runs");
     assert!(seen.reproduces(failure) && seen.same_value);
+}
+
+/// A machine whose timer waits, in two releases.
+const COUNT: &str = "machine count keyed Text
+type State = { sum: Int, name: Text = \"\" }
+type Input = Add { n: Int } | Later { n: Int } | internal Tick { n: Int }
+type Output = | Ok
+init = { sum: 0, name: \"\" }
+on Add { n } => ({ ..state, sum: state.sum + n }, Ok)
+on Later { n } {
+  timer \"tick\" after 1h => Tick { n }
+  (state, Ok)
+}
+on Tick { n } => { ..state, sum: state.sum + n }
+";
+
+/// Sees each failure again with the bundles of both releases, and holds that it is the same to the last unit of fuel.
+fn seen_again(failures: &[TryFailure], releases: &[OpenedRelease]) -> Vec<(String, String)> {
+    let each = failures.iter().map(|failure| {
+        let json = serde_json::to_string(failure).expect("JSON");
+        let read: TryFailure = serde_json::from_str(&json).expect("a failure");
+        let seen = replay(&read, releases).unwrap_or_else(|error| panic!("{error}: {read:?}"));
+        assert!(seen.reproduces(&read) && seen.same_value, "{seen:?}: {read:?}");
+        assert_eq!(read.capsule.fuel, Some(seen.fuel));
+        assert!(seen.fuel > 0, "{read:?}");
+        let mut other = read.clone();
+        other.capsule.fuel = Some(seen.fuel + 1);
+        assert!(!seen.reproduces(&other), "fuel counts");
+        (read.step, read.kind)
+    });
+    each.collect()
+}
+
+#[test]
+fn whatever_fails_on_its_way_over_a_switch_takes_the_same_fuel_when_it_is_seen_again() {
+    let more = COUNT
+        .replace("name: Text = \"\" }", "name: Text = \"\", more: Int = 0 }")
+        .replace("name: \"\" }", "name: \"\", more: 0 }");
+    let lossless = "down (new) = { sum: new.sum, name: new.name }\n";
+    let up = "up (old) = { sum: old.sum * 2, name: old.name, more: 1 }\n";
+    let small = more.replace("init =", "invariant \"small\" = state.sum < 7\ninit =");
+    let same = COUNT.replace("init =", "invariant \"small\" = state.sum + 1 < 7\ninit =");
+    let cases: [(&str, String, &str, &str); 6] = [
+        (
+            &more,
+            format!("up (old) = {{ sum: old.sum / (old.sum - 7), name: old.name, more: 0 }}\n{lossless}"),
+            "up",
+            "division_by_zero",
+        ),
+        (&small, format!("{up}{}", lossless.replace("new.sum", "new.sum / 2")), "invariant", "invariant"),
+        // Nothing is run on such a state but the invariants.
+        (&same, String::new(), "invariant", "invariant"),
+        (
+            &more,
+            format!("{up}down (new) = {{ sum: new.sum / 2 / (new.sum - 14), name: new.name }}\n"),
+            "down",
+            "division_by_zero",
+        ),
+        (&more, format!("{up}{lossless}"), "round-trip", "differs"),
+        (
+            &more,
+            format!(
+                "{up}{}lift Tick {{ n }} => Tick {{ n: 1 / n }}\n",
+                lossless.replace("new.sum", "new.sum / 2")
+            ),
+            "lift",
+            "division_by_zero",
+        ),
+    ];
+    for (newer, way, step, kind) in cases {
+        let way = if way.is_empty() { way } else { format!("migration count from \"1.0.0\"\n{way}") };
+        let said: &[(&str, &str)] = if way.is_empty() { &[] } else { &[("shop/count", way.as_str())] };
+        let first = make("1.0.0", &[("shop/count", COUNT)], None, &[]);
+        let second = make("2.0.0", &[("shop/count", newer)], Some(&first), said);
+        let mut node =
+            World::of([first.clone(), second.clone()]).open(MemoryJournal::default(), 0).expect("open");
+        node.install("1.0.0").expect("install");
+        node.send("shop/count/a", "{\"Add\":{\"n\":7}}");
+        node.send("shop/count/a", "{\"Later\":{\"n\":0}}");
+        let report = node.try_out("2.0.0").expect("it is tried");
+        let told = seen_again(&report.failures, &[first.opened(), second.opened()]);
+        assert_eq!(told, [(step.to_owned(), kind.to_owned())], "{way}");
+    }
+}
+
+#[test]
+fn whatever_fails_on_its_way_back_takes_the_same_fuel_when_it_is_seen_again() {
+    let newer = COUNT
+        .replace("init =", "invariant \"any\" = state.sum >= 0\ninit =")
+        .replace("type Input = Add { n: Int }", "type Input = Less { n: Int } | Add { n: Int }")
+        .replace("on Add", "on Less { n } => ({ ..state, sum: state.sum - n }, Ok)\non Add");
+    let older = COUNT.replace("init =", "invariant \"small\" = state.sum < 100\ninit =");
+    for (down, input, step, kind) in [
+        ("sum: 70 / (new.sum - 9)", "{\"Add\":{\"n\":2}}", "down", "division_by_zero"),
+        ("sum: new.sum * 100", "{\"Add\":{\"n\":2}}", "invariant", "invariant"),
+    ] {
+        let way = format!(
+            "migration count from \"1.0.0\"\nup (old) = {{ sum: old.sum, name: old.name }}\ndown (new) = {{ {down}, name: new.name }}\n"
+        );
+        let first = make("1.0.0", &[("shop/count", &older)], None, &[]);
+        let second = make("2.0.0", &[("shop/count", &newer)], Some(&first), &[("shop/count", &way)]);
+        let mut node =
+            World::of([first.clone(), second.clone()]).open(MemoryJournal::default(), 0).expect("open");
+        node.install("1.0.0").expect("install");
+        node.upgrade("2.0.0").expect("nobody is there yet");
+        let asked = node.asked();
+        node.node.make_permanent(&asked).expect("permanent");
+        node.settle();
+        node.send("shop/count/a", "{\"Add\":{\"n\":7}}");
+        node.send("shop/count/a", input);
+        let plan = node.node.plan_rollback().expect("a plan");
+        let report = node.node.try_all(plan).expect("a trial").report();
+        node.node.end_trial().expect("it ends");
+        let told = seen_again(&report.failures, &[first.opened(), second.opened()]);
+        assert_eq!(told, [(step.to_owned(), kind.to_owned())]);
+    }
+}
+
+#[test]
+fn a_machine_that_cannot_be_born_takes_the_same_fuel_when_it_is_seen_again() {
+    let first = make("1.0.0", &[("shop/count", COUNT)], None, &[]);
+    let born = "machine one\ntype State = Int\ntype Input = | Get\ntype Output = | Ok\ninvariant \"some\" = state > 6\ninit = 6\non Get => (state, Ok)\n";
+    let second = make("2.0.0", &[("shop/count", COUNT), ("shop/one", born)], Some(&first), &[]);
+    let mut node =
+        World::of([first.clone(), second.clone()]).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    let report = node.try_out("2.0.0").expect("it is tried");
+    let told = seen_again(&report.failures, &[second.opened()]);
+    assert_eq!(told, [("start".to_owned(), "invariant".to_owned())]);
 }
 
 /// Programs by a generator that knows nothing of capsules: whatever ends in a trap is seen again, to the last unit of

@@ -182,6 +182,7 @@ fn failure(
             value_digest: camshaft_cam::digest::Digest::of(&apply.input),
             cut: false,
             kept: None,
+            fuel: None,
             example: None,
         },
     }

@@ -26,6 +26,7 @@ use super::road::{Road, Step};
 use super::step::kind;
 use crate::api::{Capsule, TryFailure};
 use crate::release::MachineCode;
+use crate::replay::Passing;
 
 /// The most characters of a value that a capsule shows.
 const CAPSULE_CHARS_MAX: usize = 64 << 10;
@@ -312,9 +313,18 @@ pub(super) struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Returns the fuel that it takes up to where it fails. What failed is done once more, without a memo, as it will be
+    /// where somebody sees it again; a value that is not wholly in the capsule is left alone, for it is large.
+    fn fuel(&self, step: &str) -> Option<u64> {
+        let Along { way, to, edge, .. } = *self.along;
+        let (up, to) = (way == Way::Up, Some(&to.verified));
+        Passing { edge, up, step, to, value: self.value, kept: self.kept }.pass().map(|passed| passed.fuel)
+    }
+
     pub(super) fn failure(&self, step: &str, kind: &str, reason: String) -> TryFailure {
         let json = self.value.to_json_redacted(self.ty);
         let value: String = json.chars().take(CAPSULE_CHARS_MAX).collect();
+        let cut = value.len() < json.len();
         TryFailure {
             instance: self.along.address.to_string(),
             step: step.to_owned(),
@@ -325,10 +335,11 @@ impl Subject<'_> {
                 to: self.along.to.digest(),
                 edge: Some(self.along.edge.digest()),
                 seq: self.seq,
-                cut: value.len() < json.len(),
+                cut,
                 value,
                 kept: self.kept.zip(self.along.edge.kept()).map(|(kept, ty)| kept.to_json_redacted(ty)),
                 value_digest: self.digest.unwrap_or_else(|| Digest::of(&self.value.to_binary(self.ty))),
+                fuel: (!cut).then(|| self.fuel(step)).flatten(),
                 example: None,
             },
         }
@@ -451,6 +462,7 @@ impl Inputs<'_> {
                 cut: false,
                 kept: None,
                 value_digest: Digest::of(input),
+                fuel: None,
                 example: None,
             },
         }
@@ -513,6 +525,7 @@ fn owed(plan: &Plan, receiver: Digest, origin: &Origin, input: &[u8]) -> Result<
             cut: false,
             kept: None,
             value_digest: Digest::of(input),
+            fuel: None,
             example: None,
         },
     }))

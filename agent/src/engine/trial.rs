@@ -23,6 +23,7 @@ use super::table::{Resident, Slot, Table};
 use crate::api::{
     Capsule, Preserved, RollbackCounts, ShadowExample, ShadowReport, TryFailure, TryMachine, TryReport,
 };
+use crate::replay::birth_again;
 
 /// How many failures a report lists.
 const FAILURES_MAX: usize = 100;
@@ -446,6 +447,7 @@ impl Trial {
                 cut: true,
                 kept: None,
                 value_digest: Digest::of(&instance.state_bytes().unwrap_or_default()),
+                fuel: None,
                 example: None,
             },
         })
@@ -643,6 +645,7 @@ fn broken_promise(example: &ShadowExample) -> Option<TryFailure> {
             cut: capsule.cut,
             kept: None,
             value_digest: capsule.input_digest,
+            fuel: None,
             example: Some(Box::new(example.clone())),
         },
     })
@@ -661,6 +664,7 @@ fn try_starts(plan: &Plan) -> (Vec<InstanceAddress>, Vec<TryFailure>) {
         let address = InstanceAddress { app: machine.app, machine: machine.machine, key: None };
         if let Err((kind, reason)) = birth(code) {
             let ty = code.verified.config();
+            let fuel = Some(birth_again(&code.verified, &code.config).1);
             let capsule = Capsule {
                 from: code.digest(),
                 to: code.digest(),
@@ -670,6 +674,7 @@ fn try_starts(plan: &Plan) -> (Vec<InstanceAddress>, Vec<TryFailure>) {
                 value: code.config.to_json_redacted(ty),
                 cut: false,
                 kept: None,
+                fuel,
                 example: None,
             };
             failures.push(TryFailure {

@@ -105,13 +105,18 @@ fn of_migration(failure: &TryFailure, releases: &[OpenedRelease]) -> Result<Seen
     let seen = replay(failure, releases)?;
     let word = if seen.reproduces(failure) { "reproduced" } else { "differs" };
     let detail = match (&seen.failed, &seen.gave) {
-        (Some((kind, reason)), _) => format!("{kind}: {reason}"),
+        (Some((kind, reason)), _) => match failure.capsule.fuel {
+            Some(fuel) if fuel != seen.fuel => {
+                format!("{kind}: {reason}, with {} fuel instead of {fuel}", seen.fuel)
+            }
+            _ => format!("{kind}: {reason}, with {} fuel", seen.fuel),
+        },
         (None, gave) => format!("it does not fail; it gives {}", gave.as_deref().unwrap_or("")),
     };
     let kind = seen.failed.as_ref().map(|(kind, _)| kind);
     let reason = seen.failed.as_ref().map(|(_, reason)| reason);
     let document = json!({
-        "came": word, "kind": kind, "reason": reason, "gave": seen.gave,
+        "came": word, "kind": kind, "reason": reason, "gave": seen.gave, "fuel": seen.fuel,
         "same_value": seen.same_value,
     });
     Ok(Seen { word, detail: detail + other_value(seen.same_value), document })
