@@ -469,8 +469,9 @@ pub fn report(report: &Report) -> String {
         if back.rewound > 0 {
             let _ = write!(
                 text,
-                "\n  {}: their inputs since the switch gave the same answers in the older release",
-                rewound(back.rewound)
+                "\n  {}: {} inputs since the switch gave the same answers in the older release",
+                rewound(back.rewound),
+                if back.rewound == 1 { "its" } else { "their" }
             );
         }
     }
