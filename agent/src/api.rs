@@ -13,7 +13,9 @@ use camshaft_manifests::signature::KeyId;
 use camshaft_registry::Fetched;
 use serde::{Deserialize, Serialize};
 
-pub use capsules::{CapsuleList, CapsuleOf, CapsuleStatus, KeptCapsule, StepCapsule};
+pub use capsules::{
+    CapsuleList, CapsuleOf, CapsuleStatus, KeptCapsule, RewindCapsule, StepCapsule, ToldEffect, ToldInput,
+};
 pub use shadow::{ShadowCapsule, ShadowCase, ShadowExample, ShadowReport};
 
 /// The media type of [`Problem`].
@@ -727,6 +729,9 @@ pub struct Capsule {
     /// The fuel that all arrows and invariants used up to the failure; none where nothing was run, or `value` is cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
+    /// What the older release was given once more, where that gave something else: for a rewind. `value` is the input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewind: Option<Box<RewindCapsule>>,
     /// The recorded input that comes out otherwise, for a machine that promises to do what it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<Box<ShadowExample>>,

@@ -1,11 +1,12 @@
 //! Seeing a failure again, away from the node that told of it: a capsule has the values and names the code, and
-//! bundles have the code. What goes over a switch is in `migration`, steps in `step`, inputs that were given to two releases in
+//! bundles have the code. What goes over a switch is in `migration`, inputs of a rewind in `rewind`, steps in `step`, inputs that were given to two releases in
 //! `shadow`.
 //!
 //! Pure. Code of machines is deterministic, so that the same value fails in the same way, or something is not the
 //! same.
 
 mod migration;
+mod rewind;
 mod shadow;
 mod step;
 
@@ -21,6 +22,7 @@ use crate::engine::trap_kind;
 use crate::speech::takes;
 
 pub(crate) use migration::Passing;
+pub(crate) use rewind::{BETWEEN, Back};
 pub use shadow::{ReplayedExample, replay_example};
 pub(crate) use step::{Played, Scene};
 pub use step::{ReplayedStep, replay_step};
@@ -78,6 +80,9 @@ pub fn replay(failure: &TryFailure, releases: &[OpenedRelease]) -> Result<Replay
     let capsule = &failure.capsule;
     if capsule.cut {
         return Err(ReplayError::Cut);
+    }
+    if let Some(rewind) = &capsule.rewind {
+        return rewind::replay_rewind(failure, rewind, releases);
     }
     let again = Again { failure, releases };
     if failure.step == "start" {

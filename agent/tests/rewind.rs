@@ -3,13 +3,14 @@
 
 mod common;
 
-use camshaft_agent::api::RollbackCounts;
+use camshaft_agent::api::{RollbackCounts, TryFailure};
 use camshaft_agent::engine::{REWIND_BYTES_MAX, REWIND_INPUTS_MAX};
 use camshaft_agent::node::Holding;
+use camshaft_agent::replay::{ReplayError, replay};
 use camshaft_manifests::app::{After, OnTrap, Supervision};
 use camshaft_manifests::transition::Transition;
 use camshaft_store::{Journal as _, MemoryJournal, Redrive, RewindSnapshot, Saved};
-use common::{TestNode, World, client, make, make_said, refusal};
+use common::{Made, TestNode, World, client, make, make_said, refusal};
 
 const OLD: &str = "machine count keyed Text\n\
     type Note = Note(Int)\n\
@@ -61,10 +62,32 @@ const BOOK: &str = "machine book\n\
     on Note(n) => (state + n, Ok)\n\
     on Sum => (state, Is(state))\n";
 
-fn world() -> World {
+fn made() -> [Made; 2] {
     let one = make("1.0.0", &[("shop/book", BOOK), ("shop/count", OLD)], None, &[]);
     let two = make("2.0.0", &[("shop/book", BOOK), ("shop/count", NEW)], Some(&one), &[("shop/count", UP)]);
-    World::of([one, two])
+    [one, two]
+}
+
+fn world() -> World {
+    World::of(made())
+}
+
+/// Gives the input of a failed rewind to the older release elsewhere, and expects that it differs in the same way.
+fn seen_again(failure: &TryFailure) {
+    let json = serde_json::to_string(failure).expect("JSON");
+    let failure: TryFailure = serde_json::from_str(&json).expect("a failure");
+    let releases = made().map(|made| made.opened());
+    let seen = replay(&failure, &releases).unwrap_or_else(|error| panic!("{error}: {failure:?}"));
+    assert!(seen.reproduces(&failure) && seen.same_value && seen.fuel > 0, "{seen:?}: {failure:?}");
+    assert_eq!(failure.capsule.fuel, Some(seen.fuel));
+    // What was told of the newer release is held against it, too.
+    let mut other = failure.clone();
+    let was = &mut other.capsule.rewind.as_mut().expect("it has what the older release was given").was;
+    (was.trapped, was.answer) = (Some(("fail".to_owned(), "failed: else".to_owned())), None);
+    if failure.kind != "input" {
+        assert!(!replay(&other, &releases).expect("it runs").reproduces(&failure));
+    }
+    assert!(matches!(replay(&failure, &releases[1..]), Err(ReplayError::NoMachine(_))));
 }
 
 /// A node on 1.0.0, where `a` has 5.
@@ -212,10 +235,10 @@ fn what_comes_out_otherwise_holds_and_says_which_input_and_what() {
         let counts = report.rollback.expect("counts");
         assert_eq!((counts.rewound, counts.held), (0, 1), "{input}");
         let failure = &report.trial.map(|trial| trial.failures).unwrap_or_default();
-        if let [failure] = &failure[..] {
-            assert_eq!((failure.step.as_str(), failure.capsule.seq), ("rewind", 3));
-            assert_eq!(failure.capsule.value, input, "the capsule has the input");
-        }
+        let [failure] = &failure[..] else { panic!("{failure:?}") };
+        assert_eq!((failure.step.as_str(), failure.capsule.seq), ("rewind", 3));
+        assert_eq!(failure.capsule.value, input, "the capsule has the input");
+        seen_again(failure);
         let reason = expected.strip_prefix("shop/count/a: rewind: ").expect("it begins so");
         assert_eq!(get(&mut node, "a"), format!("refused: shop/count/a is held: {reason}"));
         // The newer release wakes it with all that it has.

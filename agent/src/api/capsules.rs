@@ -110,6 +110,62 @@ pub struct StepCapsule {
     pub cut: bool,
 }
 
+/// What a rewind gave to the older release and compared: all that the step sees, and what came of the input in the newer one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RewindCapsule {
+    /// True when the input is in the types of the older machine: it had waited since before the switch.
+    pub older: bool,
+    /// The state before the step, as the older code has come to it; none where the step begins with a birth.
+    pub state: Option<String>,
+    /// The digest of the canonical bytes of the state.
+    pub state_digest: Option<Digest>,
+    /// The configuration of the older release.
+    pub config: String,
+    /// The key of the instance; empty if it has none.
+    pub key: String,
+    /// The time that the step sees.
+    pub now_ms: i64,
+    /// The number that its pseudo-random choices come from; as text, since it has 64 bits.
+    #[serde(with = "as_text")]
+    pub seed: i64,
+    /// The links of the channels of the older machine, in the order of the code.
+    pub links: Vec<Digest>,
+    /// The link by which the output goes back to the sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Digest>,
+    /// What came of the input in the newer release.
+    pub was: ToldInput,
+    /// True when something secret is left out.
+    pub redacted: bool,
+    /// True when a value is too large, and not wholly here.
+    pub cut: bool,
+}
+
+/// What came of an input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldInput {
+    /// Kind and reason of the trap in which it ended, if it did.
+    pub trapped: Option<(String, String)>,
+    /// The answer that was given, in the type of the newer release.
+    pub answer: Option<String>,
+    /// The effects in the form that the older release has for them.
+    pub effects: Vec<ToldEffect>,
+}
+
+/// An effect. Two are the same where all of this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldEffect {
+    /// What it is.
+    pub words: String,
+    /// What is in it, without what is secret.
+    pub more: String,
+    /// The digest of what is in it.
+    pub digest: Digest,
+    /// Why the older release has no form for it, where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_form: Option<String>,
+}
+
 /// Numbers as text.
 pub(super) mod as_text {
     use serde::{Deserialize as _, Deserializer, Serializer};

@@ -183,6 +183,7 @@ fn failure(
             cut: false,
             kept: None,
             fuel: None,
+            rewind: None,
             example: None,
         },
     }

@@ -200,7 +200,7 @@ impl Capsules {
 }
 
 /// Returns the link by which the output of a step goes back to the sender, where it does.
-fn answer(release: &Release, address: &InstanceAddress, cause: &Cause) -> Option<VerifiedLink> {
+pub(super) fn answer(release: &Release, address: &InstanceAddress, cause: &Cause) -> Option<VerifiedLink> {
     let sent = cause.sent()?;
     let channel = release.machine(&sent.sender.machine_address())?.channel(&sent.channel)?;
     let goes = channel.answer.is_some() && channel.receiver == address.machine_address();

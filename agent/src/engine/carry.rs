@@ -29,7 +29,7 @@ use crate::release::MachineCode;
 use crate::replay::Passing;
 
 /// The most characters of a value that a capsule shows.
-const CAPSULE_CHARS_MAX: usize = 64 << 10;
+pub(super) const CAPSULE_CHARS_MAX: usize = 64 << 10;
 
 /// How the state of an instance came over.
 #[derive(Debug)]
@@ -340,6 +340,7 @@ impl Subject<'_> {
                 kept: self.kept.zip(self.along.edge.kept()).map(|(kept, ty)| kept.to_json_redacted(ty)),
                 value_digest: self.digest.unwrap_or_else(|| Digest::of(&self.value.to_binary(self.ty))),
                 fuel: (!cut).then(|| self.fuel(step)).flatten(),
+                rewind: None,
                 example: None,
             },
         }
@@ -463,6 +464,7 @@ impl Inputs<'_> {
                 kept: None,
                 value_digest: Digest::of(input),
                 fuel: None,
+                rewind: None,
                 example: None,
             },
         }
@@ -526,6 +528,7 @@ fn owed(plan: &Plan, receiver: Digest, origin: &Origin, input: &[u8]) -> Result<
             kept: None,
             value_digest: Digest::of(input),
             fuel: None,
+            rewind: None,
             example: None,
         },
     }))

@@ -13,22 +13,27 @@
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
-use camshaft_cam::run::{EdgeArrow, Limits, edge_arrow};
+use camshaft_cam::run::{Ctx, EdgeArrow, Limits, edge_arrow};
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
+use camshaft_cam::verify::VerifiedLink;
 use camshaft_manifests::InstanceAddress;
 use camshaft_store::{Effect, RewindSnapshot, TakenSnapshot, Verdict};
 
 use super::Shard;
 use super::aside::KeptAside;
-use super::carry::{Along, Subject, moved_input, short};
+use super::capsules;
+use super::carry::{Along, CAPSULE_CHARS_MAX, Subject, moved_input};
 use super::instance::{Before, Instance, Origin, Sent, State};
 use super::plan::{Change, Plan, Way};
+use super::shadow::{Moment, Side};
 use super::step::{Cause, Computed, Input, Place, Runner, Surroundings, Task, birth, compute};
 use super::supervise::Counters;
 use super::table::Slot;
-use crate::api::TryFailure;
+use super::told::{Again, Differs, differs, told, words};
+use crate::api::{RewindCapsule, ToldEffect, ToldInput, TryFailure};
 use crate::release::MachineCode;
+use crate::replay::{BETWEEN, Back};
 
 /// How many inputs are kept of an instance. To do them again takes a quarter of a millisecond where a step takes a
 /// microsecond, and the first input after the way back waits for that.
@@ -291,22 +296,22 @@ pub(super) fn rewound(
             return Err(Box::new(TryFailure { step, kind, reason, ..failure.clone() }));
         }
     };
-    Again { along, plan, failure }.all(since, instance)
+    Over { along, plan, failure }.all(since, instance)
 }
 
 /// Returns the reason to hold an instance that does not go down and cannot be rewound either.
 fn cannot(failure: &TryFailure, why: &str) -> String {
-    format!("{}; and it cannot be rewound: {why}", failure.reason)
+    format!("{}{BETWEEN}{why}", failure.reason)
 }
 
-struct Again<'a> {
+struct Over<'a> {
     along: &'a Along<'a>,
     plan: &'a Plan,
     /// Why the state does not go down.
     failure: &'a TryFailure,
 }
 
-impl Again<'_> {
+impl Over<'_> {
     fn all(&self, since: &Since, instance: &Instance) -> Result<Rewound, Box<TryFailure>> {
         let code = self.along.to;
         let mut older = Instance::unborn(code.clone(), instance.switch);
@@ -340,16 +345,14 @@ impl Again<'_> {
     }
 
     fn one(&self, taken: &Taken, older: &mut Instance, runner: &mut Runner) -> Result<(), Box<TryFailure>> {
-        let differs = |kind: &str, why: String| {
-            let why = format!("input {} {why}", taken.seq);
-            Err(self.differs(Some(taken), (taken.seq, kind), &why))
-        };
         let input = match taken.older {
             true => taken.input.clone(),
             false => match moved_input(self.along, &taken.input, taken.seq) {
                 Ok(input) => input,
                 Err(failure) => {
-                    return differs("input", format!("has no form in the older release: {}", failure.reason));
+                    let why = format!("has no form in the older release: {}", failure.reason);
+                    let was = ToldInput { trapped: None, answer: None, effects: vec![] };
+                    return Err(self.input_differs(taken, older, None, was, ("input", why)));
                 }
             },
         };
@@ -374,89 +377,138 @@ impl Again<'_> {
             switch: older.switch,
         };
         let computed = compute(place, older, &task, taken.surroundings);
-        match (&taken.verdict, &computed.verdict) {
-            (Verdict::Trapped { kind, reason }, Verdict::Trapped { kind: again, reason: why }) => {
-                if (kind, reason) == (again, why) {
-                    return Ok(());
-                }
-                differs(
-                    "end",
-                    format!("ended in \"{reason}\", and would end in \"{why}\" in the older release"),
-                )
+        if self.is_same(&taken.verdict, &computed.verdict, taken.seq) {
+            return Ok(());
+        }
+        let answer = capsules::answer(&self.plan.to, self.along.address, &task.cause);
+        let is = self.again(&computed.verdict);
+        computed.undo(older);
+        let (was, given) = self.told(taken);
+        let (newer, below) = (self.along.from.verified.output(), self.along.to.verified.output());
+        let found = differs(self.along.edge, (newer, below), (&was, given.as_ref()), &is);
+        let found = found.unwrap_or(("effects", "gave something that cannot be read".to_owned()));
+        Err(self.input_differs(taken, older, answer, was, found))
+    }
+
+    /// Returns true where nobody outside can tell the one from the other.
+    fn is_same(&self, was: &Verdict, is: &Verdict, seq: u64) -> bool {
+        match (was, is) {
+            (Verdict::Applied { output, effects }, Verdict::Applied { output: again, effects: now }) => {
+                let lowered = output.as_deref().map(|bytes| {
+                    let (newer, older) = (self.along.from.verified.output(), self.along.to.verified.output());
+                    let answer = Value::from_binary(bytes, newer).ok()?;
+                    let lowered = edge_arrow(self.along.edge, EdgeArrow::Lower, &answer, Limits::MIGRATION);
+                    Some(lowered.ok()?.to_binary(older))
+                });
+                let answers = match (lowered, again) {
+                    (None, None) => true,
+                    (Some(Some(was)), Some(is)) => was == *is,
+                    _ => false,
+                };
+                let same =
+                    |(was, is): (&Effect, &Effect)| self.as_older(was, seq).is_ok_and(|was| was == *is);
+                answers && effects.len() == now.len() && effects.iter().zip(now).all(same)
             }
-            (Verdict::Trapped { reason, .. }, Verdict::Applied { .. }) => {
-                differs("end", format!("ended in \"{reason}\", and would be applied in the older release"))
+            (was, is) => was == is,
+        }
+    }
+
+    /// Returns what came of an input in the newer release, and the answer that was given.
+    fn told(&self, taken: &Taken) -> (ToldInput, Option<Value>) {
+        match &taken.verdict {
+            Verdict::Trapped { kind, reason } => {
+                let trapped = Some((kind.clone(), reason.clone()));
+                (ToldInput { trapped, answer: None, effects: vec![] }, None)
             }
-            (Verdict::Applied { .. }, Verdict::Trapped { reason, .. }) => {
-                differs("end", format!("was applied, and would end in \"{reason}\" in the older release"))
-            }
-            (
-                Verdict::Applied { output, effects },
-                Verdict::Applied { output: again, effects: effects_again },
-            ) => {
-                if let Some(why) = self.answers_differ(output.as_deref(), again.as_deref()) {
-                    return differs("answer", why);
-                }
-                if let Some(why) = self.effects_differ(effects, effects_again, taken.seq) {
-                    return differs("effects", why);
-                }
-                Ok(())
+            Verdict::Applied { output, effects } => {
+                let ty = self.along.from.verified.output();
+                let given = output.as_deref().and_then(|bytes| Value::from_binary(bytes, ty).ok());
+                let effects = effects.iter().map(|effect| match self.as_older(effect, taken.seq) {
+                    Ok(effect) => told(&effect, &self.along.to.verified),
+                    Err(why) => ToldEffect {
+                        words: words(effect),
+                        more: String::new(),
+                        digest: Digest::of(b""),
+                        no_form: Some(why),
+                    },
+                });
+                let answer = given.as_ref().map(|given| given.to_json_redacted(ty));
+                (ToldInput { trapped: None, answer, effects: effects.collect() }, given)
             }
         }
     }
 
-    /// Returns how the answer that was given, in the form that the older release has for it, differs from the one that the
-    /// older release gives.
-    fn answers_differ(&self, was: Option<&[u8]>, is: Option<&[u8]>) -> Option<String> {
-        let (newer, older) = (self.along.from.verified.output(), self.along.to.verified.output());
-        let (was, is) = match (was, is) {
-            (None, None) => return None,
-            (Some(was), Some(is)) => (was, is),
-            (was, is) => {
-                let word = |answer: Option<&[u8]>| if answer.is_some() { "an answer" } else { "no answer" };
-                return Some(format!("got {}, and would get {} in the older release", word(was), word(is)));
+    fn again(&self, verdict: &Verdict) -> Again {
+        let machine = &self.along.to.verified;
+        match verdict {
+            Verdict::Trapped { kind, reason } => {
+                Again { end: Err((kind.clone(), reason.clone())), effects: vec![] }
             }
-        };
-        let read = |bytes, ty: &Ty| Value::from_binary(bytes, ty).map(|value| shown(&value, ty));
-        let told = read(is, older).unwrap_or_default();
-        let answer = match Value::from_binary(was, newer) {
-            Ok(answer) => answer,
-            Err(error) => return Some(format!("has a damaged answer: {error}")),
-        };
-        match edge_arrow(self.along.edge, EdgeArrow::Lower, &answer, Limits::MIGRATION) {
-            Ok(lowered) if *lowered.to_binary(older) == *is => None,
-            Ok(lowered) => Some(format!(
-                "was answered {}, and would be answered {told} in the older release",
-                shown(&lowered, older)
-            )),
-            Err(trap) => Some(format!(
-                "was answered {}, for which the older release has no form: {trap}",
-                shown(&answer, newer)
-            )),
+            Verdict::Applied { output, effects } => {
+                let read = |bytes: &[u8]| Value::from_binary(bytes, machine.output()).ok();
+                let effects = effects.iter().map(|effect| told(effect, machine)).collect();
+                Again { end: Ok(output.as_deref().and_then(read)), effects }
+            }
         }
     }
 
-    fn effects_differ(&self, was: &[Effect], is: &[Effect], seq: u64) -> Option<String> {
-        for place in 0..was.len().max(is.len()) {
-            let (was, is) = (was.get(place), is.get(place));
-            let word = |effect: Option<&Effect>| effect.map_or_else(|| "nothing".to_owned(), words);
-            let Some((did, does)) = was.zip(is) else {
-                let (did, does) = (word(was), word(is));
-                return Some(format!("came to {did}, where the older release has {does}"));
-            };
-            match self.as_older(did, seq) {
-                Ok(effect) if effect == *does => {}
-                Ok(effect) if words(&effect) == words(does) => {
-                    return Some(format!("came to {}, which is another in the older release", words(did)));
-                }
-                Ok(_) => {
-                    let (did, does) = (words(did), words(does));
-                    return Some(format!("came to {did}, where the older release has {does}"));
-                }
-                Err(why) => return Some(format!("came to {}, {why}", words(did))),
-            }
-        }
-        None
+    /// Returns the failure of an input of which something else comes, with what is needed to see that elsewhere. `older` is
+    /// the instance before it.
+    fn input_differs(
+        &self,
+        taken: &Taken,
+        older: &Instance,
+        answer: Option<VerifiedLink>,
+        was: ToldInput,
+        (kind, why): Differs,
+    ) -> Box<TryFailure> {
+        let why = format!("input {} {why}", taken.seq);
+        let mut failure = self.differs(Some(taken), (taken.seq, kind), &why);
+        let code = self.along.to;
+        let (state_ty, input_ty) = (code.verified.state(), code.verified.input());
+        let state = match &older.state {
+            State::Live(state) => Some(state),
+            State::None | State::Held(_) => None,
+        };
+        let json = state.map(|state| state.to_json_redacted(state_ty));
+        let cut = json.as_ref().is_some_and(|json| json.len() > CAPSULE_CHARS_MAX);
+        let key = self.along.address.key.as_ref().map_or("", |key| key.as_str());
+        let types = [state_ty, input_ty, self.along.from.verified.output()];
+        let capsule = RewindCapsule {
+            older: taken.older,
+            state: json.map(|json| if cut { String::new() } else { json }),
+            state_digest: state.map(|state| Digest::of(&state.to_binary(state_ty))),
+            config: code.config.to_json_redacted(code.verified.config()),
+            key: key.to_owned(),
+            now_ms: taken.surroundings.now_ms,
+            seed: taken.surroundings.seed,
+            links: code.channels.iter().map(|channel| channel.link.digest()).collect(),
+            answer: answer.as_ref().map(VerifiedLink::digest),
+            was,
+            redacted: types.iter().any(|ty| ty.holds_secret()),
+            cut,
+        };
+        failure.capsule.fuel = (!cut).then(|| self.fuel(taken, state, answer.as_ref())).flatten();
+        failure.capsule.rewind = Some(Box::new(capsule));
+        failure
+    }
+
+    /// Returns the fuel that the input takes on its way to the older release, and there.
+    fn fuel(&self, taken: &Taken, state: Option<&Value>, answer: Option<&VerifiedLink>) -> Option<u64> {
+        let Along { from, to, edge, .. } = *self.along;
+        let ty = if taken.older { to.verified.input() } else { from.verified.input() };
+        let input = Value::from_binary(&taken.input, ty).ok()?;
+        let key = self.along.address.key.as_ref().map_or_else(|| "".into(), |key| key.shared());
+        let ctx = Ctx {
+            now_ms: taken.surroundings.now_ms,
+            seq: i64::try_from(taken.seq).unwrap_or(i64::MAX),
+            self_key: key,
+            seed: taken.surroundings.seed,
+        };
+        let links = to.channels.iter().map(|channel| &channel.link).collect();
+        let side = Side { machine: &to.verified, links, config: &to.config };
+        let moment = Moment { state, input: &input, ctx: &ctx };
+        Some(Back { edge, older: taken.older, side: &side, answer }.play(&moment).1)
     }
 
     /// Returns an effect in the types and names of the older release.
@@ -513,21 +565,5 @@ impl Again<'_> {
         let digest = taken.map(|taken| Digest::of(&taken.input));
         let subject = Subject { along: self.along, value: &value, ty, digest, seq, kept: None };
         Box::new(subject.failure("rewind", kind, cannot(self.failure, why)))
-    }
-}
-
-fn shown(value: &Value, ty: &Ty) -> String {
-    short(&value.to_json_redacted(ty))
-}
-
-/// Says what an effect is, without what is in it.
-fn words(effect: &Effect) -> String {
-    match effect {
-        Effect::Stop => "the end of the instance".to_owned(),
-        Effect::Log(_) => "a line for the log".to_owned(),
-        Effect::Cancel(name) => format!("the end of timer `{name}`"),
-        Effect::Timer { name, .. } => format!("timer `{name}`"),
-        Effect::Send { channel, to, .. } => format!("a message on `{channel}` to {to}"),
-        Effect::Call { port, .. } => format!("a call of `{port}`"),
     }
 }

@@ -448,6 +448,7 @@ impl Trial {
                 kept: None,
                 value_digest: Digest::of(&instance.state_bytes().unwrap_or_default()),
                 fuel: None,
+                rewind: None,
                 example: None,
             },
         })
@@ -646,6 +647,7 @@ fn broken_promise(example: &ShadowExample) -> Option<TryFailure> {
             kept: None,
             value_digest: capsule.input_digest,
             fuel: None,
+            rewind: None,
             example: Some(Box::new(example.clone())),
         },
     })
@@ -675,6 +677,7 @@ fn try_starts(plan: &Plan) -> (Vec<InstanceAddress>, Vec<TryFailure>) {
                 cut: false,
                 kept: None,
                 fuel,
+                rewind: None,
                 example: None,
             };
             failures.push(TryFailure {

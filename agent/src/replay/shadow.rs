@@ -91,7 +91,7 @@ pub fn replay_example(
     Ok(ReplayedExample { came, fuel: [old.fuel, fuel_after], same_value })
 }
 
-fn links<'r>(
+pub(super) fn links<'r>(
     machine: &VerifiedMachine,
     digests: &[Digest],
     releases: &'r [OpenedRelease],
