@@ -281,7 +281,7 @@ pub fn step_counting(
     }
     check_weight(&state, module.ty(parts.state))?;
     for index in machine.invariants_of_steps() {
-        check_invariant(machine, index, &state, limits, fuel)?;
+        check_invariant(machine, index, &state, limits, (fuel, None))?;
     }
     Ok(Outcome { state, output, effects, fuel: used })
 }
@@ -311,8 +311,7 @@ pub fn step_checking_all(
 ///
 /// The first invariant that does not hold, or the trap in which it ends.
 pub fn check_invariants(machine: &VerifiedMachine, state: &Value, limits: Limits) -> Result<(), Trap> {
-    (0..machine.machine().invariants.len())
-        .try_for_each(|index| check_invariant(machine, index, state, limits, &mut 0))
+    check_invariants_noting(machine, state, limits, (&mut 0, None))
 }
 
 /// The same, and adds to `fuel` what was used, also when it ends in a trap.
@@ -326,8 +325,22 @@ pub fn check_invariants_counting(
     limits: Limits,
     fuel: &mut u64,
 ) -> Result<(), Trap> {
-    (0..machine.machine().invariants.len())
-        .try_for_each(|index| check_invariant(machine, index, state, limits, fuel))
+    check_invariants_noting(machine, state, limits, (fuel, None))
+}
+
+/// What is noted of a run beside its result: what was used is added to the fuel, and what becomes of the parts of
+/// large maps is remembered.
+type Noted<'a> = (&'a mut u64, Option<&'a mut Memo>);
+
+fn check_invariants_noting(
+    machine: &VerifiedMachine,
+    state: &Value,
+    limits: Limits,
+    (fuel, mut memo): Noted<'_>,
+) -> Result<(), Trap> {
+    (0..machine.machine().invariants.len()).try_for_each(|index| {
+        check_invariant(machine, index, state, limits, (&mut *fuel, memo.as_deref_mut()))
+    })
 }
 
 fn check_invariant(
@@ -335,10 +348,10 @@ fn check_invariant(
     index: usize,
     state: &Value,
     limits: Limits,
-    fuel: &mut u64,
+    noted: Noted<'_>,
 ) -> Result<(), Trap> {
     let (text, function) = &machine.machine().invariants[index];
-    match call_counting(&machine.0, *function, vec![state.clone()], limits, fuel)? {
+    match call_noting(&machine.0, *function, vec![state.clone()], limits, noted)? {
         Value::Bool(true) => Ok(()),
         _ => Err(Trap::Invariant(text.clone())),
     }
@@ -463,19 +476,23 @@ pub fn call(
     args: Vec<Value>,
     limits: Limits,
 ) -> Result<Value, Trap> {
-    call_counting(module, function, args, limits, &mut 0)
+    call_noting(module, function, args, limits, (&mut 0, None))
 }
 
-fn call_counting(
+fn call_noting(
     module: &VerifiedModule,
     function: FuncIx,
     args: Vec<Value>,
     limits: Limits,
-    fuel: &mut u64,
+    (fuel, memo): Noted<'_>,
 ) -> Result<Value, Trap> {
     check_args(module, function, &args);
     let mut effects = vec![];
     let mut run = Run::new(&module.module, None, limits, &mut effects);
+    run.memo = memo.filter(|memo| memo.sees());
+    if let Some(memo) = &mut run.memo {
+        memo.hold(&module.module);
+    }
     let result = run.function(function, args);
     *fuel += limits.fuel - run.meter.fuel_left();
     result
@@ -486,37 +503,6 @@ fn check_args(module: &VerifiedModule, function: FuncIx, args: &[Value]) {
     assert_eq!(params.len(), args.len(), "a function is called with as many arguments as it takes");
     let typed = |(ty, value): (&TypeIx, &Value)| value.has_type(module.module.ty(*ty));
     debug_assert!(params.iter().zip(args).all(typed), "arguments have the types of the parameters");
-}
-
-/// Calls a function, and remembers what it makes of the parts of large maps.
-fn call_remembering(
-    module: &VerifiedModule,
-    function: FuncIx,
-    args: Vec<Value>,
-    limits: Limits,
-    memo: &mut Memo,
-) -> Result<Value, Trap> {
-    check_args(module, function, &args);
-    let mut effects = vec![];
-    let mut run = Run::new(&module.module, None, limits, &mut effects);
-    if memo.sees() {
-        memo.hold(&module.module);
-        run.memo = Some(memo);
-    }
-    run.function(function, args)
-}
-
-/// The same, of a function whose result leaves the run.
-fn arrow_remembering(
-    module: &VerifiedModule,
-    function: FuncIx,
-    args: Vec<Value>,
-    limits: Limits,
-    memo: &mut Memo,
-) -> Result<Value, Trap> {
-    let result = call_remembering(module, function, args, limits, memo)?;
-    check_weight(&result, module.module.ty(module.module.function(function).result))?;
-    Ok(result)
 }
 
 /// Calls a function whose result leaves the run.
@@ -541,7 +527,17 @@ pub fn arrow_counting(
     limits: Limits,
     fuel: &mut u64,
 ) -> Result<Value, Trap> {
-    let result = call_counting(module, function, args, limits, fuel)?;
+    arrow_noting(module, function, args, limits, (fuel, None))
+}
+
+fn arrow_noting(
+    module: &VerifiedModule,
+    function: FuncIx,
+    args: Vec<Value>,
+    limits: Limits,
+    noted: Noted<'_>,
+) -> Result<Value, Trap> {
+    let result = call_noting(module, function, args, limits, noted)?;
     check_weight(&result, module.module.ty(module.module.function(function).result))?;
     Ok(result)
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::meter::ENTRY;
 use super::t0::{Frame, Run};
-use super::{EdgeArrow, Limits, Trap, arrow_remembering, call_remembering, down_argument, function_of};
+use super::{EdgeArrow, Limits, Trap, arrow_noting, check_invariants_noting, down_argument, function_of};
 use crate::code::{Block, Module, Op};
 use crate::value::map::parts::{FoldParts, MapParts, Part};
 use crate::value::{Map, Value};
@@ -110,12 +110,7 @@ impl Memo {
         state: &Value,
         limits: Limits,
     ) -> Result<(), Trap> {
-        machine.machine().invariants.iter().try_for_each(|(text, function)| {
-            match call_remembering(&machine.0, *function, vec![state.clone()], limits, self)? {
-                Value::Bool(true) => Ok(()),
-                _ => Err(Trap::Invariant(text.clone())),
-            }
-        })
+        check_invariants_noting(machine, state, limits, (&mut 0, Some(self)))
     }
 
     /// As [`super::edge_keep`].
@@ -130,7 +125,8 @@ impl Memo {
         limits: Limits,
     ) -> Result<Option<Value>, Trap> {
         let keep = edge.edge().keep;
-        keep.map(|keep| arrow_remembering(&edge.0, keep, vec![state.clone()], limits, self)).transpose()
+        keep.map(|keep| arrow_noting(&edge.0, keep, vec![state.clone()], limits, (&mut 0, Some(self))))
+            .transpose()
     }
 
     /// As [`super::edge_down`].
@@ -145,7 +141,8 @@ impl Memo {
         kept: Option<&Value>,
         limits: Limits,
     ) -> Result<Value, Trap> {
-        arrow_remembering(&edge.0, edge.edge().down, vec![down_argument(edge, state, kept)], limits, self)
+        let args = vec![down_argument(edge, state, kept)];
+        arrow_noting(&edge.0, edge.edge().down, args, limits, (&mut 0, Some(self)))
     }
 
     /// As [`super::edge_arrow`].
@@ -160,7 +157,7 @@ impl Memo {
         value: &Value,
         limits: Limits,
     ) -> Result<Value, Trap> {
-        arrow_remembering(&edge.0, function_of(edge, which), vec![value.clone()], limits, self)
+        arrow_noting(&edge.0, function_of(edge, which), vec![value.clone()], limits, (&mut 0, Some(self)))
     }
 
     /// Holds a module whose code is about to be run.
