@@ -22,6 +22,9 @@ use crate::ty::{Kind, Ty};
 pub use map::Map;
 pub use payload::Payload;
 
+/// The most parts of a value that is not large: to go through them takes well under a tenth of a millisecond.
+const PARTS_OF_SMALL: usize = 1_024;
+
 /// A value. It does not know its type; whoever holds one holds the type beside it.
 ///
 /// The order is the canonical one: Int by value, Text by UTF-8 bytes, variants by ordinal,
@@ -96,19 +99,45 @@ impl Value {
         Value::Map(entries.into_iter().collect())
     }
 
-    /// Returns true when it has a map or list of many items, at the top or a few levels below: it takes a while
-    /// to go through it, or to take it down. Looks at few parts.
+    /// Returns true when it has many parts, on whatever level: it takes a while to go through it, or to take it down. Looks
+    /// at no more parts than one that is not large may have.
     pub fn is_large(&self) -> bool {
-        fn within(value: &Value, levels: u32) -> bool {
+        /// Takes the parts of a value from what is left; returns false when there are more.
+        fn fits(value: &Value, left: &mut usize) -> bool {
+            let parts = match value {
+                Value::Map(map) => map.len(),
+                Value::List(items) => items.len(),
+                _ => 1,
+            };
+            *left = match left.checked_sub(parts) {
+                Some(left) => left,
+                None => return false,
+            };
             match value {
-                Value::Map(map) => map.len() >= crate::run::memo::ENTRIES_MIN,
-                Value::List(items) => items.len() >= crate::run::memo::ENTRIES_MIN,
-                Value::Product(parts) if levels > 0 => parts.iter().any(|part| within(part, levels - 1)),
-                Value::Sum(_, payload) if levels > 0 => within(payload, levels - 1),
-                _ => false,
+                Value::Product(parts) => parts.iter().all(|part| fits(part, left)),
+                Value::Sum(_, payload) => fits(payload, left),
+                Value::List(items) => items.iter().all(|item| fits(item, left)),
+                Value::Map(map) => map.values().all(|value| fits(value, left)),
+                Value::Unit | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Bytes(_) => true,
             }
         }
-        within(self, 3)
+        !fits(self, &mut { PARTS_OF_SMALL })
+    }
+
+    /// Takes it down, as far as nobody else holds it, and calls `pause` again and again meanwhile: after each part of a map,
+    /// of which a large one has many. What is large and no map is taken down in one go.
+    pub fn take_down(self, pause: &mut dyn FnMut()) {
+        match self {
+            Value::Map(map) => map.take_down(pause),
+            Value::Product(mut members) => {
+                for member in Node::get_mut(&mut members).into_iter().flatten() {
+                    std::mem::replace(member, Value::Unit).take_down(pause);
+                }
+            }
+            Value::Sum(_, payload) if !payload.is_unit() => payload.into_value().take_down(pause),
+            _ => {}
+        }
+        pause();
     }
 
     /// Returns true when both are equal, and that can be seen at a glance: plain values, or the same

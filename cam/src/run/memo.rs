@@ -1,6 +1,6 @@
 //! Remembering what a pure function made of the parts of a large map.
 //!
-//! A state of a million entries takes most of a second to go over an edge. While that is tried, what `MAP` made of
+//! A state of a million entries takes a third of a second to go over an edge. While that is tried, what `MAP` made of
 //! each part of the map is remembered by where the part is in memory. The state that goes over later shares all parts
 //! but those that were changed meanwhile, so that only these are left to be done.
 //!
@@ -16,7 +16,7 @@ use super::meter::ENTRY;
 use super::t0::{Frame, Run};
 use super::{EdgeArrow, Limits, Trap, arrow_noting, check_invariants_noting, down_argument, function_of};
 use crate::code::{Block, Module, Op};
-use crate::value::map::parts::{FoldParts, MapParts, Part};
+use crate::value::map::parts::{FoldParts, MapParts, Part, SameParts};
 use crate::value::{Map, Value};
 use crate::verify::{VerifiedEdge, VerifiedMachine};
 
@@ -32,6 +32,24 @@ pub struct Memo {
     modules: Vec<Arc<Module>>,
     /// By where the body is in memory.
     sites: HashMap<usize, Site>,
+    /// Parts that are equal, by where both are in memory.
+    same: Same,
+    /// How many parts were taken from here.
+    recalled: u64,
+}
+
+/// Parts that are equal. They are held, so that nothing else comes to be in their places.
+#[derive(Default)]
+struct Same(HashMap<(usize, usize), (Part, Part)>);
+
+impl SameParts for Same {
+    fn recall(&self, addresses: (usize, usize)) -> bool {
+        self.0.contains_key(&addresses)
+    }
+
+    fn learn(&mut self, one: Part, other: Part) {
+        self.0.insert((one.address(), other.address()), (one, other));
+    }
 }
 
 /// What one body made of parts.
@@ -48,14 +66,14 @@ struct Site {
 impl Site {
     fn learn(&mut self, part: Part, became: Became, cost: Limits) {
         self.done += 1;
-        self.parts.insert(part.address(), Done { _part: part, became, cost });
+        self.parts.insert(part.address(), Done { part, became, cost });
     }
 }
 
 /// A part that was done.
 struct Done {
     /// Held, so that nothing else comes to be in its place.
-    _part: Part,
+    part: Part,
     became: Became,
     cost: Limits,
 }
@@ -86,7 +104,7 @@ impl Memo {
 
     /// Returns how many parts are remembered.
     pub fn parts(&self) -> usize {
-        self.sites.values().map(|site| site.parts.len()).sum()
+        self.same.0.len() + self.sites.values().map(|site| site.parts.len()).sum::<usize>()
     }
 
     /// Returns how many parts were done so far and could be remembered: what is taken from the memo is not done.
@@ -94,9 +112,48 @@ impl Memo {
         self.sites.values().map(|site| site.done).sum()
     }
 
+    /// Returns how many parts were taken over so far from what is remembered, with all that is below them.
+    pub fn recalled(&self) -> u64 {
+        self.recalled
+    }
+
     /// Returns true when nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.sites.is_empty()
+        self.sites.is_empty() && self.same.0.is_empty()
+    }
+
+    /// Returns true when two values are equal. What was found to be equal of large maps is not looked at again: of a
+    /// state and of what comes back of it, which share nothing, each round of a trial would go through all.
+    pub fn is_equal(&mut self, one: &Value, other: &Value) -> bool {
+        match (one, other) {
+            (Value::Product(one), Value::Product(other)) => {
+                one.len() == other.len()
+                    && one.iter().zip(other.iter()).all(|(one, other)| self.is_equal(one, other))
+            }
+            (Value::Sum(case, one), Value::Sum(of, other)) => case == of && self.is_equal(one, other),
+            (Value::Map(one), Value::Map(other)) if self.sees() && one.len() >= ENTRIES_MIN => {
+                one.len() == other.len() && one.eq_parts(other, &mut self.same)
+            }
+            _ => one == other,
+        }
+    }
+
+    /// Takes it down with all that nobody else holds, and calls `pause` again and again meanwhile.
+    pub fn take_down(self, pause: &mut dyn FnMut()) {
+        for Site { captured, parts, .. } in self.sites.into_values() {
+            for Done { part, became, .. } in parts.into_values() {
+                part.take_down(pause);
+                match became {
+                    Became::Made(part) => part.take_down(pause),
+                    Became::Left(value) => value.take_down(pause),
+                }
+            }
+            captured.into_iter().for_each(|value| value.take_down(pause));
+        }
+        for (one, other) in self.same.0.into_values() {
+            one.take_down(pause);
+            other.take_down(pause);
+        }
     }
 
     /// As [`super::check_invariants`].
@@ -167,15 +224,16 @@ impl Memo {
         }
     }
 
-    /// Returns what is remembered of a body that sees this: nothing yet, if it saw something else before.
-    fn site(&mut self, body: &Block, captured: Vec<Value>) -> &mut Site {
+    /// Returns what is remembered of a body that sees this: nothing yet, if it saw something else before. Beside it the
+    /// count of what is taken over.
+    fn site(&mut self, body: &Block, captured: Vec<Value>) -> (&mut Site, &mut u64) {
         let site = self.sites.entry(std::ptr::from_ref(body) as usize).or_default();
         let same = site.captured.len() == captured.len()
             && site.captured.iter().zip(&captured).all(|(before, now)| before.is_same(now));
         if !same {
             *site = Site { captured, parts: HashMap::new(), done: site.done };
         }
-        site
+        (site, &mut self.recalled)
     }
 }
 
@@ -238,8 +296,8 @@ impl Run<'_> {
     ) -> Result<Map, Trap> {
         // Large maps within large maps are done as all others are.
         let memo = self.memo.take().expect("there is a memo");
-        let site = memo.site(body, captured(body, frame));
-        let mapped = map.map_parts(&mut Mapping { run: self, frame, body, site });
+        let (site, recalled) = memo.site(body, captured(body, frame));
+        let mapped = map.map_parts(&mut Mapping { run: self, frame, body, site, recalled });
         self.memo = Some(memo);
         mapped
     }
@@ -252,8 +310,8 @@ impl Run<'_> {
         body: &Block,
     ) -> Result<Value, Trap> {
         let memo = self.memo.take().expect("there is a memo");
-        let site = memo.site(body, captured(body, frame));
-        let mut folding = Folding { run: self, frame, body, site, folded: start };
+        let (site, recalled) = memo.site(body, captured(body, frame));
+        let mut folding = Folding { run: self, frame, body, site, recalled, folded: start };
         let done = map.fold_parts(&mut folding);
         let folded = folding.folded;
         self.memo = Some(memo);
@@ -270,6 +328,7 @@ struct Mapping<'a, 'r> {
     frame: &'a mut Frame,
     body: &'a Block,
     site: &'a mut Site,
+    recalled: &'a mut u64,
 }
 
 impl MapParts for Mapping<'_, '_> {
@@ -279,7 +338,9 @@ impl MapParts for Mapping<'_, '_> {
     fn recall(&mut self, address: usize) -> Option<Part> {
         let done = self.site.parts.get(&address)?;
         let Became::Made(part) = &done.became else { return None };
-        self.run.meter.pay(done.cost).then(|| part.clone())
+        let recalled = self.run.meter.pay(done.cost);
+        *self.recalled += u64::from(recalled);
+        recalled.then(|| part.clone())
     }
 
     fn begin(&mut self) -> Limits {
@@ -302,6 +363,7 @@ struct Folding<'a, 'r> {
     frame: &'a mut Frame,
     body: &'a Block,
     site: &'a mut Site,
+    recalled: &'a mut u64,
     folded: Value,
 }
 
@@ -313,7 +375,9 @@ impl FoldParts for Folding<'_, '_> {
         let Some(Done { became: Became::Left(left), cost, .. }) = self.site.parts.get(&address) else {
             return false;
         };
-        left.is_same(&self.folded) && self.run.meter.pay(*cost)
+        let recalled = left.is_same(&self.folded) && self.run.meter.pay(*cost);
+        *self.recalled += u64::from(recalled);
+        recalled
     }
 
     fn begin(&mut self) -> (Limits, Value) {

@@ -239,3 +239,65 @@ fn any_changes_give_what_they_give_without_a_memo() {
         }
     }
 }
+
+#[test]
+fn of_two_maps_that_were_equal_only_what_changed_is_compared() {
+    let (tested, mut memo, mut map) = (doubles(false), Memo::default(), many(20_000));
+    // What is made of it comes back as another map of the same shape.
+    let back = |map: &Map, memo: &mut Memo| {
+        let halves = |_, value: Value| match value {
+            Value::Int(int) => Ok::<_, Trap>(Value::Int(int / 2)),
+            other => Ok(other),
+        };
+        let Ok(Value::Map(doubled)) = tested.agrees(map, 0, memo) else { panic!("it is a map") };
+        doubled.try_map_values(halves).expect("it does not fail")
+    };
+    let state = |map: &Map| Value::product([int(1), Value::Map(map.clone())]);
+    let came_back = back(&map, &mut memo);
+    let before = memo.parts();
+    assert!(memo.is_equal(&state(&came_back), &state(&map)));
+    assert_eq!(memo.parts() - before, map.parts().len());
+    let (before, mut changed) = (memo.parts(), came_back);
+    for (key, value) in [(4_000, 7), (4_002, 8)] {
+        map.insert(int(key), int(value));
+        changed.insert(int(key), int(value));
+    }
+    assert!(memo.is_equal(&state(&changed), &state(&map)));
+    assert!((1..=3).contains(&(memo.parts() - before)), "both changes are in one leaf, or in two");
+    for (key, value) in [(4_000, 0), (4_001, 0), (39_998, 0), (-1, 0)] {
+        let mut other = changed.clone();
+        other.insert(int(key), int(value));
+        assert!(!memo.is_equal(&state(&other), &state(&map)), "{key}");
+        assert!(!memo.is_equal(&state(&map), &state(&other)), "{key}");
+        let mut less = map.clone();
+        less.remove(&int(39_998));
+        assert!(!memo.is_equal(&state(&changed), &state(&less)), "an entry less");
+    }
+    // The same entries in a tree of another shape.
+    let sorted: Map = map.iter().map(|(key, value)| (key.into_owned(), value.clone())).collect();
+    let mut grown = Map::new();
+    for (key, value) in &map {
+        grown.insert(key.into_owned(), value.clone());
+    }
+    assert_ne!(sorted.parts().len(), grown.parts().len());
+    assert!(memo.is_equal(&Value::Map(sorted.clone()), &Value::Map(grown)));
+    assert!(Memo::blind().is_equal(&Value::Map(sorted), &Value::Map(map)));
+}
+
+#[test]
+fn a_memo_is_taken_down_piece_by_piece_and_takes_nothing_of_others_with_it() {
+    let (tested, mut memo, map) = (doubles(false), Memo::default(), many(20_000));
+    let Ok(Value::Map(made)) = tested.agrees(&map, 0, &mut memo) else { panic!("it is a map") };
+    let mut pauses = 0;
+    memo.take_down(&mut || pauses += 1);
+    assert_eq!(pauses, 0, "both maps are held here");
+    assert_eq!((map.get_int(39_998), made.get_int(39_998)), (Some(&int(19_999)), Some(&int(39_998))));
+
+    let mut memo = Memo::default();
+    let made = tested.agrees(&map, 0, &mut memo);
+    let parts = map.parts().len();
+    drop((map, made));
+    let mut pauses = 0;
+    memo.take_down(&mut || pauses += 1);
+    assert_eq!(pauses, 2 * parts, "those of both maps");
+}

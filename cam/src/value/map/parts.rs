@@ -57,6 +57,14 @@ pub(crate) trait FoldParts {
     fn learn(&mut self, part: Part, mark: Self::Mark);
 }
 
+/// Compares two maps.
+pub(crate) trait SameParts {
+    /// Returns true when the parts at these addresses are known to be equal.
+    fn recall(&self, addresses: (usize, usize)) -> bool;
+    /// Takes note of parts that are equal.
+    fn learn(&mut self, one: Part, other: Part);
+}
+
 /// A key whose nodes are parts.
 trait PartKey: Key {
     fn part(node: Arc<Node<Self>>) -> Part;
@@ -106,6 +114,14 @@ impl Part {
             Side::Any(node) => address(node),
         }
     }
+
+    /// As [`Map::take_down`].
+    pub(crate) fn take_down(self, pause: &mut dyn FnMut()) {
+        match self.0 {
+            Side::Int(node) => take_down_shared(node, pause),
+            Side::Any(node) => take_down_shared(node, pause),
+        }
+    }
 }
 
 fn address<K>(node: &Arc<Node<K>>) -> usize {
@@ -136,6 +152,29 @@ impl Map {
             None => Ok(()),
             Some(Entries::Int(tree)) => fold(tree.root(), by),
             Some(Entries::Any(tree)) => fold(tree.root(), by),
+        }
+    }
+
+    /// Returns true when the maps are equal. Of maps of one shape, as one has that was made of the other, only parts
+    /// are looked at that are not known to be equal.
+    pub(crate) fn eq_parts<S: SameParts>(&self, other: &Map, by: &mut S) -> bool {
+        if self.ptr_eq(other) {
+            return true;
+        }
+        let same = match (self.0.as_deref(), other.0.as_deref()) {
+            (Some(Entries::Int(one)), Some(Entries::Int(other))) => same(one.root(), other.root(), by),
+            (Some(Entries::Any(one)), Some(Entries::Any(other))) => same(one.root(), other.root(), by),
+            _ => None,
+        };
+        same.unwrap_or_else(|| self == other)
+    }
+
+    /// Takes down what nobody else holds of it, and calls `pause` after each part.
+    pub(crate) fn take_down(self, pause: &mut dyn FnMut()) {
+        match self.0.map(Arc::try_unwrap) {
+            None | Some(Err(_)) => {}
+            Some(Ok(Entries::Int(tree))) => take_down(tree.into_root(), pause),
+            Some(Ok(Entries::Any(tree))) => take_down(tree.into_root(), pause),
         }
     }
 
@@ -209,4 +248,47 @@ fn fold<K: PartKey, F: FoldParts>(node: &Node<K>, by: &mut F) -> Result<(), F::E
             Ok(())
         }
     }
+}
+
+/// Returns whether two nodes with as many entries before them are equal; nothing where their shapes differ, which says
+/// nothing of their entries.
+fn same<K: PartKey, S: SameParts>(one: &Node<K>, other: &Node<K>, by: &mut S) -> Option<bool> {
+    match (one, other) {
+        (Node::Leaf(one), Node::Leaf(other)) if one.keys.len() == other.keys.len() => {
+            Some(one.keys == other.keys && one.values == other.values)
+        }
+        (Node::Inner(one), Node::Inner(other)) if one.children.len() == other.children.len() => {
+            for (one, other) in one.children.iter().zip(&other.children) {
+                if Arc::ptr_eq(one, other) || by.recall((address(one), address(other))) {
+                    continue;
+                }
+                if !same(one, other, by)? {
+                    return Some(false);
+                }
+                by.learn(K::part(one.clone()), K::part(other.clone()));
+            }
+            Some(true)
+        }
+        _ => None,
+    }
+}
+
+fn take_down_shared<K>(node: Arc<Node<K>>, pause: &mut dyn FnMut()) {
+    if let Ok(node) = Arc::try_unwrap(node) {
+        take_down(node, pause);
+    }
+}
+
+fn take_down<K>(node: Node<K>, pause: &mut dyn FnMut()) {
+    match node {
+        Node::Leaf(Leaf { keys: _, values }) => {
+            for value in values {
+                if let Value::Map(map) = value {
+                    map.take_down(pause);
+                }
+            }
+        }
+        Node::Inner(inner) => inner.children.into_iter().for_each(|child| take_down_shared(child, pause)),
+    }
+    pause();
 }

@@ -158,3 +158,38 @@ fn both_ends_of_an_iteration_meet() {
         assert_eq!((map.keys().len(), map.values().len()), (map.len(), map.len()));
     }
 }
+
+#[test]
+fn what_is_taken_down_is_taken_down_leaf_by_leaf_and_what_others_hold_stays() {
+    let pauses = |value: Value| {
+        let mut pauses = 0;
+        value.take_down(&mut || pauses += 1);
+        pauses
+    };
+    let map = ints(0..10_000);
+    let (parts, mut changed) = (map.parts().len(), map.clone());
+    changed.insert(int(5), int(5));
+    let state = |map: Map| Value::product([int(1), Value::sum(1, Value::Map(map))]);
+    let way = pauses(state(changed));
+    assert!((3..12).contains(&way), "{way}: the way to a leaf is all that nobody else holds");
+    shape::check(&map);
+    let within = Value::map([(int(1), Value::Map(map.clone())), (int(2), Value::Map(ints(0..10_000)))]);
+    drop(map);
+    assert!(pauses(within) > 2 * parts, "maps within maps as well");
+    assert_eq!(pauses(state(Map::new())), 4, "one for each value");
+}
+
+#[test]
+fn a_value_is_large_by_all_its_parts() {
+    let lists = |count: i64, each: i64| Value::list((0..count).map(|_| Value::list((0..each).map(int))));
+    let maps = |count: i64, each: i64| Value::map((0..count).map(|k| (int(k), Value::Map(ints(0..each)))));
+    for small in
+        [int(1), Value::text(&"a".repeat(5_000)), Value::Map(ints(0..500)), lists(15, 30), maps(30, 16)]
+    {
+        assert!(!small.is_large(), "{small:?}");
+    }
+    for large in [Value::Map(ints(0..2_000)), lists(50, 50), maps(40, 40), lists(2_000, 0)] {
+        assert!(large.is_large());
+        assert!(Value::product([int(1), Value::some(Value::product([large]))]).is_large());
+    }
+}

@@ -69,6 +69,10 @@ impl<K> Tree<K> {
         &self.root
     }
 
+    pub(super) fn into_root(self) -> Node<K> {
+        self.root
+    }
+
     /// Returns the tree with this root, which has the shape and the keys of that of `other`.
     pub(super) fn of_shape(other: &Tree<K>, root: Node<K>) -> Tree<K> {
         Tree { len: other.len, root }
