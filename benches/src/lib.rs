@@ -23,3 +23,7 @@ pub mod releases;
 pub mod report;
 pub mod upgrade;
 pub mod workload;
+
+/// As the binary has it: what an agent does is measured with the allocator of the agent.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -18,6 +18,11 @@ mod talk;
 
 use std::process::ExitCode;
 
+/// A large state that one thread made is taken down by another. With the system's allocator the two would wait for
+/// each other meanwhile: `docs/decisions/0037-large-states.md`.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs the program on the process's own arguments.
 pub fn run() -> ExitCode {
     ExitCode::from(command::run(std::env::args_os()).code())
