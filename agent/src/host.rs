@@ -48,6 +48,9 @@ const GROUPS_MAX: usize = 256;
 /// How long the sweeper rests after a batch.
 const SWEEP: Duration = Duration::from_millis(2);
 
+/// How long what is large is taken down at a time, and the rest after it: a fraction of what an input may wait.
+const DISCARD: Duration = Duration::from_micros(200);
+
 /// How often it is looked whether a state snapshot is due.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -242,7 +245,7 @@ impl Host {
             }
             let (discards, discarded) = channel::<Vec<Discarded>>();
             threads.push(spawn("discard", &shared, move || {
-                discarded.into_iter().for_each(drop);
+                discard_thread(discarded);
                 Ok(())
             })?);
             for (index, (shard, inbox)) in shards.into_iter().zip(inboxes).enumerate() {
@@ -388,6 +391,20 @@ fn spawn(
             guard.0.end(Some(error));
         }
     })
+}
+
+/// Drops what is needed no more, and rests for as long as it works: a core that it shares with a shard is the shard's
+/// as soon as that has something to do.
+fn discard_thread(discarded: Receiver<Vec<Discarded>>) {
+    for what in discarded.into_iter().flatten() {
+        let mut since = Instant::now();
+        what.take_down(&mut || {
+            if since.elapsed() >= DISCARD {
+                std::thread::sleep(DISCARD);
+                since = Instant::now();
+            }
+        });
+    }
 }
 
 fn node_thread(

@@ -6,7 +6,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use camshaft_agent::engine::{Discarded, Epoch, Plan, Shard, ShardConfig, ShardLimits, Trial, Way};
+use camshaft_agent::engine::{Discarded, Epoch, Plan, Shard, ShardConfig, ShardLimits, Trial, Way, shard_of};
+use camshaft_agent::node::Holding;
 use camshaft_agent::release::Release;
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
@@ -166,7 +167,10 @@ fn a_way_back_that_was_tried_is_remembered_as_well() {
         (2..=8).contains(&(touched - tried)) && tried > 2_000,
         "{touched} parts, {tried} when it was tried"
     );
-    assert_eq!(states, 1, "the newer state is dropped where nobody waits");
+    assert_eq!(
+        states, 2,
+        "the newer state, and the one that a rewind would have begun with, are dropped elsewhere"
+    );
 }
 
 #[test]
@@ -245,6 +249,59 @@ fn a_change_that_breaks_the_invariant_is_seen_beside_what_is_remembered() {
     assert!(refusal.to_string().contains("held"), "{refusal}");
     let [trouble] = &bench.shard.take_troubles()[..] else { panic!("one instance is in trouble") };
     assert!(trouble.reason.contains("no value is above the limit"), "{}", trouble.reason);
+}
+
+/// Returns an instance of each shard.
+fn of_each_shard() -> [String; 2] {
+    [0, 1].map(|shard| {
+        let addresses = (0..100).map(|number| format!("a/large/{number}"));
+        let mut addresses = addresses
+            .filter(|address| shard_of(&BTreeMap::new(), 2, &address.parse().expect("an address")) == shard);
+        addresses.next().expect("each shard has some")
+    })
+}
+
+#[test]
+fn a_node_hands_what_its_trial_remembers_to_each_of_its_shards() {
+    let world = World::of(releases());
+    let mut node = world.open(MemoryJournal::default(), 0).expect("it opens");
+    node.install("1.0.0").expect("it is installed");
+    let addresses = of_each_shard();
+    for address in &addresses {
+        for _ in 0..ENTRIES / FILL {
+            assert_eq!(node.send(address, &format!("{{\"Fill\":{FILL}}}")), "\"Ok\"");
+        }
+    }
+    let mut known = 0;
+    let mut recalled = |node: &mut TestNode| {
+        let all = node.node.recalled().expect("the node is here");
+        all - std::mem::replace(&mut known, all)
+    };
+    let set = |node: &mut TestNode, number: i64| {
+        for address in &addresses {
+            assert_eq!(
+                node.send(address, &format!("{{\"Set\":{{\"key\":9,\"value\":{number}}}}}")),
+                "\"Ok\""
+            );
+        }
+    };
+    node.upgrade_meanwhile("2.0.0", |node| set(node, 90)).expect("it is upgraded");
+    assert_eq!(recalled(&mut node), 0, "nothing was used yet");
+    for address in &addresses {
+        assert_eq!(node.send(address, "{\"Get\":9}"), "{\"Value\":90}");
+        let taken = recalled(&mut node);
+        // What lies beside the way to the change: for the edge and for the invariant.
+        assert!((20..200).contains(&taken), "{address} took {taken} parts over");
+    }
+    set(&mut node, 91);
+    assert_eq!(recalled(&mut node), 0, "it is over");
+    node.rollback(Holding::Refuse).expect("it goes back");
+    for address in &addresses {
+        assert_eq!(node.send(address, "{\"Get\":9}"), "{\"Value\":91}");
+    }
+    // The way back is for good, so both have gone it by now, one of them by the sweeper.
+    let taken = recalled(&mut node);
+    assert!((40..400).contains(&taken), "they took {taken} parts over on their way back");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use camshaft_cam::value::Value;
 use camshaft_cam::verify::VerifiedEdge;
 use camshaft_store::AsideSnapshot;
 
+use super::discard::{Discarded, LetGo};
+
 /// What was kept aside of a state.
 #[derive(Debug, Clone)]
 pub struct KeptAside {
@@ -20,6 +22,15 @@ enum Form {
     Bytes(Vec<u8>),
     /// As the edge gave it. It shares its parts with the state, and to write it takes time by its size.
     Value(Value, Ty),
+}
+
+impl LetGo for KeptAside {
+    fn let_go(self, discarded: &mut Vec<Discarded>) {
+        match self.form {
+            Form::Value(value, _) => value.let_go(discarded),
+            Form::Bytes(_) => {}
+        }
+    }
 }
 
 impl KeptAside {

@@ -19,9 +19,10 @@ use camshaft_manifests::{InstanceAddress, MachineAddress};
 use camshaft_store::{Parked, ParkedItem};
 
 use super::aside::KeptAside;
+use super::discard::{Discarded, LetGo as _};
 use super::instance::{Before, Instance, Mail, Origin, State, Timer};
 use super::plan::{Change, Plan, Way};
-use super::rewind::rewound;
+use super::rewind::{Rewind, rewound};
 use super::road::{Road, Step};
 use super::step::kind;
 use crate::api::{Capsule, TryFailure};
@@ -37,8 +38,8 @@ pub(super) struct Brought {
     pub(super) passage: Passage,
     /// What went wrong with it.
     pub(super) failure: Option<Box<TryFailure>>,
-    /// States that it needs no more. To take a large one down takes a while.
-    pub(super) discarded: Vec<Value>,
+    /// What is large and it needs no more.
+    pub(super) discarded: Vec<Discarded>,
 }
 
 impl Brought {
@@ -91,8 +92,8 @@ pub(super) fn bring(
             && let Some(rest) = instance.rest_if_any()
         {
             // It is that of an earlier switch, whose release is permanent by now.
-            brought.discarded.extend(rest.before.take().map(|before| before.value));
-            rest.rewind = None;
+            rest.before.take().let_go(&mut brought.discarded);
+            rest.rewind.take().let_go(&mut brought.discarded);
         }
         rename_dead_letters(instance, plan);
         let Some(change) = plan.pairs.get(&instance.code.address) else { continue };
@@ -164,57 +165,65 @@ fn bring_state(
         }
         State::Held(_) => {}
         State::Live(value) => {
-            let value = value.clone();
-            let older = value.clone();
-            let rest = instance.rest_if_any();
-            let before = rest.filter(|_| along.way == Way::Down).and_then(|rest| rest.before.take());
-            if let Some(before) =
-                before.filter(|before| exact.is_some() && before.machine == along.to.digest())
-            {
-                instance.state = State::Live(before.value);
-                instance.rest_mut().aside = before.aside;
-                brought.passage = Passage::BeforeImage;
-                brought.discarded.push(older);
-                return;
+            let left = value.clone();
+            bring_live(brought, along, instance, left, exact.map(|plan| (plan, rewind.as_ref())), memo);
+        }
+    }
+    rewind.let_go(&mut brought.discarded);
+}
+
+/// The same for one that lives. `left` is its state, which it leaves; `exact` has what is kept for a rewind as well.
+fn bring_live(
+    brought: &mut Brought,
+    along: &Along<'_>,
+    instance: &mut Instance,
+    left: Value,
+    exact: Option<(&Plan, Option<&Rewind>)>,
+    memo: &mut Memo,
+) {
+    let discarded = &mut brought.discarded;
+    if along.way == Way::Down
+        && let Some(before) = instance.rest_if_any().and_then(|rest| rest.before.take())
+    {
+        if exact.is_some() && before.machine == along.to.digest() {
+            instance.take_state((before.value, before.aside)).let_go(discarded);
+            left.let_go(discarded);
+            brought.passage = Passage::BeforeImage;
+            return;
+        }
+        before.let_go(discarded);
+    }
+    match moved_state(along, &left, instance, memo, discarded) {
+        Ok(moved) => {
+            let aside = instance.take_state(moved);
+            if along.way == Way::Up {
+                let (machine, ty) = (along.from.digest(), along.from.verified.state().clone());
+                instance.rest_mut().before = Some(Before { machine, ty, value: left, aside });
+            } else {
+                // Going back, what it leaves is the newer machine's: of no use.
+                left.let_go(discarded);
+                aside.let_go(discarded);
             }
-            match moved_state(along, &value, instance, memo) {
-                Ok((moved, aside)) => {
-                    instance.state = State::Live(moved);
-                    let rest = instance.rest_mut();
-                    let aside = std::mem::replace(&mut rest.aside, aside);
-                    // Going back, the state from before is the newer machine's: of no use.
-                    rest.before = (along.way == Way::Up).then(|| Before {
-                        machine: along.from.digest(),
-                        ty: along.from.verified.state().clone(),
-                        value,
-                        aside,
-                    });
-                    if along.way == Way::Down {
-                        brought.discarded.push(older);
-                    }
-                    let as_it_is = along.leaves_states();
-                    brought.passage = if as_it_is { Passage::AsItIs } else { Passage::Edge };
+            brought.passage = if along.leaves_states() { Passage::AsItIs } else { Passage::Edge };
+        }
+        Err(failure) => {
+            let again = exact.and_then(|(plan, rewind)| {
+                rewind.map(|rewind| rewound(rewind, along, plan, instance, &failure))
+            });
+            match again.unwrap_or(Err(failure)) {
+                Ok(rewound) => {
+                    instance.take_state(rewound).let_go(discarded);
+                    brought.passage = Passage::Rewound;
                 }
                 Err(failure) => {
-                    let again = exact
-                        .zip(rewind)
-                        .map(|(plan, rewind)| rewound(&rewind, along, plan, instance, &failure));
-                    match again.unwrap_or(Err(failure)) {
-                        Ok((state, aside)) => {
-                            instance.state = State::Live(state);
-                            instance.rest_mut().aside = aside;
-                            brought.passage = Passage::Rewound;
-                        }
-                        Err(failure) => {
-                            let to = std::mem::replace(&mut instance.code, along.from.clone());
-                            instance.hold(failure.reason.clone(), true);
-                            instance.code = to;
-                            brought.passage = Passage::Held;
-                            brought.failure = Some(failure);
-                        }
-                    }
+                    let to = std::mem::replace(&mut instance.code, along.from.clone());
+                    instance.hold(failure.reason.clone(), true).let_go(discarded);
+                    instance.code = to;
+                    brought.passage = Passage::Held;
+                    brought.failure = Some(failure);
                 }
             }
+            left.let_go(discarded);
         }
     }
 }
@@ -225,6 +234,7 @@ fn moved_state(
     value: &Value,
     instance: &Instance,
     memo: &mut Memo,
+    discarded: &mut Vec<Discarded>,
 ) -> Result<(Value, Option<KeptAside>), Box<TryFailure>> {
     let (ty, seq) = (along.from.verified.state(), instance.seq);
     let mut from = Subject { along, value, ty, digest: None, seq, kept: None };
@@ -235,30 +245,50 @@ fn moved_state(
         }
     };
     from.kept = kept_before.as_ref();
+    let moved = moved_checked(&from, memo, discarded);
+    // It may have been read out of bytes, for this alone.
+    kept_before.let_go(discarded);
+    moved
+}
+
+fn moved_checked(
+    from: &Subject<'_>,
+    memo: &mut Memo,
+    discarded: &mut Vec<Discarded>,
+) -> Result<(Value, Option<KeptAside>), Box<TryFailure>> {
+    let Subject { along, value, .. } = *from;
     let failed = |word: &str, trap: Trap| Box::new(from.failure(word, kind(&trap), trap.to_string()));
     let limits = Limits::MIGRATION;
     if along.leaves_states() {
         memo.check_invariants(&along.to.verified, value, limits).map_err(|trap| failed("invariant", trap))?;
         return Ok((value.clone(), None));
     }
+    let word = along.way.state_word();
     let (state, aside) = match along.way {
         Way::Up => {
             let kept = memo.edge_keep(along.edge, value, limits).map_err(|trap| failed("keep", trap))?;
-            let up = memo
-                .edge_arrow(along.edge, EdgeArrow::Up, value, limits)
-                .map_err(|trap| failed(along.way.state_word(), trap))?;
-            (up, KeptAside::of(along.edge, kept))
+            let aside = KeptAside::of(along.edge, kept);
+            match memo.edge_arrow(along.edge, EdgeArrow::Up, value, limits) {
+                Ok(up) => (up, aside),
+                Err(trap) => {
+                    aside.let_go(discarded);
+                    return Err(failed(word, trap));
+                }
+            }
         }
         Way::Down => {
-            let down = memo
-                .edge_down(along.edge, value, kept_before.as_ref(), limits)
-                .map_err(|trap| failed(along.way.state_word(), trap))?;
-            (down, None)
+            let down = memo.edge_down(along.edge, value, from.kept, limits);
+            (down.map_err(|trap| failed(word, trap))?, None)
         }
     };
-    memo.check_invariants(&along.to.verified, &state, limits)
-        .map_err(|trap| Box::new(from.failure("invariant", kind(&trap), trap.to_string())))?;
-    Ok((state, aside))
+    match memo.check_invariants(&along.to.verified, &state, limits) {
+        Ok(()) => Ok((state, aside)),
+        Err(trap) => {
+            state.let_go(discarded);
+            aside.let_go(discarded);
+            Err(failed("invariant", trap))
+        }
+    }
 }
 
 /// Returns what was kept aside when the instance went up this edge; nothing if it was born since.
@@ -294,7 +324,7 @@ pub(super) fn check_way_back(
         Err(reason) => return Some(subject.failure("keep", "damaged", reason)),
     };
     match memo.edge_down(edge, new, kept.as_ref(), Limits::MIGRATION) {
-        Ok(back) if back == *old => None,
+        Ok(back) if memo.is_equal(&back, old) => None,
         Ok(back) => Some(subject.failure("round-trip", "differs", gives_back(&back, ty))),
         Err(trap) => Some(subject.failure("down", kind(&trap), trap.to_string())),
     }

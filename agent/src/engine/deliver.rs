@@ -170,6 +170,7 @@ impl Shard {
         self.write(slot, task, seq, &source, surroundings, &computed.verdict);
         self.keep_taken(slot, task, (seq, surroundings), &computed);
         self.commit(slot, task, (seq, surroundings.now_ms), &mut computed);
+        self.out.discard(computed.take_before());
         self.attend(slot, &computed, being);
         Ok(computed)
     }
@@ -261,7 +262,7 @@ impl Shard {
                 if computed.changed
                     && let Some(rest) = instance.rest_if_any()
                 {
-                    out.discard_all(rest.before.take().map(|before| before.value));
+                    out.discard(rest.before.take());
                 }
                 for effect in effects {
                     let (name, due) = match effect {
@@ -293,13 +294,11 @@ impl Shard {
                     }
                 }
                 if computed.stops {
-                    if let State::Live(state) = std::mem::replace(&mut instance.state, State::None) {
-                        out.discard_all([state]);
-                    }
+                    out.discard(std::mem::replace(&mut instance.state, State::None));
                     if let Some(rest) = instance.rest_if_any() {
-                        out.discard_all(rest.before.take().map(|before| before.value));
                         // What is born next has nothing of it.
-                        rest.aside = None;
+                        out.discard(rest.before.take());
+                        out.discard(rest.aside.take());
                         for (name, timer) in std::mem::take(&mut rest.timers) {
                             timers.remove(&(timer.due_ms, address.clone(), name));
                         }

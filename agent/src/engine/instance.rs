@@ -297,28 +297,38 @@ impl Instance {
         self.held().map_or_else(|| self.code.digest(), |held| held.machine)
     }
 
-    /// Returns true when its state, or that from before, takes a while to be gone through.
+    /// Returns true when its state, or one from before, takes a while to be gone through.
     pub fn is_large(&self) -> bool {
-        let before = self.rest().before.as_ref().map(|before| &before.value);
+        let rest = self.rest();
+        let before = rest.before.as_ref().into_iter();
+        let before = before.chain(rest.rewind.as_ref().and_then(Rewind::start)).map(|before| &before.value);
         let state = match &self.state {
             State::Live(value) => Some(value),
             State::None | State::Held(_) => None,
         };
-        before.into_iter().chain(state).any(Value::is_large)
+        before.chain(state).any(Value::is_large)
     }
 
-    /// Holds it: from now on it takes no inputs.
-    pub fn hold(&mut self, reason: String, left_behind: bool) {
-        let (machine, state) = match std::mem::replace(&mut self.state, State::None) {
-            State::None => (self.code.digest(), None),
-            State::Live(value) => (self.code.digest(), Some(value.to_binary(self.code.verified.state()))),
-            // The first reason stands.
-            State::Held(held) => {
-                self.state = State::Held(held);
-                return;
-            }
-        };
-        self.state = State::Held(Box::new(Held { reason, left_behind, machine, state }));
+    /// Takes a state over, and what was kept aside of it. Returns what was kept aside of the one that it leaves; whoever
+    /// calls has that itself.
+    pub(super) fn take_state(&mut self, (state, aside): (Value, Option<KeptAside>)) -> Option<KeptAside> {
+        self.state = State::Live(state);
+        match self.rest_if_any() {
+            None if aside.is_none() => None,
+            _ => std::mem::replace(&mut self.rest_mut().aside, aside),
+        }
+    }
+
+    /// Holds it: from now on it takes no inputs. Returns the state that it had, which it has as bytes now.
+    #[must_use = "a state may be large: let go of it"]
+    pub(super) fn hold(&mut self, reason: String, left_behind: bool) -> State {
+        // The first reason stands.
+        if self.held().is_some() {
+            return State::None;
+        }
+        let (machine, state) = (self.code.digest(), self.state_bytes());
+        let held = State::Held(Box::new(Held { reason, left_behind, machine, state }));
+        std::mem::replace(&mut self.state, held)
     }
 }
 

@@ -11,7 +11,7 @@
 //! [`recover`] and a live run come to the same states; code runs in `step` only; `now` never runs
 //! backwards; a shard that is told of a higher switch goes over before anything else.
 //!
-//! Where to look: `admit` takes requests in, `again` answers those that are not new, `step` computes, `deliver` runs and commits,
+//! Where to look: `admit` takes requests in, `again` answers those that are not new, `step` computes, `deliver` runs and commits, `discard` lets go of what is large,
 //! `post` takes messages, `road` knows the switches that lie behind, `touch` lets what is used go over them, `carry` takes
 //! one instance along, `rewind` does over again in the release before what was done since, `capsules` keeps what fails, `recorder` the last inputs and `shadow` compares what another release makes of them, `applied` gives what a relup applies, `trial` tries a switch on copies, `switch` goes over, `saving` makes
 //! state snapshots while the service goes on, `watch` is asked by a recovery before code runs that it may not survive, `walk`
@@ -26,6 +26,7 @@ mod capsules;
 mod care;
 mod carry;
 mod deliver;
+mod discard;
 pub mod instance;
 pub mod kept;
 mod parked;
@@ -59,7 +60,6 @@ use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
 use camshaft_cam::run::Memo;
-use camshaft_cam::value::Value;
 use camshaft_manifests::{AppName, InstanceAddress, MachineAddress};
 use camshaft_store::{Chunk, InstanceSnapshot, RecordRef};
 use rustc_hash::FxHasher;
@@ -68,6 +68,7 @@ pub use admit::{Refusal, Request};
 pub use capsules::Caught;
 pub use care::Told;
 pub(crate) use carry::gives_back;
+pub use discard::Discarded;
 pub use instance::RequestId;
 pub use kept::Identity;
 pub use parked::ParkedPlace;
@@ -169,6 +170,8 @@ pub struct Shard {
     trying: Option<Trying>,
     /// What the trial of the last switch remembers of large states that have yet to go over it, by the number of the slot.
     memos: HashMap<usize, Memo>,
+    /// How many parts of large states were taken from there.
+    recalled: u64,
     /// Where the sweeper is: all before it have gone over the last switch.
     swept: usize,
     /// Where the next sample of states begins.
@@ -225,28 +228,7 @@ pub struct Out {
     pub discarded: Vec<Discarded>,
 }
 
-/// Something large that is needed no more: a state of a million entries takes some 50 ms to be taken down.
-#[derive(Debug)]
-pub enum Discarded {
-    /// A state.
-    State(Value),
-    /// What was remembered of one.
-    Memo(Memo),
-}
-
 impl Out {
-    /// Puts away what takes long to be dropped; the rest is dropped.
-    fn discard_all(&mut self, states: impl IntoIterator<Item = Value>) {
-        self.discarded.extend(states.into_iter().filter(Value::is_large).map(Discarded::State));
-    }
-
-    /// Puts away what was remembered.
-    fn discard_memo(&mut self, memo: Memo) {
-        if !memo.is_empty() {
-            self.discarded.push(Discarded::Memo(memo));
-        }
-    }
-
     /// Returns true when nothing came out.
     pub fn is_empty(&self) -> bool {
         self.chunk.count == 0
@@ -315,6 +297,7 @@ impl Shard {
             recorder: Recorder::new(config_of.limits.shadow),
             trying: None,
             memos: HashMap::new(),
+            recalled: 0,
             swept: 0,
             sampled: 0,
             config: 0,

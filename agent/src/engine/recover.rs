@@ -223,7 +223,8 @@ impl Shard {
     pub(super) fn hold(&mut self, slot: Slot, reason: String) {
         self.recorder.forget(slot);
         self.meet(slot);
-        self.touch(slot).hold(reason, false);
+        let state = self.touch(slot).hold(reason, false);
+        self.out.discard(state);
         self.unlist(slot);
     }
 

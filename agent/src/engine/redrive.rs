@@ -288,11 +288,14 @@ impl Shard {
         let writer = resident.instance.writer();
         let number = self.last_reset(&address) + 1;
         self.archive.insert((address.clone(), writer, number), saved);
-        let Shard { table, timers, .. } = self;
+        let Shard { table, timers, out, .. } = self;
         let instance = &mut table[slot].instance;
-        instance.state = State::None;
+        let state = std::mem::replace(&mut instance.state, State::None);
+        out.discard(state);
         let rest = instance.rest_mut();
-        (rest.before, rest.rewind, rest.aside) = (None, None, None);
+        out.discard(rest.before.take());
+        out.discard(rest.rewind.take());
+        out.discard(rest.aside.take());
         for (name, timer) in std::mem::take(&mut rest.timers) {
             timers.remove(&(timer.due_ms, address.clone(), name));
         }

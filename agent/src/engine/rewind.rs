@@ -59,7 +59,7 @@ pub enum Rewind {
 #[derive(Debug, Clone)]
 pub struct Since {
     /// The state from before the switch; none for one that was not born.
-    start: Option<Before>,
+    pub(super) start: Option<Before>,
     taken: Vec<Taken>,
     bytes: usize,
 }
@@ -105,8 +105,17 @@ impl Rewind {
         Rewind::Kept(Arc::new(Since { start, taken: vec![], bytes: 0 }))
     }
 
-    fn take(&mut self, taken: Taken) {
-        let Rewind::Kept(since) = self else { return };
+    /// Returns the state from before the switch, if there is one.
+    pub(super) fn start(&self) -> Option<&Before> {
+        match self {
+            Rewind::Kept(since) => since.start.as_ref(),
+            Rewind::LetGo(_) => None,
+        }
+    }
+
+    /// Keeps an input. Returns what was kept, where that is too much now.
+    fn take(&mut self, taken: Taken) -> Option<Rewind> {
+        let Rewind::Kept(since) = self else { return None };
         let bytes = since.bytes + taken.bytes();
         let reason = if since.taken.len() >= REWIND_INPUTS_MAX {
             format!("it took more than {REWIND_INPUTS_MAX} inputs since the switch, which are not kept")
@@ -117,9 +126,9 @@ impl Rewind {
             let since = Arc::make_mut(since);
             since.bytes = bytes;
             since.taken.push(taken);
-            return;
+            return None;
         };
-        *self = Rewind::LetGo(reason.into());
+        Some(std::mem::replace(self, Rewind::LetGo(reason.into())))
     }
 
     /// Returns the form for a snapshot.
@@ -215,7 +224,9 @@ impl Shard {
     ) {
         let runner = self.table[slot].instance.runner as usize;
         if let Some(older) = self.runners[runner].older {
-            keep_taken(&mut self.table[slot].instance, older, task, (seq, surroundings), computed);
+            let instance = &mut self.table[slot].instance;
+            let rewind = keep_taken(instance, older, task, (seq, surroundings), computed);
+            self.out.discard(rewind);
         }
     }
 
@@ -223,33 +234,32 @@ impl Shard {
     pub(super) fn let_rewind_go(&mut self, slot: Slot, reason: &str) {
         let runner = self.table[slot].instance.runner as usize;
         if self.runners[runner].older.is_some() {
-            self.touch(slot).rest_mut().rewind = Some(Rewind::LetGo(reason.into()));
+            let rewind = self.touch(slot).rest_mut().rewind.replace(Rewind::LetGo(reason.into()));
+            self.out.discard(rewind);
         }
     }
 }
 
+/// Returns what is not kept any more.
 fn keep_taken(
     instance: &mut Instance,
     older: Digest,
     task: &Task,
     (seq, surroundings): (u64, Surroundings),
     computed: &Computed,
-) {
+) -> Option<Rewind> {
     let rest = instance.rest();
     if computed.stops {
         // Nothing is left to go back, and what is born next begins anew.
-        if rest.rewind.is_some() {
-            instance.rest_mut().rewind = None;
-        }
-        return;
+        return instance.rest_if_any().and_then(|rest| rest.rewind.take());
     }
     let begun = match (&rest.rewind, &rest.before) {
-        (Some(Rewind::LetGo(_)), _) => return,
+        (Some(Rewind::LetGo(_)), _) => return None,
         (Some(Rewind::Kept(_)), _) => None,
         (None, Some(before)) if before.machine == older => Some(Rewind::begin(Some(before.clone()))),
         (None, _) if computed.born => Some(Rewind::begin(None)),
         // Some of what it did is not known: it was left behind, or an older agent was at work.
-        (None, _) => return,
+        (None, _) => return None,
     };
     let written = task.written.clone();
     let taken = Taken {
@@ -268,9 +278,7 @@ fn keep_taken(
     if begun.is_some() {
         rest.rewind = begun;
     }
-    if let Some(rewind) = &mut rest.rewind {
-        rewind.take(taken);
-    }
+    rest.rewind.as_mut().and_then(|rewind| rewind.take(taken))
 }
 
 /// The state that a rewind comes to, and what was kept aside of it before the switch.

@@ -10,6 +10,7 @@
 use camshaft_manifests::InstanceAddress;
 use camshaft_store::{Saved, SavedLane};
 
+use super::discard::{Discarded, LetGo};
 use super::instance::Instance;
 use super::table::{Resident, Slot, Table};
 use super::{Posted, Shard};
@@ -24,6 +25,15 @@ enum Form {
     Large(Box<(InstanceAddress, Instance)>),
 }
 
+impl LetGo for SavedEntry {
+    fn let_go(self, discarded: &mut Vec<Discarded>) {
+        match self.0 {
+            Form::Written(_) => {}
+            Form::Large(large) => large.1.let_go(discarded),
+        }
+    }
+}
+
 impl SavedEntry {
     fn new(saved: &Saved) -> SavedEntry {
         SavedEntry(Form::Written(saved.to_bytes()))
@@ -36,7 +46,7 @@ impl SavedEntry {
         }
     }
 
-    /// Returns the entry in its written form. That of a large state takes some 50 ms for a million entries.
+    /// Returns the entry in its written form. That of a large state takes time by its size: `docs/benchmarks.md` has it.
     pub fn into_bytes(self) -> Vec<u8> {
         match self.0 {
             Form::Written(bytes) => bytes,
@@ -158,7 +168,7 @@ impl Shard {
     /// Breaks a snapshot off; it is as if it had never begun.
     pub fn drop_saving(&mut self) {
         self.saving = None;
-        self.saved.clear();
+        self.saved.drain(..).for_each(|entry| self.out.discard(entry));
     }
 
     /// Returns true while a snapshot is being made.

@@ -98,6 +98,11 @@ pub(super) struct Outgoing {
 }
 
 impl Computed {
+    /// Takes out the state before the step, which is not taken back any more.
+    pub(super) fn take_before(&mut self) -> Option<State> {
+        self.before.take()
+    }
+
     /// Takes the step back: the instance is as it was.
     pub(super) fn undo(self, instance: &mut Instance) {
         instance.state = self.before.expect("who may take a step back says so before");

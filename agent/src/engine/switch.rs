@@ -112,7 +112,7 @@ impl Shard {
         self.drop_saving();
         self.trying = None;
         let before = std::mem::replace(&mut self.memos, epoch.memos.take(self.config_of.index));
-        before.into_values().for_each(|memo| self.out.discard_memo(memo));
+        before.into_values().for_each(|memo| self.out.discard(memo));
         self.homes = epoch.homes.clone();
         match &epoch.plan {
             None => {
@@ -231,6 +231,7 @@ impl Shard {
             let resident = self.table.remove(*slot);
             self.stuck.remove(slot);
             self.put_away(&resident.address, &resident.instance);
+            self.out.discard(resident.instance);
         }
         slots.len() as u64
     }
@@ -291,7 +292,8 @@ impl Shard {
         // A start that traps was refused when it was tried; in a replay its first input will
         // tell.
         if let Some(reason) = watch.before(Risk::Birth, &address) {
-            instance.hold(reason, false);
+            let state = instance.hold(reason, false);
+            debug_assert!(matches!(state, State::None), "it is not yet born");
         } else if let Ok(value) = birth(&instance.code) {
             instance.state = State::Live(value);
             instance.life += 1;
@@ -456,4 +458,24 @@ impl Shard {
 pub fn reason_not_startable(release: &Release) -> Option<(MachineAddress, String)> {
     let unkeyed = release.machines().filter(|code| !code.keyed());
     unkeyed.into_iter().find_map(|code| Some((code.address.clone(), birth(code).err()?.1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_shard_takes_what_is_remembered_of_its_own_instances_and_takes_it_once() {
+        let places = [(0, 0), (0, 9), (1, 0), (1, 4), (1, u32::MAX), (2, 0), (u16::MAX, 3)];
+        let memos = Memos::new(places.map(|place| (place, Memo::default())).into());
+        let taken = |shard: u16| {
+            let mut slots: Vec<usize> = memos.take(shard).into_keys().collect();
+            slots.sort_unstable();
+            slots
+        };
+        assert_eq!(taken(1), [0, 4, u32::MAX as usize]);
+        assert_eq!(taken(1), [0; 0], "a shard that goes over early takes them then");
+        assert_eq!((taken(u16::MAX), taken(0)), (vec![3], vec![0, 9]));
+        assert_eq!((taken(3), taken(2), taken(2)), (vec![], vec![0], vec![]));
+    }
 }

@@ -43,7 +43,8 @@ impl Shard {
 
     /// Holds an instance that does not go over what lies behind it. A switch back to its machine wakes it.
     pub(super) fn leave_behind(&mut self, slot: Slot, reason: String) {
-        self.touch(slot).hold(reason, true);
+        let state = self.touch(slot).hold(reason, true);
+        self.out.discard(state);
         let place = self.place_of(&self.table[slot].address);
         let instance = &mut self.table[slot].instance;
         instance.code = self.runners[place].code.clone();
@@ -63,9 +64,11 @@ impl Shard {
         let was_held = instance.held().is_some();
         let remembered = self.memos.remove(&Table::number(slot));
         let mut memo = remembered.unwrap_or_else(Memo::blind);
+        let before = memo.recalled();
         let brought = bring(&self.road, address, instance, (&to, self.switch), &mut memo);
-        self.out.discard_all(brought.discarded);
-        self.out.discard_memo(memo);
+        self.recalled += memo.recalled() - before;
+        self.out.discarded.extend(brought.discarded);
+        self.out.discard(memo);
         instance.runner = u32::try_from(place).unwrap_or(0);
         if instance.held().is_none() {
             let inputs =
@@ -204,7 +207,12 @@ impl Shard {
             }
             self.swept += 1;
         }
-        self.swept >= self.table.slots()
+        let done = self.swept >= self.table.slots();
+        if done {
+            // Of instances that ended before they went over.
+            self.memos.drain().for_each(|(_, memo)| self.out.discard(memo));
+        }
+        done
     }
 
     /// Returns false when that has to wait for room on the disk.
@@ -213,9 +221,9 @@ impl Shard {
         let rest = self.table[slot].instance.rest();
         if rest.before.is_some() || rest.rewind.is_some() {
             let rest = self.touch(slot).rest_mut();
-            rest.rewind = None;
-            let before = rest.before.take();
-            self.out.discard_all(before.map(|before| before.value));
+            let (before, rewind) = (rest.before.take(), rest.rewind.take());
+            self.out.discard(before);
+            self.out.discard(rewind);
         }
         if self.table[slot].instance.waits_from_before(self.switch) {
             if self.read_only {
@@ -278,6 +286,12 @@ impl Shard {
             }
         }
         self.road.forget(until);
+    }
+
+    /// Returns how many parts of large states were taken over when those went over switches, from what the trials
+    /// remembered.
+    pub fn recalled(&self) -> u64 {
+        self.recalled
     }
 
     /// Returns what went wrong with instances that were used since a switch, since the last time.

@@ -18,6 +18,16 @@ impl Node {
         settled && ledger.swept < ledger.switch && ledger.switch > 1 && !self.crew.is_full()
     }
 
+    /// Returns how many parts of large states were taken over so far from what trials remembered, when those states went
+    /// over switches.
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn recalled(&mut self) -> Result<u64, NodeError> {
+        Ok(self.crew.each(|shard| shard.recalled())?.into_iter().sum())
+    }
+
     /// Lets some instances go over the last switch, if it is for good. Once all have, the journal says so.
     ///
     /// # Errors
