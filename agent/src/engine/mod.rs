@@ -78,6 +78,7 @@ pub use recorder::Tape;
 pub use recover::{Divergence, ReplayError};
 pub use redrive::Redriven;
 pub use rewind::{REWIND_BYTES_MAX, REWIND_INPUTS_MAX};
+pub use sample::Sample;
 pub use seen::Seen;
 pub(crate) use shadow::{Both, Moment, Side};
 pub use shadow::{shadow, shadow_preserved};

@@ -106,6 +106,8 @@ pub struct Node {
     ended: u32,
     /// An instance of a release on probation whose state is not as its machine says, and why.
     flawed: Option<(String, String)>,
+    /// When a large state is looked at again whether it is.
+    sample_large_ms: i64,
     /// When what follows from a probation was refused the last time: it is asked for again after a while.
     put_off_ms: Option<i64>,
     /// How many trials were begun or ended.

@@ -153,6 +153,7 @@ impl Node {
             ended: 0,
             put_off_ms: None,
             flawed: None,
+            sample_large_ms: i64::MIN,
             trials: 0,
             health: Default::default(),
             watched: None,

@@ -2,6 +2,7 @@
 //! The rules are in [`crate::engine::supervise::probation`].
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use camshaft_manifests::MachineAddress;
 use camshaft_store::{CaseRate, Control, Probation};
@@ -13,7 +14,7 @@ use super::{AGENT, Asked, Node, NodeError};
 use crate::api::{CaseChange, ProbationStatus, RateStatus};
 use crate::engine::supervise::probation::{Case, Rate, Seen, Step, Why, judge};
 use crate::engine::supervise::{CaseCounts, Counters};
-use crate::engine::{Plan, Shard};
+use crate::engine::{Plan, Sample, Shard};
 use crate::problem;
 use crate::release::MachineCode;
 
@@ -22,6 +23,9 @@ pub type Policy = camshaft_manifests::agent::Probation;
 
 /// How many states of a shard are looked at each time: few enough to be nothing beside what a shard does anyway.
 const SAMPLE: usize = 16;
+
+/// How many times as long as the check of a large state took none is checked: so it takes a fiftieth of a core.
+const LARGE_REST: i64 = 50;
 
 /// After which time what was refused is asked for again, in milliseconds.
 const AGAIN_AFTER_MS: i64 = 10_000;
@@ -118,7 +122,15 @@ impl Node {
     fn judged(&mut self) -> Result<Option<(Seen, Step)>, NodeError> {
         let Some(policy) = self.on_probation().cloned() else { return Ok(None) };
         if self.flawed.is_none() {
-            self.flawed = self.crew.each(|shard| shard.sample(SAMPLE))?.into_iter().flatten().next();
+            let large = self.now_ms >= self.sample_large_ms;
+            let samples = self.crew.each(move |shard| shard.sample(SAMPLE, large))?;
+            let (begin, any) = (Instant::now(), samples.iter().any(Sample::is_large));
+            self.flawed = samples.into_iter().find_map(Sample::judged);
+            if any {
+                let took_ms = i64::try_from(begin.elapsed().as_millis()).unwrap_or(i64::MAX);
+                let rest_ms = took_ms.saturating_add(1).saturating_mul(LARGE_REST);
+                self.sample_large_ms = self.now_ms.saturating_add(rest_ms);
+            }
         }
         let cases = self.cases_since(&policy)?;
         let seen = Seen { now_ms: self.now_ms, cases, invariant: self.flawed.clone(), ends: self.ended };
