@@ -6,8 +6,8 @@
 //!
 //! What must stay true: a run with a memo ends as one without, to the last unit of fuel and byte of memory. So each
 //! part is remembered with what it cost, and where that is not left any more it is done again. A body is remembered
-//! together with all that it sees beside the entry. A `FOLD` is remembered only for parts that left what was folded
-//! so far as it was, such as those of an `all` that holds.
+//! together with all that it sees beside the entry. A `FOLD` sees what was folded so far as well: of a sum, what comes
+//! before the first change is known, and of an `all` that holds all but what changed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,6 +22,9 @@ use crate::verify::{VerifiedEdge, VerifiedMachine};
 
 /// The fewest entries of a map that is remembered: one of fewer is gone over in well under a millisecond.
 pub const ENTRIES_MIN: usize = 1_024;
+
+/// How deep what is folded may be nested to be remembered: a few sums beside each other are.
+const PLAIN_LEVELS: u32 = 2;
 
 /// What was made of the parts of large maps. It holds on to the maps, and to the code.
 #[derive(Default)]
@@ -81,8 +84,8 @@ struct Done {
 enum Became {
     /// `MAP` made this of it.
     Made(Part),
-    /// `FOLD` left this, with which it began.
-    Left(Value),
+    /// `FOLD` made the second of the first.
+    Folded(Value, Value),
 }
 
 impl std::fmt::Debug for Memo {
@@ -145,7 +148,10 @@ impl Memo {
                 part.take_down(pause);
                 match became {
                     Became::Made(part) => part.take_down(pause),
-                    Became::Left(value) => value.take_down(pause),
+                    Became::Folded(before, after) => {
+                        before.take_down(pause);
+                        after.take_down(pause);
+                    }
                 }
             }
             captured.into_iter().for_each(|value| value.take_down(pause));
@@ -319,6 +325,16 @@ impl Run<'_> {
     }
 }
 
+/// Returns true for a value of numbers and cases alone.
+fn is_plain(value: &Value, levels: u32) -> bool {
+    match value {
+        Value::Unit | Value::Bool(_) | Value::Int(_) => true,
+        Value::Product(members) => levels > 0 && members.iter().all(|member| is_plain(member, levels - 1)),
+        Value::Sum(_, payload) => levels > 0 && is_plain(payload, levels - 1),
+        Value::Text(_) | Value::Bytes(_) | Value::List(_) | Value::Map(_) => false,
+    }
+}
+
 fn spent(before: Limits, after: Limits) -> Limits {
     Limits { fuel: before.fuel - after.fuel, memory: before.memory - after.memory }
 }
@@ -372,11 +388,15 @@ impl FoldParts for Folding<'_, '_> {
     type Mark = (Limits, Value);
 
     fn recall(&mut self, address: usize) -> bool {
-        let Some(Done { became: Became::Left(left), cost, .. }) = self.site.parts.get(&address) else {
+        let Some(Done { became: Became::Folded(before, after), cost, .. }) = self.site.parts.get(&address)
+        else {
             return false;
         };
-        let recalled = left.is_same(&self.folded) && self.run.meter.pay(*cost);
-        *self.recalled += u64::from(recalled);
+        let recalled = before.is_same(&self.folded) && self.run.meter.pay(*cost);
+        if recalled {
+            self.folded = after.clone();
+            *self.recalled += 1;
+        }
         recalled
     }
 
@@ -391,9 +411,11 @@ impl FoldParts for Folding<'_, '_> {
     }
 
     fn learn(&mut self, part: Part, (before, folded): (Limits, Value)) {
-        if folded.is_same(&self.folded) {
+        // To hold a map or a list that is built up would be to copy it again and again.
+        let plain = || is_plain(&folded, PLAIN_LEVELS) && is_plain(&self.folded, PLAIN_LEVELS);
+        if folded.is_same(&self.folded) || plain() {
             let cost = spent(before, self.run.meter.left());
-            self.site.learn(part, Became::Left(folded), cost);
+            self.site.learn(part, Became::Folded(folded, self.folded.clone()), cost);
         }
     }
 }

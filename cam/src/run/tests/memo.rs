@@ -175,7 +175,19 @@ fn a_fold_is_remembered_where_it_leaves_what_was_folded() {
 
     let (tested, mut memo) = (sum(), Memo::default());
     assert_eq!(tested.agrees(&map, 1, &mut memo), tested.agrees(&map, 1, &mut memo));
-    assert_eq!(memo.parts(), 0, "each part changes the sum");
+    assert_eq!((memo.parts(), memo.done()), (map.parts().len(), map.parts().len()));
+    let mut done = memo.done();
+    let mut anew = |map: &Map, number, memo: &mut Memo| {
+        tested.agrees(map, number, memo).expect("it does not trap");
+        let before = std::mem::replace(&mut done, memo.done());
+        memo.done() - before
+    };
+    assert_eq!(anew(&map, 2, &mut memo), map.parts().len(), "what was folded before is another everywhere");
+    map.insert(int(39_998), int(5));
+    assert!((1..=3).contains(&anew(&map, 2, &mut memo)), "what comes before the change is known");
+    map.insert(int(0), int(5));
+    assert_eq!(anew(&map, 2, &mut memo), map.parts().len(), "what comes after it is not");
+    let mut memo = Memo::default();
     let zeros: Map = (0..5_000).map(|key| (int(key), int(0))).collect();
     assert_eq!(tested.agrees(&zeros, 1, &mut memo), Ok(int(1)));
     assert_eq!(memo.parts(), zeros.parts().len());

@@ -47,7 +47,7 @@ pub(crate) trait FoldParts {
     /// What is known when a part is begun.
     type Mark;
 
-    /// Returns true when the part at this address is known, and there is nothing to be done for it.
+    /// Returns true when what the part at this address leaves is known, and was taken over.
     fn recall(&mut self, address: usize) -> bool;
     /// Begins with a part that is not known.
     fn begin(&mut self) -> Self::Mark;
