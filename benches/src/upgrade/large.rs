@@ -8,7 +8,7 @@ use crate::node::{INCR, Rig, expect_ok, input, shard};
 use crate::parts::shards;
 use crate::report::{Bar, Row};
 use anyhow::{Context, Result, anyhow, ensure};
-use camshaft_agent::engine::{Epoch, Reply, Shard, Trial, shard_of};
+use camshaft_agent::engine::{Discarded, Epoch, Reply, Shard, Trial, shard_of};
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 
@@ -26,16 +26,15 @@ const FILL: usize = 1_000;
 /// How often each of the probes is due.
 const EVERY: Duration = Duration::from_millis(1);
 
-/// How long it is listened before the trial begins.
-const BEFORE: Duration = Duration::from_millis(200);
-
-/// How long after the switch: until the state has gone over for sure.
+/// How long it is listened after the switch, until the state has gone over for sure; and before the trial begins.
 const AFTER: Duration = Duration::from_secs(2);
 
 /// The longest waits of the probes from the command of a switch until [`AFTER`] it, in microseconds.
 #[derive(Default)]
 struct Found {
     itself: Vec<f64>,
+    /// Before the trial, in as long a time in which nothing is done.
+    idle: Vec<f64>,
     /// On the way back, which a state that was written since goes down.
     back: Vec<f64>,
     same_shard: Vec<f64>,
@@ -43,10 +42,22 @@ struct Found {
     /// How many of those that came to the large state waited for more than a millisecond.
     late: Vec<f64>,
     trial: Vec<f64>,
-    /// The CPU time of its first use after the switch, alone, in microseconds.
-    known: Vec<f64>,
+    /// What one that was tried took, without threads.
+    known: Vec<Alone>,
     /// The same where no trial was made.
-    whole: Vec<f64>,
+    whole: Vec<Alone>,
+}
+
+/// What a large state took without threads: CPU times in microseconds.
+struct Alone {
+    /// Its first use after the switch.
+    over: f64,
+    /// Taking down what it needed no more then.
+    down: f64,
+    /// Its form in a state snapshot.
+    written: f64,
+    /// How many parts its trial remembered.
+    parts: f64,
 }
 
 pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
@@ -70,11 +81,14 @@ pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
             };
             let same = probe(&same)?;
             let other = other.as_ref().map(probe).transpose()?;
-            std::thread::sleep(BEFORE);
+            let idle = Instant::now();
+            std::thread::sleep(AFTER);
             let times = rig::switch(&rig, &setting.pair, way)?;
             std::thread::sleep(AFTER);
             let (itself, same) = (itself.end()?, same.end()?);
             let other = other.map(Probe::end).transpose()?;
+            let waited = between(&itself, idle, times.trial.0);
+            found.idle.push(waited.into_iter().fold(0.0, f64::max));
             if way == Way::Up {
                 found.add(times, &itself, &same, other.as_deref());
             } else {
@@ -94,9 +108,8 @@ pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
     Ok(found.rows(theirs.map(|theirs| theirs.middle)))
 }
 
-/// Returns the CPU time in microseconds of the first use after a switch, of a state that changed in ten entries since
-/// the trial.
-fn goes_over(pair: &Pair, address: &InstanceAddress, remembered: bool) -> Result<f64> {
+/// Lets a state go over a switch that changed in ten entries since the trial.
+fn goes_over(pair: &Pair, address: &InstanceAddress, remembered: bool) -> Result<Alone> {
     let mut shard = shard(&pair.before, false);
     let call = |shard: &mut Shard, from: usize, to: usize| -> Result<()> {
         let code = shard.release().and_then(|release| release.machine(&address.machine_address()));
@@ -121,11 +134,27 @@ fn goes_over(pair: &Pair, address: &InstanceAddress, remembered: bool) -> Result
         call(&mut shard, from, from + 1)?;
     }
     shard.enter_once(&epoch);
+    let since = |begin: Duration| (cpu_time() - begin).as_nanos() as f64 / 1e3;
     let begin = cpu_time();
     call(&mut shard, 1, 2)?;
-    let took = (cpu_time() - begin).as_nanos() as f64 / 1e3;
+    let over = since(begin);
     ensure!(shard.take_troubles().is_empty(), "it goes over");
-    Ok(took)
+    let discarded = shard.take_out().discarded;
+    let parts = discarded.iter().map(|one| match one {
+        Discarded::Memo(memo) => memo.parts(),
+        Discarded::State(_) => 0,
+    });
+    let parts = parts.sum::<usize>() as f64;
+    let begin = cpu_time();
+    drop(discarded);
+    let down = since(begin);
+    shard.begin_saving(1);
+    shard.save_some(1);
+    let begin = cpu_time();
+    let bytes: usize = shard.take_saved().into_iter().map(|entry| entry.into_bytes().len()).sum();
+    let written = since(begin);
+    ensure!(bytes > ENTRIES, "all of it is written");
+    Ok(Alone { over, down, written, parts })
 }
 
 /// Fills the map.
@@ -181,9 +210,15 @@ impl Found {
                 unit: "ms",
                 bar: Some(Bar::Below(1.0)),
             },
-            alone("the same, the longest of all switches", quantile(&self.itself, 1.0) / 1e3, None),
             alone(
-                "the same on the way back, which keeps what was written, median",
+                "the same in as long a time before the trial, when nothing is done, median",
+                ms(&self.idle),
+                None,
+            ),
+            alone("the longest of all switches", quantile(&self.itself, 1.0) / 1e3, None),
+            alone("the longest of all times when nothing is done", quantile(&self.idle, 1.0) / 1e3, None),
+            alone(
+                "on the way back, which keeps what was written: longest wait of its own inputs, median",
                 ms(&self.back),
                 Some(Bar::Below(1.0)),
             ),
@@ -202,10 +237,21 @@ impl Found {
             median(&self.trial),
             None,
         ));
-        let us = |bench: &str, figures: &[f64], bar| Row::alone(bench.to_owned(), median(figures), "us", bar);
+        let of =
+            |all: &[Alone], figure: fn(&Alone) -> f64| median(&all.iter().map(figure).collect::<Vec<_>>());
+        let us = |bench: &str, figure, bar| Row::alone(bench.to_owned(), figure, "us", bar);
         let bench = "its first use after the switch, ten entries changed since the trial, CPU time";
-        rows.push(us(bench, &self.known, Some(Bar::Below(1e3))));
-        rows.push(us("the same without a trial, as after a restart", &self.whole, None));
+        rows.push(us(bench, of(&self.known, |alone| alone.over), Some(Bar::Below(1e3))));
+        let whole = of(&self.whole, |alone| alone.over);
+        rows.push(us("the same without a trial, as after a restart", whole, None));
+        let bench = "taking down the state from before, where nobody waits, CPU time";
+        rows.push(us(bench, of(&self.whole, |alone| alone.down), None));
+        let bench = "the same with what the trial remembered";
+        rows.push(us(bench, of(&self.known, |alone| alone.down), None));
+        let bench = "its form in a state snapshot, made where nobody waits, CPU time";
+        rows.push(us(bench, of(&self.whole, |alone| alone.written), None));
+        let parts = of(&self.known, |alone| alone.parts);
+        rows.push(Row::alone("parts that the trial remembers of it".to_owned(), parts, "parts", None));
         let bench = "inputs of the map, one a millisecond, that waited for more than a millisecond, a switch";
         rows.push(Row::alone(bench.to_owned(), median(&self.late), "inputs", None));
         rows
