@@ -282,3 +282,45 @@ fn an_instance_that_takes_too_long_is_told_with_the_code_from_before_a_rename() 
     let code = |version: &str| node.release(version).machines().next().expect("a machine").digest();
     assert_eq!((failure.capsule.from, failure.capsule.to), (code("1.0.0"), code("2.0.0")));
 }
+
+/// A message of a kind that only the newest release knows waits while the node goes back, is parked, and then put away with
+/// its receiver. Whoever brings both back again delivers it, although nobody uses the receiver.
+#[test]
+fn what_was_parked_and_put_away_is_delivered_when_the_release_comes_back_that_knows_it() {
+    let ear = "machine ear keyed Text\ntype State = Int\ntype Input = Tell | Read\ntype Output = Ok | Is(Int)\n\
+               init = 0\non Tell => (state + 1, Ok)\non Read => (state, Is(state))\n";
+    let louder = ear.replace("Tell |", "Tell | Shout |") + "on Shout => (state + 10, Ok)\n";
+    let fan = "machine fan\ntype Message = | Tell\ntype State = Int\ntype Input = | Say\ntype Output = | Ok\n\
+               channel ears = news/ear(Message)\ninit = 0\non Say {\n  send ears[\"k\"] Tell\n  (state, Ok)\n}\n";
+    let shouts = fan.replace("Message = | Tell", "Message = Tell | Shout").replace("] Tell", "] Shout");
+    let one = make("1.0.0", &[("shop/count", OLD)], None, &[]);
+    let machines = [("shop/count", OLD), ("news/fan", fan), ("news/ear", ear)];
+    let two = make("2.0.0", &machines, Some(&one), &[]);
+    let machines = [("shop/count", OLD), ("news/fan", &shouts), ("news/ear", &louder)];
+    let three = make("3.0.0", &machines, Some(&two), &[]);
+    let world = World::of([one, two, three]);
+    let permanent = |node: &mut TestNode| drop(node.node.make_permanent(&node.asked()).expect("it stays"));
+    for restarts in [false, true] {
+        let journal = MemoryJournal::default();
+        let mut node = world.open(journal.clone(), 0).expect("open");
+        node.install("1.0.0").expect("install");
+        node.upgrade("2.0.0").expect("upgrade");
+        permanent(&mut node);
+        node.upgrade("3.0.0").expect("upgrade");
+        node.post("news/fan", "\"Say\"", None);
+        node.rollback(Holding::Refuse).expect("rollback");
+        node.settle();
+        assert_eq!(node.send("news/ear/k", "\"Read\""), "{\"Is\":0}", "it is parked");
+        node.rollback(Holding::Refuse).expect("rollback");
+        if restarts {
+            drop(node);
+            node = world.open(journal.clone(), 0).expect("open");
+        }
+        node.upgrade("2.0.0").expect("upgrade");
+        permanent(&mut node);
+        node.upgrade("3.0.0").expect("upgrade");
+        assert!(node.node.has_work(), "it waits, and nobody asks for its receiver");
+        node.settle();
+        assert_eq!(node.send("news/ear/k", "\"Read\""), "{\"Is\":10}");
+    }
+}

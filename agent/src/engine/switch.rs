@@ -217,6 +217,10 @@ impl Shard {
             if self.table.at(Table::number(slot)).is_some() {
                 self.meet_watched(slot, watch);
             }
+            // Who was brought back by this switch is over it, and has what the next one may wake.
+            if self.table.at(Table::number(slot)).is_some() {
+                self.note_stuck(slot);
+            }
         }
         switched
     }
@@ -348,6 +352,11 @@ impl Shard {
             }
         }
         found
+    }
+
+    /// Returns an instance of one of some applications of which something is archived.
+    pub fn archived_in(&self, apps: &BTreeSet<AppName>) -> Option<InstanceAddress> {
+        self.archive.keys().map(|(address, ..)| address).find(|address| apps.contains(&address.app)).cloned()
     }
 
     /// Brings the instances of a machine back that were put away under the code that it has now.
