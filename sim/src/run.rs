@@ -93,6 +93,16 @@ struct Client {
     made: Vec<Ask>,
 }
 
+/// How the node was before a command.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    running: Option<usize>,
+    previous: Option<usize>,
+    undone: u64,
+    /// See [`Run::unsettled`].
+    unsettled: bool,
+}
+
 struct Run {
     world: Arc<World>,
     host: Host,
@@ -107,6 +117,8 @@ struct Run {
     failing: bool,
     /// True while there is little room on the disk.
     full: bool,
+    /// True when an upgrade is to be undone as soon as there is room.
+    unsettled: bool,
     /// True while shards have worked and nothing of that was made durable.
     ahead: bool,
     events: VecDeque<String>,
@@ -131,6 +143,7 @@ impl Run {
             begun: None,
             failing: false,
             full: false,
+            unsettled: false,
             ahead: false,
             events: VecDeque::new(),
         }
@@ -155,6 +168,9 @@ impl Run {
 
     fn step(&mut self, rng: &mut Rng) -> Result<(), Wrong> {
         if !self.host.is_up() {
+            if self.host.lose_notes().map_err(|reason| cannot("the notes are read", reason))? {
+                self.note("the notes are lost".to_owned());
+            }
             // It may die again before it is there.
             if rng.percent(20) {
                 self.fail_soon(rng);
@@ -227,11 +243,13 @@ impl Run {
     /// Follows what is durable and was not followed yet.
     fn follow(&mut self) -> Result<(), Wrong> {
         let entries = self.host.history().map_err(|reason| cannot("the journal is read", reason))?;
+        let undone = self.model.tally.undone;
         for entry in entries {
             self.followed += 1;
             self.note(format!("  {}: {}", self.followed, crate::shrink::line(&entry)));
             self.model.follow(&entry)?;
         }
+        self.unsettled &= self.model.tally.undone == undone;
         Ok(())
     }
 
@@ -243,12 +261,8 @@ impl Run {
         self.begun = None;
         self.follow()?;
         self.model.died();
-        (self.failing, self.ahead) = (false, false);
-        if self.full {
-            // What a node does on a full disk when it starts is not durable before its check is.
-            self.fill(&mut Rng::of(0, 0));
-        }
-        self.model.may_be_full = false;
+        (self.failing, self.ahead, self.unsettled) = (false, false, false);
+        self.model.may_be_full = self.full;
         Ok(())
     }
 
@@ -307,9 +321,6 @@ impl Run {
 
     /// Begins a snapshot, or goes on with one.
     fn save_some(&mut self) -> Result<(), Wrong> {
-        if self.full {
-            return Ok(());
-        }
         self.note("a snapshot begins or goes on".to_owned());
         self.model.told(self.clock_ms);
         let done = self.host.save_some();
@@ -447,9 +458,6 @@ impl Run {
     }
 
     fn snapshot(&mut self) -> Result<(), Wrong> {
-        if self.full {
-            return Ok(());
-        }
         self.note("snapshot".to_owned());
         let done = self.host.snapshot();
         self.ahead = false;
@@ -465,8 +473,7 @@ impl Run {
     }
 
     fn command(&mut self, rng: &mut Rng) -> Result<(), Wrong> {
-        // Today's engine makes control records durable before inputs that wait for room.
-        if !self.host.is_up() || self.full {
+        if !self.host.is_up() {
             return Ok(());
         }
         let next = self.model.running().map_or(0, |running| running + 1);
@@ -519,7 +526,12 @@ impl Run {
     fn operate(&mut self, command: &Command) -> Result<(), Wrong> {
         self.note(format!("{command:?}"));
         self.model.told(self.clock_ms);
-        let before = (self.model.running(), self.model.tally.undone);
+        let before = Before {
+            running: self.model.running(),
+            previous: self.model.previous(),
+            undone: self.model.tally.undone,
+            unsettled: self.unsettled,
+        };
         let done = self.host.operate(command, self.clock_ms);
         self.begun = None;
         let done = match done {
@@ -533,19 +545,30 @@ impl Run {
         self.compare()
     }
 
-    fn judge(
-        &mut self,
-        command: &Command,
-        (running, undone): (Option<usize>, u64),
-        done: &Done,
-    ) -> Result<(), Wrong> {
+    fn judge(&mut self, command: &Command, before: Before, done: &Done) -> Result<(), Wrong> {
         let told = |expected: String| Wrong {
             what: format!("what came of {command:?}"),
             expected,
             seen: format!("{done:?}"),
         };
         let now = self.model.running();
+        // Another command may first have to undo what there was no room for.
+        let owed = before.unsettled && self.model.tally.undone > before.undone;
+        let (running, undone) = match owed {
+            true => (before.previous, before.undone + 1),
+            false => (before.running, before.undone),
+        };
         match done {
+            Done::Unsettled(code) => {
+                let full = self.model.may_be_full && code == "disk-full";
+                let Command::Upgrade { to, .. } = command else {
+                    return Err(told("an upgrade".to_owned()));
+                };
+                if !full || now != Some(*to) {
+                    return Err(told(format!("a full disk, and {} runs", self.world.editions[*to].version)));
+                }
+                self.unsettled = true;
+            }
             Done::Refused(code) if code == "undone" => {
                 if self.model.tally.undone != undone + 1 {
                     return Err(told("an upgrade that is in the journal".to_owned()));
@@ -555,7 +578,9 @@ impl Run {
                 self.model.tally.commands_refused += 1;
                 let reasons = self.model.reasons_to_refuse(command)?;
                 let disk = self.model.may_be_full && matches!(code.as_str(), "fault" | "disk-full");
-                if !disk && !reasons.contains(&code.as_str()) {
+                // What waits for room is done, and is tried as it is; nothing else knows of it.
+                let ahead = self.model.may_be_full && matches!(code.as_str(), "trial-failed" | "would-hold");
+                if !disk && !ahead && !reasons.contains(&code.as_str()) {
                     return Err(told(format!("one of {reasons:?}")));
                 }
                 if now != running {
@@ -572,6 +597,7 @@ impl Run {
                     return Err(told(format!("place {expected:?} runs; it is {now:?}")));
                 }
                 if let Command::Try(_) = command
+                    && !self.model.may_be_full
                     && let [reason] = self.model.reasons_to_refuse(command)?[..]
                 {
                     return Err(told(reason.to_owned()));
@@ -593,6 +619,7 @@ impl Run {
     fn end(&mut self) -> Result<(), Wrong> {
         for _ in 0..3 {
             while !self.host.is_up() {
+                self.host.lose_notes().map_err(|reason| cannot("the notes are read", reason))?;
                 self.start()?;
             }
             if self.failing {

@@ -44,7 +44,7 @@ usage: cargo xtask TASK
                records what is written today under tests/compat; never writes over anything
   compare-systools [--releases N] [--seed S] [--keep DIR]
                pairs of releases planned by Erlang's systools and by us: every difference is a known one
-  sim agent [--seeds N] [--seed S] [--steps N] [--skip A-B,C]
+  sim agent [--seeds N] [--from S] [--seed S] [--steps N] [--skip A-B,C]
                a node and its clients, simulated from seeds beside a plain model (default: 1,000 seeds)
   long [N]     the crash and ping-pong tests in their long form, N times the short one (default 20)
   long sim     100,000 seeds of the simulation

@@ -9,11 +9,13 @@ use camshaft_sim::run::{Failure, Options, STEPS, run};
 use camshaft_sim::shrink::{shrink, steps_of};
 
 const USAGE: &str =
-    "usage: cargo xtask sim agent [--seeds N] [--seed S] [--steps N] [--skip A-B,C] [--shards N]";
+    "usage: cargo xtask sim agent [--seeds N] [--from S] [--seed S] [--steps N] [--skip A-B,C] [--shards N]";
 
 /// What was asked for.
 struct Asked {
     seeds: u64,
+    /// The first of them.
+    from: u64,
     seed: Option<u64>,
     steps: u64,
     skip: Vec<u64>,
@@ -21,7 +23,7 @@ struct Asked {
 }
 
 fn asked(arguments: &[String]) -> Option<Asked> {
-    let mut asked = Asked { seeds: 1_000, seed: None, steps: STEPS, skip: vec![], shards: None };
+    let mut asked = Asked { seeds: 1_000, from: 0, seed: None, steps: STEPS, skip: vec![], shards: None };
     let mut rest = arguments.iter();
     if rest.next()? != "agent" {
         return None;
@@ -30,6 +32,7 @@ fn asked(arguments: &[String]) -> Option<Asked> {
         let value = rest.next()?;
         match word.as_str() {
             "--seeds" => asked.seeds = value.parse().ok()?,
+            "--from" => asked.from = value.parse().ok()?,
             "--shards" => asked.shards = Some(value.parse().ok()?),
             "--seed" => asked.seed = Some(value.parse().ok()?),
             "--steps" => asked.steps = value.parse().ok()?,
@@ -73,14 +76,15 @@ fn one(seed: u64, asked: &Asked) -> Option<Box<Failure>> {
 }
 
 fn many(asked: &Asked) -> Option<Box<Failure>> {
-    let (next, stop, found) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(None::<Box<Failure>>));
+    let (next, stop, found) =
+        (AtomicU64::new(asked.from), AtomicBool::new(false), Mutex::new(None::<Box<Failure>>));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= asked.seeds {
+                    if seed - asked.from >= asked.seeds {
                         return;
                     }
                     if let Err(failure) =

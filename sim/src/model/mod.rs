@@ -11,6 +11,7 @@
 
 mod arrows;
 mod ask;
+mod carry;
 mod kept;
 mod look;
 mod rewind;

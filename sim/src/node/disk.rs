@@ -135,6 +135,17 @@ impl NodeDisk {
         }
     }
 
+    /// Takes the notes away if something is true of them; returns whether it is.
+    pub(super) fn lose_notes(&mut self, are: impl Fn(&str) -> bool) -> Result<bool, String> {
+        let mut journal = self.inner().map_err(|error| super::chain(&error))?;
+        let notes = journal.notes().map_err(|error| super::chain(&error))?;
+        let are = std::str::from_utf8(&notes).is_ok_and(are);
+        if are {
+            journal.note(&[]).map_err(|error| super::chain(&error))?;
+        }
+        Ok(are)
+    }
+
     /// Makes the journal anew with other entries, for a fault that does such a thing.
     fn rewrite(&mut self, change: impl FnOnce(&mut Vec<(u16, Vec<u8>)>)) {
         let Medium::Memory(journal) = &self.medium else { return };

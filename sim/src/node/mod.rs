@@ -74,6 +74,8 @@ pub enum Done {
     Done,
     /// It was refused, for this reason.
     Refused(String),
+    /// It was begun and is not to stay, and there is no room to say so: it is undone as soon as there is.
+    Unsettled(String),
 }
 
 /// What an operator does.
@@ -148,9 +150,7 @@ impl Host {
     pub fn new(world: Arc<World>, salt: u64, shards: Option<u16>, fault: Option<Fault>) -> Host {
         // A fault that changes the journal does so in memory.
         let disk = NodeDisk::new(salt, fault.is_none() && salt.is_multiple_of(3), fault);
-        // Today's engine does not find what was archived under the names from before, in another shard, after a start.
-        let renames = world.editions.iter().any(|edition| !edition.said.renamed_apps.is_empty());
-        let shards = if renames { 1 } else { shards.unwrap_or(u16::try_from(1 + salt % 4).unwrap_or(1)) };
+        let shards = shards.unwrap_or(u16::try_from(1 + salt % 4).unwrap_or(1));
         Host {
             world,
             disk,
@@ -189,6 +189,16 @@ impl Host {
         (self.node, self.tried) = (None, None);
         self.pending.clear();
         self.disk.cut();
+    }
+
+    /// Takes the notes away if by them the node would hold an instance: what they note died twice in a row. That the
+    /// power went there each time was by chance, and the model does not know where that was.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read or written.
+    pub fn lose_notes(&mut self) -> Result<bool, String> {
+        self.disk.lose_notes(|notes| notes.lines().any(|line| line.starts_with("at 2 ")))
     }
 
     /// Starts the node.
@@ -402,7 +412,10 @@ impl Host {
         self.tried = None;
         match done {
             Ok(()) => Ok(Done::Done),
-            Err(NodeError::Refused(problem)) => Ok(Done::Refused(problem.code)),
+            Err(NodeError::Refused(problem)) => Ok(match problem.changed {
+                api::Changed::Unsettled => Done::Unsettled(problem.code),
+                api::Changed::No | api::Changed::Undone => Done::Refused(problem.code),
+            }),
             Err(NodeError::Journal(_)) => {
                 self.kill();
                 Err(Down)
