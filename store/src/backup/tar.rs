@@ -96,7 +96,21 @@ mod tests {
         for place in 0..good.len() {
             let mut other = good;
             other[place] ^= 0x11;
-            read(&other).expect_err("every byte counts");
+            let reason = match place {
+                KIND => "`a` is a link, a folder or something else that is no file".to_owned(),
+                _ if (MAGIC.start..MAGIC.start + 5).contains(&place) => {
+                    "this is no header of a tar".to_owned()
+                }
+                _ => {
+                    let name = match place {
+                        0 => "p",
+                        1 => "a\u{11}",
+                        _ => "a",
+                    };
+                    format!("the header of `{name}` is not that of a file in a backup")
+                }
+            };
+            assert_eq!(read(&other), Err(reason), "byte {place}");
         }
         assert_eq!([0, 1, 511, 512, 513].map(padding), [0, 511, 1, 0, 511]);
     }
