@@ -694,7 +694,7 @@ pub struct TryMachine {
 pub struct TryFailure {
     /// The instance.
     pub instance: String,
-    /// What was tried: `keep`, `up`, `invariant`, `down`, `round-trip`, `lift`, `unlift`, `answer`, `start`, `rewind`, `pause`,
+    /// What was tried: `keep`, `up`, `invariant`, `down`, `round-trip`, `up-again`, `lift`, `unlift`, `answer`, `start`, `rewind`, `pause`,
     /// `preserve`.
     pub step: String,
     /// The kind of trap; `differs` when the way back gives another state; of `preserve` the kind of difference, as in

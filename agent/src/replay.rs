@@ -10,15 +10,17 @@ mod rewind;
 mod shadow;
 mod step;
 
+use camshaft_cam::derive::DownClass;
 use camshaft_cam::digest::Digest;
 use camshaft_cam::run::{Limits, Trap, arrow_counting, check_invariants_counting};
+use camshaft_cam::suite::laws::Ends;
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::{VerifiedEdge, VerifiedMachine};
 use camshaft_releases::OpenedRelease;
 
 use crate::api::TryFailure;
-use crate::engine::trap_kind;
+use crate::engine::{trap_kind, up_again};
 use crate::speech::takes;
 
 pub(crate) use migration::Passing;
@@ -129,6 +131,9 @@ impl Again<'_> {
         let parts = edge.edge();
         let capsule = &self.failure.capsule;
         let (step, up) = (self.failure.step.as_str(), capsule.from == parts.from);
+        if step == "up-again" {
+            return self.up_again(edge);
+        }
         let input = matches!(step, "lift" | "unlift");
         if !input && !matches!(step, "keep" | "up" | "invariant" | "down" | "round-trip") {
             return Err(ReplayError::NothingRan(step.to_owned()));
@@ -156,6 +161,28 @@ impl Again<'_> {
             Err(failed) => (Some(failed), None),
         };
         Ok(Replayed { failed, gave, fuel: passed.fuel, same_value })
+    }
+
+    /// The second law, as the trial of an upgrade holds some states against it. It has no fuel of its own: what is done
+    /// depends on nothing but the state.
+    fn up_again(&self, edge: &VerifiedEdge) -> Result<Replayed, ReplayError> {
+        let capsule = &self.failure.capsule;
+        let (old, new) = (self.machine(capsule.from)?, self.machine(capsule.to)?);
+        let value = self.value(&capsule.value, old.state())?;
+        let value_digest = Digest::of(&value.to_binary(old.state()));
+        let digest = edge.digest();
+        let resolved = self.releases.iter().flat_map(|release| &release.resolved.edges);
+        let class = resolved.filter(|edge| edge.digest == digest).find_map(|edge| edge.class);
+        let apps = self.releases.iter().flat_map(|release| &release.resolved.apps);
+        let mut machines = apps.flat_map(|app| &app.machines);
+        let machine = machines.find(|machine| machine.digest == capsule.to);
+        let config = &machine.ok_or(ReplayError::NoMachine(capsule.to))?.config;
+        let config = self.value(config, new.config())?;
+        // The law asks nothing of the older machine's configuration.
+        let ends = Ends { old, old_config: &config, new, new_config: &config, edge };
+        let reason = up_again(ends, class == Some(DownClass::D0), &value, value_digest);
+        let failed = reason.map(|reason| ("differs".to_owned(), reason));
+        Ok(Replayed { failed, gave: None, fuel: 0, same_value: capsule.value_digest == value_digest })
     }
 }
 

@@ -9,12 +9,16 @@ use std::time::Instant;
 
 use camshaft_cam::digest::Digest;
 use camshaft_cam::run::Memo;
+use camshaft_cam::suite::laws::Ends;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::Shard;
 use super::applied::try_applies;
-use super::carry::{Inputs, Passage, bring, check_way_back, park_unfit, settle, short, unpark};
+use super::carry::{
+    Along, Inputs, Passage, Subject, bring, check_way_back, park_unfit, settle, short, unpark,
+};
 use super::instance::{Instance, State};
+use super::laws::{Asked, Laws};
 use super::plan::{Change, Plan, Way};
 use super::road::Road;
 use super::step::birth;
@@ -181,7 +185,14 @@ pub struct Trial {
     fates: Vec<Vec<Fate>>,
     /// Those of which there is something to tell.
     told: BTreeMap<(u16, u32), Tell>,
+    /// Those of them that fail.
+    failing: BTreeSet<(u16, u32)>,
+    /// The places of the machines of the plan, in its order.
+    places: BTreeMap<MachineAddress, u16>,
     machines: BTreeMap<MachineAddress, Cost>,
+    /// What all of these come to.
+    sums: Sums,
+    laws: Laws,
     /// What was made of large states, by shard and slot: what changes of them meanwhile is all that is left to be
     /// done when they go over.
     memos: BTreeMap<(u16, u32), Memo>,
@@ -223,6 +234,84 @@ struct Tell {
     held: bool,
 }
 
+/// What the fates of all instances come to, kept along: the command of the switch asks for it, and must not take the longer the
+/// more instances there are.
+#[derive(Debug, Default)]
+struct Sums {
+    counts: RollbackCounts,
+    put_away: u64,
+    lossy: u64,
+    held: u64,
+    failures: u64,
+    /// Failures of those that would be held.
+    failures_of_held: u64,
+    /// By the place of the machine in the plan.
+    machines: Vec<OfMachine>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct OfMachine {
+    states: u64,
+    untouched: u64,
+    messages: u64,
+}
+
+/// Whether something comes to the sums or goes from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    More,
+    Less,
+}
+
+impl Sign {
+    fn add(self, sum: &mut u64, count: u64) {
+        match self {
+            Sign::More => *sum += count,
+            Sign::Less => *sum -= count,
+        }
+    }
+}
+
+impl Sums {
+    fn of(machines: usize) -> Sums {
+        Sums { machines: vec![OfMachine::default(); machines], ..Sums::default() }
+    }
+
+    fn count(&mut self, sign: Sign, fate: Fate, tell: Option<&Tell>) {
+        let mut of_machine = None;
+        match fate {
+            Fate::Unknown => {}
+            Fate::PutAway => sign.add(&mut self.put_away, 1),
+            Fate::Comes { passage, machine } => {
+                let sum = match passage {
+                    Passage::Untouched | Passage::AsItIs => &mut self.counts.untouched,
+                    Passage::BeforeImage => &mut self.counts.before_image,
+                    Passage::Edge => &mut self.counts.down,
+                    Passage::Rewound => &mut self.counts.rewound,
+                    Passage::Held => &mut self.counts.held,
+                };
+                sign.add(sum, 1);
+                of_machine = self.machines.get_mut(usize::from(machine));
+                if let Some(sums) = &mut of_machine {
+                    sign.add(&mut sums.states, u64::from(passage != Passage::Untouched));
+                    sign.add(&mut sums.untouched, u64::from(passage == Passage::AsItIs));
+                }
+            }
+        }
+        let Some(tell) = tell else { return };
+        if let Some(sums) = of_machine {
+            sign.add(&mut sums.messages, tell.moved);
+        }
+        let failures = tell.failures.len() as u64;
+        sign.add(&mut self.counts.moved, tell.moved);
+        sign.add(&mut self.counts.parked, tell.parked);
+        sign.add(&mut self.failures, failures);
+        sign.add(&mut self.lossy, u64::from(tell.lossy));
+        sign.add(&mut self.held, u64::from(tell.held));
+        sign.add(&mut self.failures_of_held, if tell.held { failures } else { 0 });
+    }
+}
+
 /// What trying the instances of a machine took.
 #[derive(Debug, Clone, Default)]
 struct Cost {
@@ -244,17 +333,22 @@ impl Trial {
         let now_ms = begun.iter().map(|begun| begun.now_ms).max().unwrap_or(0);
         let mut road = begun.first().map(|begun| begun.road.clone()).unwrap_or_default();
         road.push(number, plan.clone());
+        let slots = begun.iter().map(|begun| begun.slots).sum();
         Trial {
             id,
-            plan,
             road,
             number,
             now_ms,
-            slots: begun.iter().map(|begun| begun.slots).sum(),
+            slots,
             looked: 0,
             fates: begun.iter().map(|begun| vec![Fate::Unknown; begun.slots]).collect(),
             told: BTreeMap::new(),
+            failing: BTreeSet::new(),
+            places: plan.pairs.keys().cloned().zip(0..u16::MAX).collect(),
             machines: BTreeMap::new(),
+            sums: Sums::of(plan.pairs.len()),
+            laws: Laws::of(&plan, slots),
+            plan,
             memos: BTreeMap::new(),
             parts: 0,
             applied: BTreeSet::new(),
@@ -315,24 +409,42 @@ impl Trial {
         self.now_ms = self.now_ms.max(copies.now_ms);
         for (slot, seen) in copies.seen {
             self.looked += 1;
-            self.told.remove(&(copies.shard, slot));
-            let fate = match seen {
-                Seen::Gone => Fate::Unknown,
-                Seen::Stays => Fate::Comes { passage: Passage::Untouched, machine: u16::MAX },
-                Seen::PutAway => Fate::PutAway,
-                Seen::Copy(copy) => self.try_one((copies.shard, slot), &copy.0, &copy.1),
+            let place = (copies.shard, slot);
+            let (fate, tell) = match seen {
+                Seen::Gone => (Fate::Unknown, None),
+                Seen::Stays => (Fate::Comes { passage: Passage::Untouched, machine: u16::MAX }, None),
+                Seen::PutAway => (Fate::PutAway, None),
+                Seen::Copy(copy) => self.try_one(place, &copy.0, &copy.1),
             };
-            let Some(fates) = self.fates.get_mut(usize::from(copies.shard)) else { continue };
-            let place = slot as usize;
-            if place >= fates.len() {
-                fates.resize(place + 1, Fate::Unknown);
-            }
-            fates[place] = fate;
+            self.note(place, fate, tell);
         }
         self.took_us += micros(start);
     }
 
-    fn try_one(&mut self, place: (u16, u32), address: &InstanceAddress, instance: &Instance) -> Fate {
+    /// Notes what becomes of the instance of a slot, in place of what was known of it.
+    fn note(&mut self, place: (u16, u32), fate: Fate, tell: Option<Tell>) {
+        let Some(fates) = self.fates.get_mut(usize::from(place.0)) else { return };
+        let number = place.1 as usize;
+        if number >= fates.len() {
+            fates.resize(number + 1, Fate::Unknown);
+        }
+        let before = std::mem::replace(&mut fates[number], fate);
+        self.sums.count(Sign::Less, before, self.told.remove(&place).as_ref());
+        self.sums.count(Sign::More, fate, tell.as_ref());
+        self.failing.remove(&place);
+        let Some(tell) = tell else { return };
+        if !tell.failures.is_empty() {
+            self.failing.insert(place);
+        }
+        self.told.insert(place, tell);
+    }
+
+    fn try_one(
+        &mut self,
+        place: (u16, u32),
+        address: &InstanceAddress,
+        instance: &Instance,
+    ) -> (Fate, Option<Tell>) {
         let start = Instant::now();
         let machine = address.machine_address();
         let mut memo = self.memo_of(place);
@@ -361,8 +473,13 @@ impl Trial {
         // Going back, the newer state is given up on purpose.
         if self.plan.way == Way::Up && instance.switch + 1 == self.number {
             let lossy = check_way_back(change, address, (instance, &copy), brought.passage, &mut memo);
+            let asked = self.laws.asked(&machine);
             tell.lossy = lossy.is_some();
-            tell.failures.extend(lossy);
+            // Who said that it is lost knows; what else the states have to tell is not lost in it.
+            tell.failures.extend(lossy.filter(|_| !asked.lossy));
+            if !tell.held && !tell.lossy && memo.is_empty() && self.laws.samples(place.1) {
+                tell.failures.extend(again(change, address, instance, asked));
+            }
         }
         if self.plan.way == Way::Up && !tell.held {
             tell.failures.extend(self.too_long((&after, instance), &to, pause_us, &mut memo));
@@ -393,16 +510,13 @@ impl Trial {
             }
             cost.worst_us = cost.worst_us.max(took_us);
         }
-        if tell.moved > 0 || tell.parked > 0 || !tell.failures.is_empty() {
-            self.told.insert(place, tell);
-        }
         if !memo.is_empty() {
             self.parts += memo.parts();
             self.memos.insert(place, memo);
         }
-        let machine = self.plan.pairs.keys().position(|known| *known == machine);
-        let machine = machine.and_then(|place| u16::try_from(place).ok()).unwrap_or(u16::MAX);
-        Fate::Comes { passage: brought.passage, machine }
+        let machine = self.places.get(&machine).copied().unwrap_or(u16::MAX);
+        let tells = tell.moved > 0 || tell.parked > 0 || tell.lossy || !tell.failures.is_empty();
+        (Fate::Comes { passage: brought.passage, machine }, tells.then_some(tell))
     }
 
     fn memo_of(&mut self, place: (u16, u32)) -> Memo {
@@ -510,70 +624,41 @@ impl Trial {
         new.filter_map(|address| try_applies(&self.plan, address, None, self.now_ms)).collect()
     }
 
-    fn passages(&self) -> impl Iterator<Item = (Passage, u16)> {
-        self.fates.iter().flatten().filter_map(|fate| match fate {
-            Fate::Comes { passage, machine } => Some((*passage, *machine)),
-            Fate::Unknown | Fate::PutAway => None,
-        })
-    }
-
     /// Returns what becomes of the instances, as far as it was tried.
     pub fn counts(&self) -> RollbackCounts {
-        let mut counts = RollbackCounts::default();
-        for (passage, _) in self.passages() {
-            match passage {
-                Passage::Untouched | Passage::AsItIs => counts.untouched += 1,
-                Passage::BeforeImage => counts.before_image += 1,
-                Passage::Edge => counts.down += 1,
-                Passage::Rewound => counts.rewound += 1,
-                Passage::Held => counts.held += 1,
-            }
-        }
-        for tell in self.told.values() {
-            counts.moved += tell.moved;
-            counts.parked += tell.parked;
-        }
-        counts
+        self.sums.counts
     }
 
     /// Returns how many instances are put away, as far as it was tried: their machines go, or give up their states.
     pub fn archives(&self) -> u64 {
-        self.fates.iter().flatten().filter(|fate| **fate == Fate::PutAway).count() as u64
+        self.sums.put_away
     }
 
     /// Returns what came of it.
     pub fn report(&self) -> TryReport {
         let mut machines = self.machines_of_report();
-        for (passage, machine) in self.passages() {
-            let Some(address) = self.plan.pairs.keys().nth(usize::from(machine)) else { continue };
+        for (address, sums) in self.plan.pairs.keys().zip(&self.sums.machines) {
             if let Some(machine) = machines.get_mut(address) {
-                machine.states += u64::from(passage != Passage::Untouched);
-                machine.untouched += u64::from(passage == Passage::AsItIs);
-            }
-        }
-        for ((shard, slot), tell) in &self.told {
-            let fate = self.fates[usize::from(*shard)][*slot as usize];
-            let Fate::Comes { machine, .. } = fate else { continue };
-            let Some(address) = self.plan.pairs.keys().nth(usize::from(machine)) else { continue };
-            if let Some(machine) = machines.get_mut(address) {
-                machine.messages += tell.moved;
+                (machine.states, machine.untouched) = (sums.states, sums.untouched);
+                machine.messages = sums.messages;
             }
         }
         let of_new = self.failures_of_new();
-        let told = self.told.values().flat_map(|tell| &tell.failures);
-        let of_all = self.start_failures.iter().chain(&self.promise_failures);
-        let failures: Vec<&TryFailure> = of_all.chain(&of_new).chain(told).collect();
+        let told = self.failing.iter().filter_map(|place| self.told.get(place));
+        let told = told.flat_map(|tell| &tell.failures);
+        let of_plan = self.start_failures.iter().chain(&self.promise_failures).chain(&of_new);
+        let failures = of_plan.clone().chain(told).take(FAILURES_MAX);
+        let of_plan = of_plan.count() as u64;
+        let Sums { counts, put_away, lossy, held, failures: of_told, failures_of_held, .. } = self.sums;
         let order = self.plan.to.machines().chain(self.plan.from.machines());
         let mut in_order = vec![];
         for code in order {
             in_order.extend(machines.remove(&code.address));
         }
-        let counts = self.counts();
-        let held: Vec<&Tell> = self.told.values().filter(|tell| tell.held).collect();
-        let others = failures.len() - held.iter().map(|tell| tell.failures.len()).sum::<usize>();
+        let others = of_plan + of_told - failures_of_held;
         // Going back, what no arrow accepts is parked and speaks against nothing.
         let passed = match self.plan.way {
-            Way::Up => others == 0 && held.len() as u64 <= self.may_hold,
+            Way::Up => others == 0 && held <= self.may_hold,
             Way::Down => counts.held == 0 && self.start_failures.is_empty(),
         };
         TryReport {
@@ -582,14 +667,14 @@ impl Trial {
             passed,
             machines: in_order,
             starts: self.starts.iter().map(ToString::to_string).collect(),
-            archives: self.archives(),
+            archives: put_away,
             moved: counts.moved,
             parks: counts.parked,
-            failure_count: failures.len() as u64,
-            failures: failures.into_iter().take(FAILURES_MAX).cloned().collect(),
-            holds: held.len() as u64,
+            failure_count: of_plan + of_told,
+            failures: failures.cloned().collect(),
+            holds: held,
             pause_us: self.machines.values().map(|cost| cost.worst_us).max().unwrap_or(0),
-            downgrade_lossy: self.told.values().filter(|tell| tell.lossy).count() as u64,
+            downgrade_lossy: lossy,
             shadow: self.shadow.clone(),
             preserved: self.preserved.clone(),
         }
@@ -653,6 +738,24 @@ fn broken_promise(example: &ShadowExample) -> Option<TryFailure> {
             example: Some(Box::new(example.clone())),
         },
     })
+}
+
+/// Returns the failure of a state that the second law does not hold for: what its machine comes to from it in the new release does
+/// not survive the way down and up again.
+fn again(change: &Change, address: &InstanceAddress, before: &Instance, asked: Asked) -> Option<TryFailure> {
+    let (Change::Moves { from, to, edge }, State::Live(state)) = (change, &before.state) else { return None };
+    let ends = Ends {
+        old: &from.verified,
+        old_config: &from.config,
+        new: &to.verified,
+        new_config: &to.config,
+        edge,
+    };
+    let reason = asked.up_again(ends, state)?;
+    let along = Along { way: Way::Up, from, to, edge, address };
+    let ty = from.verified.state();
+    let subject = Subject { along: &along, value: state, ty, digest: None, seq: before.seq, kept: None };
+    Some(subject.failure("up-again", "differs", reason))
 }
 
 /// Tries to start the machines without keys that a plan starts.

@@ -17,6 +17,7 @@ use camshaft_cam::diagnostic::{Diagnostic, Source};
 use camshaft_cam::digest::Digest;
 use camshaft_cam::verify::{VerifiedEdge, VerifiedLink, VerifiedMachine, verify};
 use camshaft_manifests::app::Supervision;
+use camshaft_manifests::appup::Waiver;
 use camshaft_manifests::relup::Relup;
 use camshaft_manifests::resolved::{
     Predecessor, ResolvedApp, ResolvedEdge, ResolvedLink, ResolvedMachine, ResolvedRelease,
@@ -184,6 +185,18 @@ impl Made {
     pub fn looked_after(mut self, app: &str, supervision: Supervision) -> Made {
         let of = self.resolved.apps.iter_mut().find(|one| one.name.as_str() == app);
         of.expect("it has the application").supervision = supervision;
+        self
+    }
+
+    /// With a law that is set aside for one of its applications.
+    pub fn waiving(mut self, app: &str, law: &str) -> Made {
+        let of = self.resolved.apps.iter_mut().find(|one| one.name.as_str() == app);
+        of.expect("it has the application").waivers.push(Waiver {
+            rule: law.to_owned(),
+            reason: "it is meant".to_owned(),
+            machine: None,
+            from: None,
+        });
         self
     }
 

@@ -28,6 +28,10 @@ const SHRINKS_MAX: u32 = 2_000;
 /// How large what is generated gets.
 const SIZE_MAX: usize = 24;
 
+/// The same for what is generated after a live state, and how often that is done.
+const LIVE_SIZE: usize = 8;
+const LIVE_WALKS: u64 = 16;
+
 /// What arrows may use here: generated states are small.
 const LIMITS: Limits = Limits { fuel: 2_000_000, memory: 64 << 20 };
 
@@ -193,6 +197,88 @@ pub fn check(ends: Ends<'_>, options: LawOptions) -> Result<Kept, Box<Broken>> {
     Ok(kept)
 }
 
+/// A live state that the second law does not hold for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Apart {
+    /// The inputs of the new machine that came first.
+    pub inputs: Vec<Value>,
+    /// True when states of the old machine are compared, which `down` gives; else states of the new one.
+    pub older: bool,
+    /// What should be.
+    pub expected: Value,
+    /// What is instead.
+    pub found: Value,
+}
+
+impl Apart {
+    /// Returns what both states are called in the law.
+    pub fn words(&self) -> (&'static str, &'static str) {
+        if self.older { ("down s'", "down(up(down s'))") } else { ("s'", "up(down s')") }
+    }
+}
+
+/// Holds a state of the old machine against the second law: the new machine takes some generated inputs from `up` of it, and
+/// what it comes to has to survive the way down and up again, as far as the old machine can hold it. The inputs
+/// follow from `seed`. Says nothing of a state for which an arrow is not defined.
+///
+/// # Errors
+///
+/// What differs.
+pub fn check_forth(ends: Ends<'_>, exact: bool, state: &Value, seed: u64) -> Result<(), Box<Apart>> {
+    let Ok(aside) = run::edge_keep(ends.edge, state, LIMITS) else { return Ok(()) };
+    let Ok(up) = run::edge_arrow(ends.edge, EdgeArrow::Up, state, LIMITS) else { return Ok(()) };
+    (0..LIVE_WALKS).try_for_each(|walk| {
+        let later = later(ends, &up, Random::new(seed, "a live state", walk), LIVE_SIZE, 1);
+        let apart = forth(ends, exact, (&up, aside.as_ref()), &later);
+        apart.map_err(|apart| Box::new(Apart { inputs: later, ..apart }))
+    })
+}
+
+/// Returns inputs that the new machine takes one after the other, from a state on; at least so many, if it takes them.
+fn later(ends: Ends<'_>, up: &Value, random: Random, size: usize, least: usize) -> Vec<Value> {
+    let mut generator = Generator::new(ends.new, random, size);
+    generator.learn_constants(ends.edge.module());
+    generator.learn(ends.new.state(), up);
+    let events = generator.length() - 1 + least;
+    let world = World::new(ends.new, start(ends.new_config, Some(up.clone())));
+    world.map(|mut world| walk(&mut world, &mut generator, events)).unwrap_or_default()
+}
+
+/// The second law, after steps of the new machine; `inputs` of what is returned are left out.
+fn forth(
+    ends: Ends<'_>,
+    exact: bool,
+    (up, aside): (&Value, Option<&Value>),
+    later: &[Value],
+) -> Result<(), Apart> {
+    let Ends { old, new, new_config, edge, .. } = ends;
+    let Ok(mut world) = World::new(new, start(new_config, Some(up.clone()))) else { return Ok(()) };
+    for input in later {
+        world.step(input.clone());
+        if world.is_stopped() {
+            return Ok(());
+        }
+    }
+    let later = &world.state;
+    // Not every new state has a way down, and not every way back comes up again.
+    let Ok(down) = run::edge_down(edge, later, aside, LIMITS) else { return Ok(()) };
+    if holds(old, &down).is_err() {
+        return Ok(());
+    }
+    let Ok(again) = run::edge_arrow(edge, EdgeArrow::Up, &down, LIMITS) else { return Ok(()) };
+    let apart = |older, expected: &Value, found| {
+        Err(Apart { inputs: vec![], older, expected: expected.clone(), found })
+    };
+    if exact && again != *later {
+        return apart(false, later, again);
+    }
+    let aside = run::edge_keep(edge, &down, LIMITS).ok().flatten();
+    match run::edge_down(edge, &again, aside.as_ref(), LIMITS) {
+        Ok(twice) if twice != down => apart(true, &down, twice),
+        _ => Ok(()),
+    }
+}
+
 fn start(config: &Value, state: Option<Value>) -> Start {
     Start { config: config.clone(), key: "key".into(), now_ms: 0, seed: 0, state }
 }
@@ -249,14 +335,7 @@ fn generated(ends: Ends<'_>, seed: u64, number: u32) -> Case {
     let state = walked.unwrap_or_else(|| generator.value(ends.old.state()));
     let input = Some(generator.value(ends.old.input()));
     let later = match run::edge_arrow(ends.edge, EdgeArrow::Up, &state, LIMITS) {
-        Ok(up) if up.has_type(ends.new.state()) => {
-            let mut generator = Generator::new(ends.new, random(1), size);
-            generator.learn_constants(ends.edge.module());
-            generator.learn(ends.new.state(), &up);
-            let events = generator.length() - 1;
-            let world = World::new(ends.new, start(ends.new_config, Some(up)));
-            world.map(|mut world| walk(&mut world, &mut generator, events)).unwrap_or_default()
-        }
+        Ok(up) if up.has_type(ends.new.state()) => later(ends, &up, random(1), size, 0),
         _ => vec![],
     };
     Case { state, later, input }
@@ -327,40 +406,14 @@ impl Judge<'_> {
 
     /// The second law, after steps of the new machine.
     fn forth(&self, up: &Value, aside: Option<&Value>) -> Result<(), Found> {
-        let Ends { new, new_config, edge, .. } = self.ends;
-        let Ok(mut world) = World::new(new, start(new_config, Some(up.clone()))) else { return Ok(()) };
-        for input in &self.case.later {
-            world.step(input.clone());
-            if world.is_stopped() {
-                return Ok(());
-            }
-        }
-        let later = &world.state;
-        // Not every new state has a way down, and not every way back comes up again.
-        let Ok(down) = run::edge_down(edge, later, aside, LIMITS) else { return Ok(()) };
-        if holds(self.ends.old, &down).is_err() {
-            return Ok(());
-        }
-        let Ok(again) = run::edge_arrow(edge, EdgeArrow::Up, &down, LIMITS) else { return Ok(()) };
-        let inputs = || self.case.later.iter().map(|input| input.to_source(new.input())).collect();
-        if self.options.exact && again != *later {
-            let ty = new.state();
-            let expected = ("s'", later.to_source(ty));
-            return Err(self.broken(Law::Forth, inputs(), expected, ("up(down s')", again.to_source(ty))));
-        }
-        let aside = run::edge_keep(edge, &down, LIMITS).ok().flatten();
-        let Ok(twice) = run::edge_down(edge, &again, aside.as_ref(), LIMITS) else { return Ok(()) };
-        if twice != down {
-            let ty = self.ends.old.state();
-            let expected = ("down s'", down.to_source(ty));
-            return Err(self.broken(
-                Law::Forth,
-                inputs(),
-                expected,
-                ("down(up(down s'))", twice.to_source(ty)),
-            ));
-        }
-        Ok(())
+        let Ends { old, new, .. } = self.ends;
+        forth(self.ends, self.options.exact, (up, aside), &self.case.later).map_err(|apart| {
+            let inputs = self.case.later.iter().map(|input| input.to_source(new.input())).collect();
+            let ty = if apart.older { old.state() } else { new.state() };
+            let (expected, found) = apart.words();
+            let (is, instead) = (apart.expected.to_source(ty), apart.found.to_source(ty));
+            self.broken(Law::Forth, inputs, (expected, is), (found, instead))
+        })
     }
 
     /// The third law, for one input.
