@@ -182,6 +182,89 @@ fn a_name_that_is_free_again_can_be_another_machine() {
     assert_eq!(get(&mut node, "stock/count/a"), "{\"Is\":3}");
 }
 
+#[test]
+fn an_application_cannot_take_a_name_that_states_of_another_are_put_away_under() {
+    let one = make("1.0.0", &[("shop/count", COUNT), ("stock/count", COUNT)], None, &[]);
+    let called =
+        || Transition { renamed_apps: [(app("stock"), app("shop"))].into(), ..Transition::default() };
+    let at_once = make_said("2.0.0", &[("stock/count", COUNT)], Some(&one), &[], called());
+    let goes = make("2.1.0", &[("shop/count", COUNT)], Some(&one), &[]);
+    let later = make_said("3.0.0", &[("stock/count", COUNT)], Some(&goes), &[], called());
+    let world = World::of([one, at_once, goes, later]);
+    let journal = MemoryJournal::default();
+    let mut node = world.open(journal.clone(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    add(&mut node, "shop/count/a", 1);
+    add(&mut node, "stock/count/a", 5);
+    let refused = |node: &mut TestNode, version: &str| match node.upgrade(version) {
+        Err(NodeError::Refused(problem)) => (problem.code, problem.detail),
+        other => panic!("{other:?}"),
+    };
+    let (code, detail) = refused(&mut node, "2.0.0");
+    assert_eq!(code, "name-taken");
+    assert_eq!(
+        detail,
+        "the release calls shop stock, and puts the states of stock/count away under that name, for the way back"
+    );
+    node.upgrade("2.1.0").expect("upgrade");
+    node.node.make_permanent(&node.asked()).expect("it stays");
+    for _ in 0..2 {
+        let (code, detail) = refused(&mut node, "3.0.0");
+        assert_eq!(code, "name-taken");
+        assert_eq!(
+            detail,
+            "the release calls shop stock, and a state of stock/count/a is archived under that name"
+        );
+        node.node.save_snapshot().expect("a snapshot");
+        drop(node);
+        node = world.open(journal.clone(), 0).expect("open");
+    }
+    // And the way back still finds it.
+    node.rollback(Holding::Refuse).expect("rollback");
+    assert_eq!(get(&mut node, "stock/count/a"), "{\"Is\":5}");
+    assert_eq!(get(&mut node, "shop/count/a"), "{\"Is\":1}");
+}
+
+/// Two applications that take each other's names: nothing is put away.
+#[test]
+fn applications_take_each_others_names_and_give_them_back() {
+    const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let machines = [("shop/count", COUNT), ("stock/count", COUNT)];
+    let one = make("1.0.0", &machines, None, &[]);
+    let said = Transition {
+        renamed_apps: [(app("stock"), app("shop")), (app("shop"), app("stock"))].into(),
+        ..Transition::default()
+    };
+    let two = make_said("2.0.0", &machines, Some(&one), &[], said);
+    for save in [false, true] {
+        let world = World::of([one.clone(), two.clone()]);
+        let journal = MemoryJournal::default();
+        let mut node = world.open(journal.clone(), 0).expect("open");
+        node.install("1.0.0").expect("install");
+        let (mut one, mut other) = ("shop", "stock");
+        for key in KEYS {
+            add(&mut node, &format!("{one}/count/{key}"), 1);
+            add(&mut node, &format!("{other}/count/{key}"), 5);
+        }
+        for turn in 0..4 {
+            match turn % 2 {
+                0 => drop(node.upgrade("2.0.0").expect("upgrade")),
+                _ => drop(node.rollback(Holding::Refuse).expect("rollback")),
+            }
+            (one, other) = (other, one);
+            if save {
+                node.node.save_snapshot().expect("a snapshot");
+                drop(node);
+                node = world.open(journal.clone(), 0).expect("open");
+            }
+            for key in KEYS {
+                assert_eq!(get(&mut node, &format!("{one}/count/{key}")), "{\"Is\":1}", "{turn}");
+                assert_eq!(get(&mut node, &format!("{other}/count/{key}")), "{\"Is\":5}", "{turn}");
+            }
+        }
+    }
+}
+
 fn restarting(text: &str) -> (Made, Made) {
     let one = make("1.0.0", &[("cache/count", COUNT)], None, &[]);
     let said = Transition {

@@ -11,7 +11,7 @@ use camshaft_cam::run::EdgeArrow;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::VerifiedEdge;
 use camshaft_manifests::relup::{Apply, Instruction, Pair, Relup};
-use camshaft_manifests::{InstanceAddress, MachineAddress};
+use camshaft_manifests::{AppName, InstanceAddress, MachineAddress};
 
 use crate::release::{MachineCode, Release};
 
@@ -82,6 +82,25 @@ impl Plan {
     /// Returns the address that a machine has after the switch, by that which it has before it.
     pub(crate) fn after(&self, address: &InstanceAddress) -> InstanceAddress {
         self.address_after(address)
+    }
+
+    /// Returns the names that applications get and that others had, which are at home in other shards; and what those who
+    /// get them are called before. `homes` is that of the switch before.
+    pub fn names_taken(&self, homes: &BTreeMap<AppName, AppName>) -> BTreeMap<AppName, AppName> {
+        let home = |app: &AppName| homes.get(app).unwrap_or(app).clone();
+        let renamed = self.moved.iter().map(|(from, to)| (&from.app, &to.app));
+        let taken = renamed.filter(|(from, to)| from != to && home(from) != home(to));
+        taken.map(|(from, to)| (to.clone(), from.clone())).collect()
+    }
+
+    /// Returns a machine whose states the switch puts away under one of these names.
+    pub fn puts_away_in(&self, names: &BTreeMap<AppName, AppName>) -> Option<&MachineAddress> {
+        let of_them = self.pairs.iter().filter(|(machine, _)| names.contains_key(&machine.app));
+        let mut away = of_them.filter(|(_, change)| match change {
+            Change::Removed { .. } | Change::Restarts { .. } => true,
+            Change::Stays { .. } | Change::Moves { .. } => false,
+        });
+        away.next().map(|(machine, _)| machine)
     }
 
     /// Returns each machine that goes along an edge, by its address before the switch: the digests of its code before, of

@@ -6,7 +6,7 @@ use camshaft_cam::words::counted;
 use std::sync::Arc;
 
 use super::{Node, NodeError};
-use crate::engine::{Copies, Plan, Shard, Tape, Trial};
+use crate::engine::{Copies, Plan, Shard, Tape, Trial, Way};
 use crate::problem;
 
 /// How many instances of a shard are copied at a time: so few that no input waits for long.
@@ -28,9 +28,37 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// When the node is gone.
+    /// When an application would get a name that states of another one are put away under, and when the node is gone.
     pub fn begin_trial(&mut self, plan: Plan) -> Result<Trial, NodeError> {
+        if plan.way == Way::Up {
+            self.are_names_free(&plan)?;
+        }
         self.begin_shared(Arc::new(plan))
+    }
+
+    /// Refuses what gives an application a name under which states of another one are put away. An application keeps its
+    /// shards under every name that it gets ([`shard_of`](crate::engine::shard_of)), and what is archived under a name is looked for
+    /// in those of the application that has it.
+    fn are_names_free(&mut self, plan: &Plan) -> Result<(), NodeError> {
+        let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
+        let taken = plan.names_taken(&homes);
+        if taken.is_empty() {
+            return Ok(());
+        }
+        if let Some(machine) = plan.puts_away_in(&taken) {
+            let (name, from) = (&machine.app, &taken[&machine.app]);
+            let detail = format!(
+                "the release calls {from} {name}, and puts the states of {machine} away under that name, for the way back"
+            );
+            return Err(problem::NAME_TAKEN.problem(detail).into());
+        }
+        let names = taken.keys().cloned().collect();
+        let archived = self.crew.each(move |shard| shard.archived_in(&names))?;
+        let Some(instance) = archived.into_iter().flatten().min() else { return Ok(()) };
+        let (name, from) = (&instance.app, &taken[&instance.app]);
+        let detail =
+            format!("the release calls {from} {name}, and a state of {instance} is archived under that name");
+        Err(problem::NAME_TAKEN.problem(detail).into())
     }
 
     fn begin_shared(&mut self, plan: Arc<Plan>) -> Result<Trial, NodeError> {
