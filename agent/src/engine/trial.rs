@@ -201,8 +201,10 @@ pub struct Trial {
     applied: BTreeSet<InstanceAddress>,
     starts: Vec<InstanceAddress>,
     start_failures: Vec<TryFailure>,
-    /// How long it took, in microseconds.
+    /// How long it took, in microseconds, but for what only samples go through.
     took_us: u64,
+    /// What those took in the copies that are tried now.
+    laws_us: u64,
     /// How many instances may be held because they cannot go over.
     may_hold: u64,
     /// What became of recorded inputs in both releases.
@@ -355,6 +357,7 @@ impl Trial {
             starts,
             start_failures,
             took_us: 0,
+            laws_us: 0,
             may_hold: 0,
             shadow: None,
             max_pause_us: None,
@@ -418,7 +421,7 @@ impl Trial {
             };
             self.note(place, fate, tell);
         }
-        self.took_us += micros(start);
+        self.took_us += micros(start).saturating_sub(std::mem::take(&mut self.laws_us));
     }
 
     /// Notes what becomes of the instance of a slot, in place of what was known of it.
@@ -468,6 +471,8 @@ impl Trial {
             copy = held;
             brought = bring(&self.road, &after, &mut copy, (&to, self.number), &mut memo);
         }
+        // What is done with a sample alone says nothing of how long an instance takes.
+        let mut law_us = 0;
         let mut tell = Tell { held: brought.failure.is_some(), ..Tell::default() };
         tell.failures.extend(brought.failure.map(|failure| *failure));
         // Going back, the newer state is given up on purpose.
@@ -478,7 +483,9 @@ impl Trial {
             // Who said that it is lost knows; what else the states have to tell is not lost in it.
             tell.failures.extend(lossy.filter(|_| !asked.lossy));
             if !tell.held && !tell.lossy && memo.is_empty() && self.laws.samples(place.1) {
+                let begun = Instant::now();
                 tell.failures.extend(again(change, address, instance, asked));
+                law_us = micros(begun);
             }
         }
         if self.plan.way == Way::Up && !tell.held {
@@ -497,7 +504,8 @@ impl Trial {
             tell.failures.extend(try_applies(&self.plan, &after, Some(&copy), self.now_ms));
             self.applied.insert(after);
         }
-        let took_us = if memo.is_empty() { micros(start) } else { pause_us };
+        self.laws_us += law_us;
+        let took_us = if memo.is_empty() { micros(start).saturating_sub(law_us) } else { pause_us };
         if let Change::Moves { .. } = change {
             let cost = self.machines.entry(machine.clone()).or_default();
             if brought.passage != Passage::Untouched && !is_known {

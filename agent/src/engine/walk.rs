@@ -15,8 +15,7 @@ use super::status::{count, status};
 use super::table::Resident;
 use crate::api::{Counts, InstanceStatus, ParkedStatus};
 
-/// How many instances are looked at in one job of a shard: some ten microseconds where they are counted, for which the
-/// inputs of the shard wait.
+/// How many instances are looked at in one job of a shard. The inputs of the shard wait meanwhile.
 pub const SLICE: usize = 512;
 
 /// Where a count goes on.

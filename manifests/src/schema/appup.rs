@@ -52,7 +52,7 @@ pub(super) fn shape() -> Table {
                 "preserves_behaviour",
                 Shape::Truth,
                 "it is not asked for",
-                "The machine does what it did; held against law L3.",
+                "The machine does what it did; held against law L3, and on nodes against the inputs that they record.",
             ),
             optional("was", NAME, "the name is the same", "What the machine was called."),
             optional(
