@@ -253,8 +253,8 @@ fn a_check_that_fails_after_the_switch_undoes_it() {
     assert_eq!(node.send("counter/counter", "\"Read\""), "{\"Count\":2}");
     let kinds: Vec<HistoryKind> = node.node.history().entries.iter().map(|entry| entry.what).collect();
     assert_eq!(kinds, [HistoryKind::Installed, HistoryKind::Upgraded, HistoryKind::Undone]);
-    // Two inputs, four of the operator's, who was seen, and that the instance went back.
-    assert_eq!(journal.last(), 8);
+    // Two inputs, four of the operator's, what each of both switches did, who was seen, and that the instance went back.
+    assert_eq!(journal.last(), 10);
     drop(node);
     let mut node = counters().open(journal, 0).expect("open");
     assert_eq!(node.send("counter/counter", "\"Read\""), "{\"Count\":2}");
