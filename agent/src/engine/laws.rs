@@ -12,8 +12,9 @@ use camshaft_manifests::MachineAddress;
 use super::carry::short;
 use super::plan::{Change, Plan, Way};
 
-/// How many instances of a node are held against the second law, about: each takes some inputs and four arrows, several times.
-const SAMPLES: usize = 1_024;
+/// How many instances of a node are held against the second law, about: each takes some inputs and four arrows, several times,
+/// and no more than two batches of a trial are all samples.
+const SAMPLES: usize = 128;
 
 /// States above this size, in canonical bytes, are not.
 const SAMPLE_BYTES_MAX: usize = 64 << 10;
