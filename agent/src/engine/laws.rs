@@ -13,7 +13,7 @@ use super::carry::short;
 use super::plan::{Change, Plan, Way};
 
 /// How many instances of a node are held against the second law, about: each takes some inputs and four arrows, several times,
-/// and no more than two batches of a trial are all samples.
+/// which is far more than going over.
 const SAMPLES: usize = 128;
 
 /// States above this size, in canonical bytes, are not.
