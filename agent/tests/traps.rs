@@ -102,6 +102,22 @@ fn an_instance_is_held_after_so_many_traps_and_nobody_else_is() {
     assert_eq!(told.len(), 3, "{told:?}");
 }
 
+/// Nobody has looked after the node between the trap and the command.
+#[test]
+fn the_history_tells_of_a_hold_before_the_command_that_ends_it() {
+    let (_world, _journal, mut node) = looked_after(OnTrap::Hold(After::First), Strategy::OneForOne, None);
+    node.post("shop/till/a", HUGE, None);
+    let asked = node.asked();
+    for shard in 0..usize::from(node.node.shards()) {
+        node.node.run_shard(shard, asked.now_ms);
+    }
+    node.node.sync().expect("the journal takes it");
+    let address = "shop/till/a".parse().expect("an address");
+    node.node.redrive(&asked, &address, Redrive::Released).expect("it is held");
+    let kinds: Vec<HistoryKind> = node.node.history().entries.iter().map(|entry| entry.what).collect();
+    assert_eq!(kinds, [HistoryKind::Installed, HistoryKind::Held, HistoryKind::Released]);
+}
+
 /// Its first input is in the journal before the hold, and is replayed; no snapshot has it.
 #[test]
 fn an_instance_that_is_held_has_its_inputs_also_after_a_restart() {

@@ -41,6 +41,17 @@ impl Node {
         self.heed_troubles()?;
         self.look_at_probation(now_ms)?;
         let told = self.crew.each(|shard| (shard.take_told(), shard.now_ms()))?;
+        self.tell(told, now_ms)
+    }
+
+    /// Writes into the history what the shards tell of traps, each with its time.
+    ///
+    /// Whoever commands something hears first: what was seen before a command stands before it.
+    ///
+    /// # Errors
+    ///
+    /// When the journal fails.
+    pub(super) fn tell(&mut self, told: Vec<(Told, i64)>, now_ms: i64) -> Result<(), NodeError> {
         let mut now_ms = self.now_ms.max(now_ms);
         let mut controls = vec![];
         self.health.windows.resize_with(told.len(), BTreeMap::new);

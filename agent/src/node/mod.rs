@@ -267,15 +267,16 @@ impl Node {
         }
     }
 
+    /// Begins a command: no shard is behind its time, and the history tells what happened before it.
     fn advance(&mut self, now_ms: i64) -> Result<(), NodeError> {
         self.now_ms = self.now_ms.max(now_ms);
         let now_ms = self.now_ms;
-        let times = self.crew.each(move |shard| {
+        let told = self.crew.each(move |shard| {
             shard.advance(now_ms);
-            shard.now_ms()
+            (shard.take_told(), shard.now_ms())
         })?;
-        self.now_ms = times.into_iter().fold(self.now_ms, i64::max);
-        Ok(())
+        self.now_ms = told.iter().map(|(_, now_ms)| *now_ms).fold(self.now_ms, i64::max);
+        self.tell(told, now_ms)
     }
 
     /// Appends control records and takes them into the ledger.
