@@ -24,6 +24,7 @@ const BENCH: Bench<Setting> = Bench {
     name: "upgrade",
     parts: &[
         ("silence", silence::run),
+        ("silence-memory", silence::in_memory),
         ("large", large::run),
         ("costs", costs::run),
         ("memory", costs::memory),

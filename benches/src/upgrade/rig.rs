@@ -9,7 +9,7 @@ use crate::parts::shards;
 use anyhow::{Result, anyhow, ensure};
 use camshaft_agent::engine::{Copies, Trial};
 use camshaft_agent::node::{Holding, Node};
-use camshaft_store::FolderJournal;
+use camshaft_store::{FolderJournal, Journal};
 
 use super::pair::Pair;
 
@@ -39,8 +39,12 @@ pub(crate) struct Times {
 
 /// Starts a node with so many counters, its journal in a folder.
 pub(crate) fn start(pair: &Pair, folder: &Path, counters: Range<usize>) -> Result<Rig> {
-    let journal = FolderJournal::open(folder)?.0;
-    let mut node = installed(Box::new(journal), shards(), &pair.before, &pair.before_bundle)?;
+    start_on(pair, Box::new(FolderJournal::open(folder)?.0), counters)
+}
+
+/// Starts a node with so many counters on a journal.
+pub(crate) fn start_on(pair: &Pair, journal: Box<dyn Journal>, counters: Range<usize>) -> Result<Rig> {
+    let mut node = installed(journal, shards(), &pair.before, &pair.before_bundle)?;
     fill(&mut node, counters)?;
     // So that none is due while it is measured.
     node.save_snapshot().map_err(of_node)?;

@@ -1,11 +1,14 @@
 //! The silence of an instance around a switch, by the number of instances.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::measure::{median, quantile};
-use crate::node::{INCR, input};
+use crate::node::{INCR, Rig, input};
 use crate::report::{Bar, Row};
 use anyhow::{Context, Result};
+use camshaft_store::MemoryJournal;
+use tempfile::TempDir;
 
 use super::Setting;
 use super::pair::tally;
@@ -14,7 +17,7 @@ use super::rig::{self, Way};
 
 /// How many instances there are, and how many times as many rounds are made as asked for: where they are
 /// quick, more are made.
-const NUMBERS: [(usize, u32); 4] = [(1, 12), (1_000, 12), (100_000, 4), (1_000_000, 1)];
+const NUMBERS: [(usize, u32); 4] = [(1, 12), (1_000, 12), (100_000, 6), (1_000_000, 4)];
 
 /// How often the probe is due, and the others in turn.
 const EVERY: Duration = Duration::from_micros(250);
@@ -41,11 +44,33 @@ struct Found {
     pauses: Vec<f64>,
 }
 
+/// With the journal on a disk.
 pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
+    measure(setting, |counters| {
+        let folder = tempfile::tempdir_in(&setting.folder).context("cannot make a folder")?;
+        let rig = rig::start(&setting.pair, &folder.path().join("node"), counters)?;
+        Ok((rig, Some(folder)))
+    })
+}
+
+/// With the journal in memory, as nothing of Erlang's is on a disk: what is left is the switch itself.
+pub(crate) fn in_memory(setting: &Setting) -> Result<Vec<Row>> {
+    measure(setting, |counters| {
+        Ok((rig::start_on(&setting.pair, Box::<MemoryJournal>::default(), counters)?, None))
+    })
+}
+
+/// Starts a node with so many counters; its folder, if it has one, is there for as long as what is returned.
+type Start<'a> = dyn Fn(Range<usize>) -> Result<(Rig, Option<TempDir>)> + 'a;
+
+fn measure(
+    setting: &Setting,
+    start: impl Fn(Range<usize>) -> Result<(Rig, Option<TempDir>)>,
+) -> Result<Vec<Row>> {
     let mut rows = vec![];
     for (number, times) in NUMBERS {
         eprintln!("  {number}");
-        let found = around_switches(setting, number, setting.rounds * times)?;
+        let found = around_switches(setting, &start, number, setting.rounds * times)?;
         // An upgrade of Erlang's takes the longer the more there are.
         let rounds = (setting.rounds * times.min(2)).max(3);
         let theirs = setting.peer.as_ref().map(|peer| peer.many(number, rounds)).transpose()?;
@@ -66,9 +91,8 @@ fn thousands(number: usize) -> String {
     groups.join(",")
 }
 
-fn around_switches(setting: &Setting, number: usize, rounds: u32) -> Result<Found> {
-    let folder = tempfile::tempdir_in(&setting.folder).context("cannot make a folder")?;
-    let rig = rig::start(&setting.pair, &folder.path().join("node"), 0..number)?;
+fn around_switches(setting: &Setting, start: &Start<'_>, number: usize, rounds: u32) -> Result<Found> {
+    let (rig, _folder) = start(0..number)?;
     let mut found = Found::default();
     for round in 0..=rounds {
         for way in [Way::Up, Way::Back] {
