@@ -107,7 +107,7 @@ codes! {
     BAD_PATCH = "bad-patch", 409, "The patch bundle is refused",
         "make it for just this bundle: camshaft relup patch RUNNING NEW";
     NAME_TAKEN = "name-taken", 409, "An application is to have a name that states of another one are put away under",
-        "give it another name, or leave it the one that it has; what is put away keeps its name, so that it can come back";
+        "give it another name, or leave it the one that it has; what is put away keeps its name for good, so that it can come back and nothing that was answered is done twice; `camshaft node drop` does not free it";
     UNBOUND_PORT = "unbound-port", 409, "A machine calls a port that is not bound on this node",
         "bind it in the agent.toml of the node and start the agent with --config; the notes have the lines";
     TRIAL_FAILED = "trial-failed", 409, "The upgrade does not pass on the live state",

@@ -52,8 +52,8 @@ fn a_state_that_comes_down_and_up_again_as_another_fails_and_is_seen_again() {
     assert!(!trial.passed);
     assert_eq!(steps(&trial), [("app/count/a", "up-again", "differs")]);
     let failure = &trial.failures[0];
-    assert!(failure.reason.starts_with("after {\"Add\":"), "{}", failure.reason);
-    assert!(failure.reason.contains("down s' is {\"n\":"), "{}", failure.reason);
+    assert!(failure.reason.starts_with("law L2: after {\"Add\":"), "{}", failure.reason);
+    assert!(failure.reason.contains("the way down gives {\"n\":"), "{}", failure.reason);
     assert_eq!((trial.holds, trial.downgrade_lossy), (0, 0));
     let seen = replay(failure, &[one.opened(), two.opened()]).expect("it runs");
     assert!(seen.reproduces(failure) && seen.same_value, "{seen:?}");

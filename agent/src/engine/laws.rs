@@ -110,7 +110,10 @@ pub(crate) fn up_again(ends: Ends<'_>, exact: bool, state: &Value, digest: Diges
         inputs => format!("after {}: ", short(&inputs.join(", "))),
     };
     let ty = if apart.older { ends.old.state() } else { ends.new.state() };
-    let (expected, found) = apart.words();
-    let shown = |value: &Value| short(&value.to_json_redacted(ty));
-    Some(format!("{after}{expected} is {}, and {found} is {}", shown(&apart.expected), shown(&apart.found)))
+    let [expected, found] = [&apart.expected, &apart.found].map(|value| short(&value.to_json_redacted(ty)));
+    Some(if apart.older {
+        format!("law L2: {after}the way down gives {expected}, and up and down once more gives {found}")
+    } else {
+        format!("law L2: {after}it is {expected}, and down and up again makes {found} of it")
+    })
 }
