@@ -44,6 +44,8 @@ struct Found {
     plain: Vec<f64>,
     tried: Vec<f64>,
     switch: Vec<f64>,
+    renamed: Vec<f64>,
+    removed: Vec<f64>,
     first: Vec<f64>,
     second: Vec<f64>,
     sweep: Vec<f64>,
@@ -54,11 +56,14 @@ struct Found {
 
 pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
     let pair = &setting.pair;
-    let partial = Pair::partial()?;
+    let (partial, renamed, removed) = (Pair::partial()?, Pair::renamed()?, Pair::removed()?);
     let mut found = Found::default();
     for _ in 0..setting.rounds {
         round(pair, &mut found)?;
         keeping(&partial, &mut found)?;
+        for (pair, figures) in [(&renamed, &mut found.renamed), (&removed, &mut found.removed)] {
+            figures.push(switch(pair)?);
+        }
     }
     let alone =
         |bench: &str, figures: &[f64], unit| Row::alone(bench.to_owned(), median(figures), unit, None);
@@ -67,6 +72,8 @@ pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
     Ok(vec![
         rate("trying, one core", &found.tried),
         alone("the switch itself, in a shard of 200,000 instances", &found.switch, "us"),
+        alone("the same, and all of them get another name", &found.renamed, "us"),
+        alone("the same, and all of them are put away: their machine is gone", &found.removed, "us"),
         alone("a call in process, in a shard that never switched", &found.plain, "ns"),
         alone("the first call of an instance after a switch: it goes over", &found.first, "ns"),
         alone("every other call after it", &found.second, "ns"),
@@ -114,6 +121,17 @@ fn round(pair: &Pair, found: &mut Found) -> Result<()> {
         ensure!(shard.take_troubles().is_empty(), "all of them go over");
     }
     Ok(())
+}
+
+/// Returns how many microseconds a switch takes in a shard whose instances were all used.
+fn switch(pair: &Pair) -> Result<f64> {
+    let addresses: Vec<_> = (0..INSTANCES).map(tally).collect();
+    let mut shard = shard(&pair.before, false);
+    call_all(&mut shard, &incr(pair)?, &addresses)?;
+    let plan = pair.up()?;
+    let begin = cpu_time();
+    shard.enter_once(&epoch(&plan));
+    Ok((cpu_time() - begin).as_nanos() as f64 / 1e3)
 }
 
 /// Calls of instances whose inputs are kept for a rewind, and once there were too many of them.

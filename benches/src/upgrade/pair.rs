@@ -58,21 +58,38 @@ impl Pair {
             ),
             ("apps/bench/migrations/tally.cam", PARTIAL),
         ];
-        Pair::with(&more)
+        Pair::with(&more, |file| file)
+    }
+
+    /// Builds the same, and the counters have another name in the second.
+    pub(crate) fn renamed() -> Result<Pair> {
+        let appup = "[[from]]\nversion = \"1.0.0\"\n\n[from.machines.sum]\nwas = \"tally\"\n";
+        Pair::with(&[("apps/bench/appup.toml", appup)], |(path, text)| match path.as_str() {
+            "apps/bench/machines/tally.cam" => {
+                ("apps/bench/machines/sum.cam".to_owned(), text.replace("machine tally", "machine sum"))
+            }
+            _ => (path, text.replace("\"tally\"", "\"sum\"")),
+        })
+    }
+
+    /// Builds the same, and there are no counters in the second.
+    pub(crate) fn removed() -> Result<Pair> {
+        Pair::with(&[], |(path, text)| (path, text.replace("\"tally\", ", "")))
     }
 
     /// Builds them.
     pub(crate) fn new() -> Result<Pair> {
-        Pair::with(&[])
+        Pair::with(&[], |file| file)
     }
 
-    fn with(more: &[(&str, &str)]) -> Result<Pair> {
+    fn with(more: &[(&str, &str)], edited: impl Fn((String, String)) -> (String, String)) -> Result<Pair> {
         let before = releases::built(&files("1.0.0", "", TALLY, LARGE), None)?;
         let tally = TALLY.replace("count: Int = 0 }", "count: Int = 0, more: Int = 0 }");
         let tally = tally.replace("init = { count: 0 }", "init = { count: 0, more: 0 }");
         let large = LARGE.replace("value: Int = 0 }", "value: Int = 0, more: Int = 0 }");
         let large = large.replace("{ value: k }", "{ value: k, more: 0 }");
-        let mut files = files("2.0.0", "from = [\"1.0.0\"]\n", &tally, &large);
+        let files = files("2.0.0", "from = [\"1.0.0\"]\n", &tally, &large);
+        let mut files: Files = files.into_iter().map(edited).collect();
         files.extend(more.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())));
         let after = releases::built(&files, Some(&before))?;
         Ok(Pair {
