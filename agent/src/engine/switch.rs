@@ -231,9 +231,11 @@ impl Shard {
         for slot in &slots {
             self.meet_watched(*slot, watch);
             self.settle(*slot);
-            self.unlist(*slot);
-            let resident = self.table.remove(*slot);
-            self.stuck.remove(slot);
+        }
+        self.unlist_all(&slots);
+        for slot in self.table.take_names(machine).slots() {
+            let resident = self.table.remove_nameless(slot);
+            self.stuck.remove(&slot);
             self.put_away(&resident.address, &resident.instance);
             self.out.discard(resident.instance);
         }
@@ -242,21 +244,22 @@ impl Shard {
 
     /// Finds the instances of machines that have other addresses now under these.
     fn rename(&mut self, plan: &Plan) {
-        let renamed =
-            |(from, to): (&MachineAddress, &MachineAddress)| (self.table.of_machine(from), to.clone());
-        let all: Vec<(Vec<Slot>, MachineAddress)> = plan.moved.iter().map(renamed).collect();
-        for (slots, _) in &all {
-            for slot in slots {
-                let Resident { address, instance } = &self.table[*slot];
+        // One may get the name that another one had, so that all lose theirs first.
+        let mut all = vec![];
+        for (from, to) in &plan.moved {
+            let nameless = self.table.take_names(from);
+            for slot in nameless.slots() {
+                let Resident { address, instance } = &self.table[slot];
                 for (name, timer) in &instance.rest().timers {
                     self.timers.remove(&(timer.due_ms, address.clone(), name.clone()));
                 }
-                self.table.take_name(*slot);
             }
+            all.push((nameless, to));
         }
-        for (slots, to) in all {
+        for (nameless, to) in all {
+            let slots: Vec<Slot> = nameless.slots().collect();
+            self.table.give_names(nameless, to);
             for slot in slots {
-                self.table.give_name(slot, &to);
                 let Resident { address, instance } = &self.table[slot];
                 if instance.held().is_some() {
                     continue;

@@ -31,6 +31,18 @@ pub(super) struct Resident {
     pub(super) instance: Instance,
 }
 
+/// Instances that are found by no name, by the keys that they had.
+#[derive(Debug)]
+#[must_use = "they are there, and nobody finds them"]
+pub(super) struct Nameless(BTreeMap<Option<Key>, Slot>);
+
+impl Nameless {
+    /// Returns where they are.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.0.values().copied()
+    }
+}
+
 /// The instances of a shard.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -112,7 +124,19 @@ impl Table {
 
     /// Takes an instance out.
     pub(super) fn remove(&mut self, slot: Slot) -> Resident {
-        self.take_name(slot);
+        self.take_off_index(slot);
+        let (machine, key) = (self[slot].address.machine_address(), self[slot].address.key.clone());
+        if let Some(keys) = self.order.get_mut(&machine) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.order.remove(&machine);
+            }
+        }
+        self.remove_nameless(slot)
+    }
+
+    /// Takes an instance out that has no name any more.
+    pub(super) fn remove_nameless(&mut self, slot: Slot) -> Resident {
         let taken = self.pages[slot.0 as usize / PAGE][slot.0 as usize % PAGE].take();
         let resident = taken.expect("a slot that is known is taken");
         self.free.push(slot);
@@ -125,31 +149,34 @@ impl Table {
         self.order.get(machine).map(|keys| keys.values().copied().collect()).unwrap_or_default()
     }
 
-    /// Takes an instance off the index and the order, so that it gets another name.
-    pub(super) fn take_name(&mut self, slot: Slot) {
-        let address = self[slot].address.clone();
-        let hash = hash(&address);
+    fn take_off_index(&mut self, slot: Slot) {
+        let hash = hash(&self[slot].address);
         if let Ok(found) = self.index[part(hash)].find_entry(hash, |other| *other == slot) {
             found.remove();
         }
-        let machine = address.machine_address();
-        if let Some(keys) = self.order.get_mut(&machine) {
-            keys.remove(&address.key);
-            if keys.is_empty() {
-                self.order.remove(&machine);
-            }
-        }
     }
 
-    /// Gives an instance without a name one.
-    pub(super) fn give_name(&mut self, slot: Slot, machine: &MachineAddress) {
-        let address = self[slot].address.at(machine);
-        let hash = hash(&address);
-        self.order.entry(machine.clone()).or_default().insert(address.key.clone(), slot);
-        self[slot].address = address;
-        let pages = &self.pages;
-        let of = |slot: &Slot| self::hash(&resident(pages, *slot).address);
-        self.index[part(hash)].insert_unique(hash, slot, of);
+    /// Takes the instances of a machine off the index and the order, so that they get other names, or are taken out. Their
+    /// number may be large, and inputs wait meanwhile: the order is not gone through key by key.
+    pub(super) fn take_names(&mut self, machine: &MachineAddress) -> Nameless {
+        let keys = self.order.remove(machine).unwrap_or_default();
+        keys.values().for_each(|slot| self.take_off_index(*slot));
+        Nameless(keys)
+    }
+
+    /// Gives instances without names those of a machine.
+    pub(super) fn give_names(&mut self, Nameless(mut keys): Nameless, machine: &MachineAddress) {
+        for slot in keys.values() {
+            let address = self[*slot].address.at(machine);
+            let hash = hash(&address);
+            self[*slot].address = address;
+            let pages = &self.pages;
+            let of = |slot: &Slot| self::hash(&resident(pages, *slot).address);
+            self.index[part(hash)].insert_unique(hash, *slot, of);
+        }
+        if !keys.is_empty() {
+            self.order.entry(machine.clone()).or_default().append(&mut keys);
+        }
     }
 
     /// Returns how many slots there are; some may be free.

@@ -122,6 +122,19 @@ impl Shard {
         }
     }
 
+    /// Takes the timers and the mail of many instances off the lists, of which that of the mail is gone through once.
+    pub(super) fn unlist_all(&mut self, slots: &[Slot]) {
+        let Shard { table, timers, ready, .. } = self;
+        for slot in slots {
+            let Resident { address, instance } = &mut table[*slot];
+            for (name, timer) in &instance.rest().timers {
+                timers.remove(&(timer.due_ms, address.clone(), name.clone()));
+            }
+            instance.queued = false;
+        }
+        ready.retain(|slot| table[*slot].instance.queued);
+    }
+
     fn inputs<'a>(&'a self, resident: &'a Resident) -> Inputs<'a> {
         let Resident { address, instance } = resident;
         Inputs { road: &self.road, address, to: &instance.code, number: self.switch, seq: instance.seq }
