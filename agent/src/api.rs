@@ -453,7 +453,7 @@ pub enum HistoryKind {
     Recovered,
     /// What was parked of an instance was delivered anew.
     Redriven,
-    /// What was parked of an instance was given up, and the states that earlier resets archived.
+    /// What was parked of an instance was given up, and all that was archived of it.
     Dropped,
     /// An instance that was held goes on.
     Released,
@@ -544,8 +544,8 @@ pub struct Redrive {
 pub enum RedriveWhat {
     /// What is parked is delivered anew, in the types that run.
     Parked,
-    /// What is parked is given up, and the states that earlier resets archived; of an instance whose machine is gone, all
-    /// that is archived of it.
+    /// What is parked is given up, and all that is archived of the instance: by resets, by a restart of its application, by the
+    /// end of its machine.
     Dropped,
     /// The instance is no longer held.
     Released,

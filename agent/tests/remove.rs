@@ -5,8 +5,11 @@ mod common;
 use camshaft_agent::api::{HistoryKind, InstanceState, Report};
 use camshaft_agent::node::{Holding, NodeError, WayBack};
 use camshaft_cam::digest::Digest;
-use camshaft_store::{FolderJournal, Journal as _, MemoryJournal, Redrive};
-use common::{COUNT, TestNode, World, client, make, refusal};
+use camshaft_manifests::transition::Transition;
+use camshaft_store::{
+    Aside, Chunk, Class, FolderJournal, Journal as _, MemoryJournal, RecordRef, Redrive, Stamp,
+};
+use common::{COUNT, TestNode, World, client, make, make_said, refusal};
 
 /// Three releases, each with other code.
 fn world() -> World {
@@ -195,6 +198,245 @@ fn what_a_provisional_release_may_go_back_to_is_not_given_up() {
     assert_eq!((code.as_str(), detail.as_str()), ("provisional", back));
     node.rollback(Holding::Refuse).expect("rollback");
     assert_eq!(node.send("old/other", "\"Get\""), "\"Ok\"");
+}
+
+fn with_case(machine: &str, case: &str) -> String {
+    machine.replace("| Get", &format!("| Get | {case}")) + &format!("on {case} => (state, Ok)\n")
+}
+
+/// A machine that is there so that a release without the others has one.
+const IDLE: &str = "machine idle\ntype State = Int\ntype Input = | Get\ntype Output = | Ok\ninit = 0\n\
+                    on Get => (state, Ok)\n";
+
+fn settled_at(node: &mut TestNode, version: &str) {
+    node.upgrade(version).expect("upgrade");
+    node.node.make_permanent(&node.asked()).expect("permanent");
+    node.settle();
+}
+
+/// Holds against what is listed before and after `instance` is given up, at once and at starts from journal and state snapshot, and
+/// that the first release can be removed then, and could not before.
+fn is_given_up(world: &World, make_node: &dyn Fn(MemoryJournal) -> TestNode, instance: &str, states: u64) {
+    let left = "nothing is left of it but its numbers and kept answers";
+    for start in ["none", "from the journal", "from a state snapshot"] {
+        let journal = MemoryJournal::default();
+        let mut node = make_node(journal.clone());
+        let listed = archived(&mut node);
+        assert_eq!(listed.iter().filter(|(at, why)| at == instance && why.is_none()).count() as u64, states);
+        let (code, detail) = refused(&mut node, "1.0.0", WayBack::GiveUp);
+        assert_eq!(code, "release-needed", "{start}");
+        assert!(detail.contains(&format!("the archived state of {instance}")), "{detail}");
+        assert_eq!(drop_archived(&mut node, instance).expect("it is archived"), states, "{start}");
+        if start == "from a state snapshot" {
+            node.node.save_snapshot().expect("snapshot");
+        }
+        if start != "none" {
+            drop(node);
+            node = world.open(journal.clone(), 0).expect("open");
+        }
+        // The rest of the list is as it was.
+        let others = |list: &[(String, Option<String>)]| -> Vec<_> {
+            list.iter().filter(|(at, _)| at != instance).cloned().collect()
+        };
+        let after = archived(&mut node);
+        assert_eq!(others(&after), others(&listed), "{start}");
+        assert!(after.iter().all(|(at, why)| at != instance || why.as_deref() == Some(left)), "{after:?}");
+        assert_eq!(refusal(drop_archived(&mut node, instance)).0, "nothing-to-redrive", "{start}");
+        remove(&mut node, "1.0.0", WayBack::GiveUp).expect("nothing needs it any more");
+        drop(node);
+        let mut node = world.open(journal, 0).expect("it starts without the bundle");
+        assert_eq!(archived(&mut node), after, "{start}");
+    }
+}
+
+fn restarting() -> World {
+    let one = make("1.0.0", &[("shop/count", COUNT)], None, &[]);
+    let said = Transition {
+        restarts: [("shop".parse().expect("a name"), "it fills itself".to_owned())].into(),
+        ..Transition::default()
+    };
+    let two = make_said("2.0.0", &[("shop/count", &with_case(COUNT, "Two"))], Some(&one), &[], said);
+    World::of([one, two])
+}
+
+fn add(node: &mut TestNode, instance: &str, n: u64) {
+    assert_eq!(node.send(instance, &format!("{{\"Add\":{n}}}")), "\"Ok\"");
+}
+
+#[test]
+fn a_state_from_before_a_restart_of_its_application_is_given_up() {
+    let world = restarting();
+    // Its instance lives on, or was not used since.
+    for used in [true, false] {
+        let make_node = |journal: MemoryJournal| {
+            let mut node = world.open(journal, 0).expect("open");
+            node.install("1.0.0").expect("install");
+            add(&mut node, "shop/count/a", 1);
+            settled_at(&mut node, "2.0.0");
+            if used {
+                add(&mut node, "shop/count/a", 7);
+            }
+            node
+        };
+        is_given_up(&world, &make_node, "shop/count/a", 1);
+        let mut node = make_node(MemoryJournal::default());
+        drop_archived(&mut node, "shop/count/a").expect("it is archived");
+        assert_eq!(node.send("shop/count/a", "\"Get\""), format!("{{\"Is\":{}}}", if used { 7 } else { 0 }));
+    }
+}
+
+#[test]
+fn what_going_back_restarts_with_is_not_given_up_while_that_is_provisional() {
+    let mut node = restarting().open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    add(&mut node, "shop/count/a", 1);
+    node.upgrade("2.0.0").expect("upgrade");
+    add(&mut node, "shop/count/a", 7);
+    let (code, detail) = refusal(drop_archived(&mut node, "shop/count/a"));
+    let back = "going back to test 1.0.0 brings shop/count/a back";
+    assert_eq!((code.as_str(), detail.as_str()), ("provisional", back));
+    node.rollback(Holding::Refuse).expect("rollback");
+    assert_eq!(node.send("shop/count/a", "\"Get\""), "{\"Is\":1}");
+}
+
+#[test]
+fn a_state_from_before_a_reset_is_given_up() {
+    let one = make("1.0.0", &[("shop/count", COUNT)], None, &[]);
+    let two = make("2.0.0", &[("shop/count", &with_case(COUNT, "Two"))], Some(&one), &[]);
+    let world = World::of([one, two]);
+    let make_node = |journal: MemoryJournal| {
+        let mut node = world.open(journal, 0).expect("open");
+        node.install("1.0.0").expect("install");
+        add(&mut node, "shop/count/a", 1);
+        reset(&mut node, "shop/count/a");
+        add(&mut node, "shop/count/a", 2);
+        settled_at(&mut node, "2.0.0");
+        node
+    };
+    is_given_up(&world, &make_node, "shop/count/a", 1);
+    let mut node = make_node(MemoryJournal::default());
+    drop_archived(&mut node, "shop/count/a").expect("it is archived");
+    assert_eq!((archived(&mut node).len(), node.send("shop/count/a", "\"Get\"").as_str()), (0, "{\"Is\":2}"));
+}
+
+fn reset(node: &mut TestNode, instance: &str) {
+    let (asked, address) = (node.asked(), instance.parse().expect("an address"));
+    node.node.redrive(&asked, &address, Redrive::Reset).expect("it is there");
+}
+
+#[test]
+fn states_of_a_machine_that_came_back_in_other_code_are_given_up() {
+    let one = make("1.0.0", &[("shop/idle", IDLE), ("shop/count", COUNT)], None, &[]);
+    let two = make("2.0.0", &[("shop/idle", IDLE)], Some(&one), &[]);
+    let other = with_case(COUNT, "Three");
+    let three = make("3.0.0", &[("shop/idle", IDLE), ("shop/count", &other)], Some(&two), &[]);
+    let world = World::of([one, two, three]);
+    for used in [true, false] {
+        let make_node = |journal: MemoryJournal| {
+            let mut node = world.open(journal, 0).expect("open");
+            node.install("1.0.0").expect("install");
+            add(&mut node, "shop/count/a", 1);
+            reset(&mut node, "shop/count/a");
+            add(&mut node, "shop/count/a", 2);
+            settled_at(&mut node, "2.0.0");
+            settled_at(&mut node, "3.0.0");
+            if used {
+                add(&mut node, "shop/count/a", 7);
+            }
+            node
+        };
+        // What it left when it went away, and what was there before the reset.
+        is_given_up(&world, &make_node, "shop/count/a", 2);
+    }
+}
+
+#[test]
+fn a_state_under_a_name_that_another_machine_has_now_is_given_up_and_nothing_of_that_one() {
+    let one = make("1.0.0", &[("shop/count", COUNT)], None, &[]);
+    let machine = |text: &str| text.parse().expect("an address");
+    let said = Transition {
+        renamed_machines: [(machine("shop/tally"), machine("shop/count"))].into(),
+        ..Transition::default()
+    };
+    let tally = with_case(COUNT, "Two").replace("machine count", "machine tally");
+    let other = with_case(COUNT, "Other");
+    let two = make_said("2.0.0", &[("shop/tally", &tally), ("shop/count", &other)], Some(&one), &[], said);
+    let world = World::of([one, two]);
+    let make_node = |journal: MemoryJournal| {
+        let mut node = world.open(journal, 0).expect("open");
+        node.install("1.0.0").expect("install");
+        add(&mut node, "shop/count/a", 1);
+        reset(&mut node, "shop/count/a");
+        add(&mut node, "shop/count/a", 2);
+        settled_at(&mut node, "2.0.0");
+        add(&mut node, "shop/count/a", 7);
+        reset(&mut node, "shop/tally/a");
+        add(&mut node, "shop/tally/a", 3);
+        node
+    };
+    is_given_up(&world, &make_node, "shop/count/a", 1);
+    let mut node = make_node(MemoryJournal::default());
+    drop_archived(&mut node, "shop/count/a").expect("it is archived");
+    assert_eq!(archived(&mut node), [("shop/tally/a".to_owned(), None)]);
+    assert_eq!(node.send("shop/count/a", "\"Get\""), "{\"Is\":7}");
+    assert_eq!(node.send("shop/tally/a", "\"Get\""), "{\"Is\":3}");
+}
+
+/// Its record said "what is parked, and what resets archived", and somebody may have gone back since.
+#[test]
+fn what_an_earlier_version_left_when_it_gave_something_up_is_left_in_a_replay() {
+    let (world, journal) = (restarting(), MemoryJournal::default());
+    let mut node = world.open(journal.clone(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    add(&mut node, "shop/count/a", 1);
+    node.upgrade("2.0.0").expect("upgrade");
+    add(&mut node, "shop/count/a", 7);
+    drop(node);
+    let stamp = Stamp { at_ms: 0, who: "somebody".to_owned() };
+    let instance = "shop/count/a".to_owned();
+    let dropped = Aside::Redriven { instance, switch: 2, stamp, what: Redrive::Dropped };
+    let mut chunk = Chunk::new(0, 0);
+    chunk.push_with(|bytes| *bytes = RecordRef::Aside(&dropped).write(std::mem::take(bytes)));
+    journal.clone().append(&[chunk], Class::Input).expect("memory");
+    let mut node = world.open(journal, 0).expect("open");
+    assert_eq!(archived(&mut node), [("shop/count/a".to_owned(), None)]);
+    node.rollback(Holding::Refuse).expect("rollback");
+    assert_eq!(node.send("shop/count/a", "\"Get\""), "{\"Is\":1}");
+}
+
+#[test]
+fn instances_are_listed_once_whatever_the_pages() {
+    let apps = ["a/count", "a_b/count", "ab/count"];
+    let one = make("1.0.0", &apps.map(|app| (app, COUNT)), None, &[]);
+    let two = make("2.0.0", &[("a/idle", IDLE)], Some(&one), &[]);
+    let mut node = World::of([one, two]).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    let mut all: Vec<String> =
+        apps.iter().flat_map(|app| ["a", "b", "a@b!1"].map(|key| format!("{app}/{key}"))).collect();
+    all.iter().for_each(|instance| add(&mut node, instance, 1));
+    let listed = |node: &mut TestNode, limit: usize| {
+        let (mut after, mut found) = (None, vec![]);
+        loop {
+            let page = node.instances(after.as_deref(), limit);
+            found.extend(page.instances.into_iter().map(|instance| instance.address));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return found,
+            }
+        }
+    };
+    for archived in [false, true] {
+        if archived {
+            node.upgrade("2.0.0").expect("upgrade");
+            all.push("a/idle".to_owned());
+        }
+        for limit in [1, 2, 4, 100] {
+            let mut found = listed(&mut node, limit);
+            found.sort();
+            all.sort();
+            assert_eq!(found, all, "{limit}");
+        }
+    }
 }
 
 /// Should the machine come back, neither numbers nor answers are given away twice.

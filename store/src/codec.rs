@@ -17,7 +17,7 @@ use crate::snapshot::{InstanceSnapshot, Saved};
 /// | 4 | inputs that a relup applies: `Source::Relup`, `MailOrigin::Relup` |
 /// | 5 | in segments instead of SQLite; an input record names no type and no digest of a state, and says channel and life of a message; ports; `Record::Aside` |
 /// | 6 | in a state snapshot, instances, messages and timers say which switch they went over last |
-/// | 7 | in a state snapshot, an instance has what a rewind needs; the control record `Counted` |
+/// | 7 | in a state snapshot, an instance has what a rewind needs; the control record `Counted`; `Aside::Dropped` |
 pub const FORMAT: u8 = 7;
 
 /// Why bytes are no record.

@@ -66,6 +66,16 @@ pub enum Aside {
         /// The number of the switch in force.
         switch: u64,
     },
+    /// An operator gave up all of an instance that does not live: what is parked of it, and every state that is archived
+    /// of it. Earlier versions recorded [`Redrive::Dropped`], which left some of these where the machine goes on.
+    Dropped {
+        /// The instance.
+        instance: String,
+        /// The number of the switch in force.
+        switch: u64,
+        /// Who and when.
+        stamp: Stamp,
+    },
 }
 
 /// What was done with an instance because of traps.
@@ -84,7 +94,8 @@ pub struct Deed {
 pub enum Redrive {
     /// All that is parked of the instance is delivered anew.
     Parked,
-    /// All that is parked of the instance is given up, and the states from before it began anew.
+    /// All that is parked of the instance is given up, and all that is archived. In an [`Aside::Redriven`] of an earlier version:
+    /// what is parked, and the states from before it began anew; of a machine that does not run all.
     Dropped,
     /// The instance is no longer held.
     Released,

@@ -130,6 +130,9 @@ impl Shard {
                 let slot = self.replayed(instance, *switch).map_err(wrong(instance))?;
                 self.settle(slot);
             }
+            Aside::Dropped { instance, switch, .. } => {
+                self.replay_dropped_all(instance, *switch).map_err(wrong(instance))?;
+            }
             Aside::Redriven { instance, switch, what, .. } => {
                 if self.replay_dropped(instance, *switch, *what) {
                     return Ok(());

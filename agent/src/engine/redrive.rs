@@ -11,6 +11,7 @@ use camshaft_store::{Aside, InstanceSnapshot, MailSnapshot, ParkedItem, RecordRe
 use super::Shard;
 use super::carry::restore_order;
 use super::instance::{Mail, State, Timer};
+use super::plan::Change;
 use super::rewind::Rewind;
 use super::table::Slot;
 use crate::speech::{edge, takes};
@@ -67,8 +68,8 @@ impl Shard {
         stamp: Stamp,
         what: Redrive,
     ) -> Result<Redriven, String> {
-        if what == Redrive::Dropped && !self.runs(&address.machine_address()) {
-            return self.drop_archived(address, stamp);
+        if what == Redrive::Dropped {
+            return self.drop_all(address, stamp);
         }
         let slot = self.table.find(address).ok_or_else(|| format!("there is no instance {address}"))?;
         self.meet(slot);
@@ -76,9 +77,6 @@ impl Shard {
         let instance = self.gone_over(&self.table[slot]);
         let held = instance.held();
         match what {
-            Redrive::Dropped if instance.rest().parked.is_empty() && self.last_reset(address) == 0 => {
-                return Err(format!("nothing is parked or archived of {address}"));
-            }
             Redrive::Parked if instance.rest().parked.is_empty() => {
                 return Err(format!("nothing is parked of {address}"));
             }
@@ -107,19 +105,74 @@ impl Shard {
         self.machines.contains_key(machine)
     }
 
-    /// Gives up what is archived of an instance whose machine is gone, and records it.
-    fn drop_archived(&mut self, address: &InstanceAddress, stamp: Stamp) -> Result<Redriven, String> {
-        if !self.archived_of(address).any(|(_, saved)| !is_husk(saved)) {
-            return Err(format!("there is no instance {address}, nor is one archived"));
+    /// Gives up all of an instance that does not live, and records it: what is parked of it, and each state that is archived
+    /// of it, whatever put it there and whosever code it is in. The machine may be gone, or go on in other code.
+    fn drop_all(&mut self, address: &InstanceAddress, stamp: Stamp) -> Result<Redriven, String> {
+        let slot = self.table.find(address);
+        let mut any = self.archived_of(address).any(|(_, saved)| !is_husk(saved));
+        if let Some(slot) = slot {
+            self.meet(slot);
+            // A refusal makes no record, so it may not change what waits either.
+            any |= !self.gone_over(&self.table[slot]).rest().parked.is_empty();
         }
-        let instance = address.to_string();
-        let aside = Aside::Redriven { instance, switch: self.switch, stamp, what: Redrive::Dropped };
+        if !any {
+            return Err(match slot {
+                Some(_) => format!("nothing is parked or archived of {address}"),
+                None => format!("there is no instance {address}, nor is one archived"),
+            });
+        }
+        let aside = Aside::Dropped { instance: address.to_string(), switch: self.switch, stamp };
         self.record(RecordRef::Aside(&aside));
-        Ok(self.dropped_archived(address))
+        Ok(self.dropped_all(address))
     }
 
-    /// Does what the record of such a command says. The numbers of the instance stay, and with them the answers that are
-    /// kept: should its machine come back, neither may be given away twice.
+    /// Does what the record of that says.
+    fn dropped_all(&mut self, address: &InstanceAddress) -> Redriven {
+        let mut dropped = self.dropped_archived(address);
+        if let Some(slot) = self.table.find(address) {
+            self.meet(slot);
+            dropped.driven += self.drop_parked(slot);
+        }
+        dropped
+    }
+
+    /// Gives up what is parked of an instance; returns how much that was.
+    fn drop_parked(&mut self, slot: Slot) -> u64 {
+        // What is parked must not depend on what was delivered yet.
+        self.settle(slot);
+        std::mem::take(&mut self.touch(slot).rest_mut().parked).len() as u64
+    }
+
+    /// Does what the record of such a command says.
+    ///
+    /// # Errors
+    ///
+    /// When the record does not follow from those before it.
+    pub(super) fn replay_dropped_all(&mut self, instance: &str, switch: u64) -> Result<(), String> {
+        let address: InstanceAddress = instance.parse().map_err(|_| "its instance has no address")?;
+        if switch != self.switch {
+            return Err(format!("it belongs to switch {switch}, not {}", self.switch));
+        }
+        self.dropped_all(&address);
+        Ok(())
+    }
+
+    /// Returns the release that the node may go back to while the one that runs is provisional, if that brings back what is
+    /// archived of an instance.
+    pub fn brought_back(&self, address: &InstanceAddress) -> Option<String> {
+        let plan = &self.road.provisional()?.plan;
+        let (Change::Removed { from } | Change::Restarts { from, .. }) =
+            plan.pairs.get(&address.machine_address())?
+        else {
+            return None;
+        };
+        let saved = self.archive.get(&(address.clone(), from.digest(), 0))?;
+        let entry = &plan.from.entry;
+        (!is_husk(saved)).then(|| format!("{} {}", entry.name, entry.version))
+    }
+
+    /// Gives up what is archived of an instance. Its numbers stay, and with them the answers that are kept: should that
+    /// code come back, neither may be given away twice.
     fn dropped_archived(&mut self, address: &InstanceAddress) -> Redriven {
         let of_it = self.archived_of(address).filter(|(_, saved)| !is_husk(saved));
         let keys: Vec<_> = of_it.map(|(key, _)| key.clone()).collect();
@@ -134,8 +187,8 @@ impl Shard {
         Redriven { driven, left: 0 }
     }
 
-    /// Does what the record of a redrive says that is of an instance whose machine does not run; returns false when it
-    /// is of none such.
+    /// Does what the record of an earlier version says that gave up what is archived of an instance whose machine does not
+    /// run; returns false when it is none such.
     pub(super) fn replay_dropped(&mut self, instance: &str, switch: u64, what: Redrive) -> bool {
         let Ok(address) = instance.parse::<InstanceAddress>() else { return false };
         let of_it =
@@ -160,13 +213,14 @@ impl Shard {
         self.settle(slot);
         match what {
             Redrive::Parked => self.drive_parked(slot),
+            // By an earlier version, which left what it could not know to be meant.
             Redrive::Dropped => {
-                let parked = std::mem::take(&mut self.touch(slot).rest_mut().parked);
+                let parked = self.drop_parked(slot);
                 let address = self.table[slot].address.clone();
                 let before = self.archive.len();
                 self.archive.retain(|(at, _, reset), _| *at != address || *reset == 0);
                 let resets = before - self.archive.len();
-                Redriven { driven: (parked.len() + resets) as u64, left: 0 }
+                Redriven { driven: parked + resets as u64, left: 0 }
             }
             Redrive::Released => {
                 self.release_held(slot);

@@ -49,6 +49,11 @@ impl Road {
         Road { steps: self.steps.iter().filter(|step| step.number < switch).cloned().collect() }
     }
 
+    /// Returns the switch on top, while the node may go back from it to exactly what there was before.
+    pub(super) fn provisional(&self) -> Option<&Step> {
+        self.steps.last().filter(|step| !step.permanent && step.plan.way == Way::Up)
+    }
+
     /// Returns all switches after one.
     pub(super) fn after(&self, switch: u64) -> &[Step] {
         let first = self.steps.partition_point(|step| step.number <= switch);

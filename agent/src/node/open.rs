@@ -562,6 +562,7 @@ fn of_aside(aside: &Aside) -> (&str, u64) {
         Aside::Cared { switch, deeds, .. } => (deeds.first().map_or("", |deed| &deed.instance), *switch),
         Aside::Called { instance, switch, .. }
         | Aside::Redriven { instance, switch, .. }
+        | Aside::Dropped { instance, switch, .. }
         | Aside::Settled { instance, switch } => (instance, *switch),
         Aside::Clients(_) => ("", 0),
     }

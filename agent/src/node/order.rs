@@ -30,6 +30,7 @@ fn key(record: &Record, last: &mut u64) -> u64 {
             Aside::Cared { switch, .. }
             | Aside::Called { switch, .. }
             | Aside::Redriven { switch, .. }
+            | Aside::Dropped { switch, .. }
             | Aside::Settled { switch, .. },
         ) => *switch,
         Record::Control(Control::Installed { .. }) => {

@@ -8,7 +8,6 @@ use super::{Asked, Node, NodeError};
 use crate::api::Changed;
 use crate::engine::{Redriven, shard_of};
 use crate::problem;
-use crate::release::Release;
 
 impl Node {
     /// Lets something of an instance go on.
@@ -26,18 +25,22 @@ impl Node {
         if self.crew.is_full() {
             return Err(problem::DISK_FULL.problem("nothing can be recorded on this node").into());
         }
-        if what == Redrive::Dropped
-            && let Some(release) = self.brings_back(address)
-        {
-            let detail = format!("going back to {release} brings {address} back");
-            return Err(problem::PROVISIONAL.problem(detail).into());
-        }
         let homes = self.epoch.as_ref().map(|epoch| epoch.homes.clone()).unwrap_or_default();
         let shards = self.crew.shards();
         let mine = usize::from(shard_of(&homes, shards, address));
         let (address, stamp) = (address.clone(), self.stamp(asked));
         let (instance, told) = (address.to_string(), stamp.clone());
         let places: Vec<bool> = (0..usize::from(shards)).map(|index| index == mine).collect();
+        if what == Redrive::Dropped {
+            let of = address.clone();
+            let brought = self.crew.each_with(places.clone(), move |shard, here| {
+                here.then(|| shard.brought_back(&of)).flatten()
+            })?;
+            if let Some(release) = brought.into_iter().flatten().next() {
+                let detail = format!("going back to {release} brings {address} back");
+                return Err(problem::PROVISIONAL.problem(detail).into());
+            }
+        }
         let redriven = self.crew.each_with(places, move |shard, here| {
             here.then(|| shard.redrive(&address, stamp.clone(), what))
         })?;
@@ -61,15 +64,5 @@ impl Node {
             Some(Err(reason)) => Err(problem::NOTHING_TO_REDRIVE.problem(reason).into()),
             None => Err(problem::FAULT.problem("no shard has the instance").into()),
         }
-    }
-
-    /// Returns the release that a provisional one may go back to, if that has the machine of an instance and the one that
-    /// runs has it not.
-    fn brings_back(&self, address: &InstanceAddress) -> Option<String> {
-        let machine = address.machine_address();
-        let has = |release: &Release| release.machine(&machine).is_some();
-        let previous = self.previous.as_ref().filter(|_| self.ledger.provisional)?;
-        let gone = has(previous) && !self.release.as_ref().is_some_and(|running| has(running));
-        gone.then(|| format!("{} {}", previous.entry.name, previous.entry.version))
     }
 }

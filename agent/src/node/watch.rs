@@ -189,7 +189,9 @@ impl Node {
             Aside::Settled { instance, .. } => {
                 (!holds(instance, "took over what waited for it")).then(|| aside.clone())
             }
-            Aside::Redriven { .. } | Aside::Called { .. } | Aside::Clients(_) => Some(aside.clone()),
+            Aside::Redriven { .. } | Aside::Dropped { .. } | Aside::Called { .. } | Aside::Clients(_) => {
+                Some(aside.clone())
+            }
         }
     }
 
