@@ -695,7 +695,7 @@ pub struct TryFailure {
     /// The instance.
     pub instance: String,
     /// What was tried: `keep`, `up`, `invariant`, `down`, `round-trip`, `up-again`, `lift`, `unlift`, `answer`, `start`, `rewind`, `pause`,
-    /// `preserve`.
+    /// `preserve`, `apply`.
     pub step: String,
     /// The kind of trap; `differs` when the way back gives another state; of `preserve` the kind of difference, as in
     /// [`ShadowCase::differ`].
@@ -735,6 +735,9 @@ pub struct Capsule {
     /// The recorded input that comes out otherwise, for a machine that promises to do what it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<Box<ShadowExample>>,
+    /// The step that fails on what the relup applies, where it came to a step. `value` is the input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Box<StepCapsule>>,
 }
 
 /// `POST /v1/node/{install,upgrade,rollback,make-permanent}`: what was done.

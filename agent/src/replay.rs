@@ -24,7 +24,7 @@ use crate::engine::{trap_kind, up_again};
 use crate::speech::takes;
 
 pub(crate) use migration::Passing;
-pub(crate) use rewind::{BETWEEN, Back};
+pub(crate) use rewind::{BETWEEN, Back, LET_GO};
 pub use shadow::{ReplayedExample, replay_example};
 pub(crate) use step::{Played, Scene};
 pub use step::{ReplayedStep, replay_step};
@@ -80,8 +80,17 @@ pub enum ReplayError {
 /// What is missing for that.
 pub fn replay(failure: &TryFailure, releases: &[OpenedRelease]) -> Result<Replayed, ReplayError> {
     let capsule = &failure.capsule;
+    if ran_nothing(failure) {
+        return Err(ReplayError::NothingRan(failure.step.clone()));
+    }
     if capsule.cut {
         return Err(ReplayError::Cut);
+    }
+    if let Some(step) = &capsule.step {
+        let ReplayedStep { failed, fuel, gave, otherwise, same_value } = replay_step(step, releases)?;
+        // That both ways to run a step come to the same is part of it.
+        let failed = otherwise.map(|why| ("otherwise".to_owned(), why)).or(failed);
+        return Ok(Replayed { failed, gave, fuel, same_value });
     }
     if let Some(rewind) = &capsule.rewind {
         return rewind::replay_rewind(failure, rewind, releases);
@@ -101,6 +110,19 @@ pub fn replay(failure: &TryFailure, releases: &[OpenedRelease]) -> Result<Replay
     let Some(digest) = capsule.edge else { return Err(ReplayError::NothingRan(failure.step.clone())) };
     let edge = releases.iter().find_map(|release| release.edges.get(&digest));
     again.along(edge.ok_or(ReplayError::NoEdge(digest))?)
+}
+
+/// Returns true where no code was run that could be run again: it was found out from the releases alone, by a clock, or
+/// before there was a value.
+fn ran_nothing(failure: &TryFailure) -> bool {
+    match (failure.step.as_str(), failure.kind.as_str()) {
+        // The sender waits on a channel that is gone; going over takes too long.
+        ("answer" | "pause", _) => true,
+        // No edge takes what this machine wrote; bytes that are none of its type.
+        (_, "writer" | "damaged") => true,
+        ("apply", _) => failure.capsule.step.is_none(),
+        _ => false,
+    }
 }
 
 /// Reads a value of a capsule.
@@ -134,6 +156,9 @@ impl Again<'_> {
         if step == "up-again" {
             return self.up_again(edge);
         }
+        // What it did since the switch was not kept: all there is to do again is the way down, with what has to hold there.
+        let let_go = step == "rewind" && self.failure.kind == LET_GO;
+        let step = if let_go { "invariant" } else { step };
         let input = matches!(step, "lift" | "unlift");
         if !input && !matches!(step, "keep" | "up" | "invariant" | "down" | "round-trip") {
             return Err(ReplayError::NothingRan(step.to_owned()));
@@ -158,9 +183,16 @@ impl Again<'_> {
         let Some(passed) = passing.pass() else { return Err(ReplayError::NothingRan(step.to_owned())) };
         let (failed, gave) = match passed.end {
             Ok((value, ty)) => (None, Some(value.to_json_redacted(ty))),
+            Err((_, reason)) if let_go => (Some((LET_GO.to_owned(), self.not_rewound(&reason))), None),
             Err(failed) => (Some(failed), None),
         };
         Ok(Replayed { failed, gave, fuel: passed.fuel, same_value })
+    }
+
+    /// Returns the reason of a state that does not go down, with why it could not be rewound either.
+    fn not_rewound(&self, reason: &str) -> String {
+        let why = self.failure.reason.split_once(BETWEEN).map_or("", |(_, why)| why);
+        format!("{reason}{BETWEEN}{why}")
     }
 
     /// The second law, as the trial of an upgrade holds some states against it. It has no fuel of its own: what is done

@@ -6,9 +6,11 @@ use camshaft_agent::api::{CapsuleOf, KeptCapsule, StepCapsule, TryFailure};
 use camshaft_agent::replay::{ReplayError, replay, replay_step};
 use camshaft_cam::testing::choices::Choices;
 use camshaft_cam::testing::program::Program;
+use camshaft_manifests::relup::Apply;
+use camshaft_manifests::transition::Transition;
 use camshaft_releases::OpenedRelease;
 use camshaft_store::MemoryJournal;
-use common::{Made, TestNode, World, make};
+use common::{Made, TestNode, World, make, make_said};
 
 const TILL: &str = "machine till keyed Text
 type State = { sum: Int, pin: secret Int }
@@ -350,6 +352,166 @@ fn a_machine_that_cannot_be_born_takes_the_same_fuel_when_it_is_seen_again() {
     let report = node.try_out("2.0.0").expect("it is tried");
     let told = seen_again(&report.failures, &[second.opened()]);
     assert_eq!(told, [("start".to_owned(), "invariant".to_owned())]);
+}
+
+/// The till with what a trial and the real thing tell apart: a trial has the seed 0.
+fn fickle() -> String {
+    TILL.replace("| Refuse |", "| Refuse | Put { n: Int } |").replace(
+        "on Refuse",
+        "on Put { n } => if ctx.seed != 0 { fail \"not now\" } else { ({ ..state, sum: n }, Ok) }\non Refuse",
+    )
+}
+
+/// Keys of tills, and inputs for them.
+type Applies<'a> = &'a [(&'a str, &'a str)];
+
+/// Two releases, the second of which applies inputs to tills; the machine of the second has this text.
+fn applying(second: &str, applies: Applies<'_>) -> [Made; 2] {
+    let one = make("1.0.0", &[("shop/till", TILL), ("shop/log", LOG)], None, &[]);
+    let apply = |(key, input): &(&str, &str)| Apply {
+        machine: "shop/till".parse().expect("an address"),
+        key: Some(key.parse().expect("a key")),
+        input: (*input).to_owned(),
+        inverse: Some("\"Get\"".to_owned()),
+    };
+    let said = Transition { applies: applies.iter().map(apply).collect(), ..Transition::default() };
+    let two = make_said("2.0.0", &[("shop/till", second), ("shop/log", LOG)], Some(&one), &[], said);
+    [one, two]
+}
+
+fn installed(releases: &[Made; 2]) -> TestNode {
+    let mut node = World::of(releases.clone()).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    assert_eq!(node.send("shop/till/a", "{\"Add\":{\"n\":1}}"), "\"Ok\"");
+    node
+}
+
+#[test]
+fn what_a_relup_applies_and_fails_in_a_trial_is_seen_again() {
+    let long = format!("{{\"To\":{{\"key\":\"{}\"}}}}", "x".repeat(300));
+    let unborn = TILL.replace("sum: 0, pin: 1234", "sum: -1, pin: 1234");
+    let sell = "{\"Sell\":{\"n\":2}}";
+    // What is applied to whom, how it fails, and the sum that it fails on.
+    let cases: [(&str, Applies<'_>, &str, Option<i64>); 7] = [
+        (TILL, &[("a", HUGE)], "overflow", Some(1)),
+        (TILL, &[("a", sell)], "invariant", Some(1)),
+        // An answer that says no undoes an upgrade as well.
+        (TILL, &[("a", "\"Refuse\"")], "fail", Some(1)),
+        // What its effects need is part of a step.
+        (TILL, &[("a", &long)], "key", Some(1)),
+        // The state that the second one finds is that after the first.
+        (TILL, &[("a", "{\"Add\":{\"n\":4}}"), ("a", "{\"Sell\":{\"n\":6}}")], "invariant", Some(5)),
+        // Nobody is there: the step begins with a birth, or does not get beyond it.
+        (TILL, &[("nobody", sell)], "invariant", None),
+        (&unborn, &[("nobody", "\"Get\"")], "invariant", None),
+    ];
+    for (text, applies, kind, sum) in cases {
+        let releases = applying(text, applies);
+        let mut node = installed(&releases);
+        let report = node.try_out("2.0.0").expect("it is tried");
+        assert_eq!(report.failures.len(), 1, "{:?}", report.failures);
+        let json = serde_json::to_string(&report.failures[0]).expect("JSON");
+        let mut failure: TryFailure = serde_json::from_str(&json).expect("a failure");
+        assert_eq!((failure.step.as_str(), failure.kind.as_str()), ("apply", kind));
+        assert!(!json.contains("1234"), "{json}");
+        let step = failure.capsule.step.as_mut().expect("it came to a step");
+        let state = sum.map(|sum| format!("{{\"sum\":{sum},\"pin\":\"[secret]\"}}"));
+        assert_eq!(step.state, state);
+        assert!(step.redacted && !step.cut && step.fuel > 0);
+        if let Some(state) = &mut step.state {
+            *state = state.replace("\"[secret]\"", "1234");
+        }
+        let opened = releases.map(|made| made.opened());
+        assert_eq!(
+            seen_again(std::slice::from_ref(&failure), &opened[1..]),
+            [("apply".to_owned(), kind.to_owned())]
+        );
+        // Of another state or input something else comes, or it is told that the value is another one.
+        let mut other = failure.clone();
+        let step = other.capsule.step.as_mut().expect("it came to a step");
+        step.input = Some("{\"Add\":{\"n\":3}}".to_owned());
+        let seen = replay(&other, &opened).expect("it runs");
+        assert!(!seen.same_value);
+        assert_eq!(seen.reproduces(&other), text == unborn, "{seen:?}");
+        if text == TILL {
+            assert!(
+                matches!(replay(&failure, &[]), Err(ReplayError::NoMachine(_))),
+                "the code is in the bundles"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_input_that_stops_its_instance_leaves_a_birth_to_the_next_one() {
+    let till = fickle().replace("on Refuse => fail \"no\"", "on Refuse { stop; (state, Ok) }");
+    let releases = applying(&till, &[("a", "\"Refuse\""), ("a", "{\"Sell\":{\"n\":1}}")]);
+    let mut node = installed(&releases);
+    let report = node.try_out("2.0.0").expect("it is tried");
+    let failure = &report.failures[0];
+    assert_eq!((failure.step.as_str(), failure.kind.as_str()), ("apply", "invariant"));
+    let step = failure.capsule.step.as_ref().expect("it came to a step");
+    assert_eq!((step.state.as_deref(), step.seq), (None, 3));
+    seen_again(std::slice::from_ref(failure), &[releases[1].opened()]);
+}
+
+#[test]
+fn what_a_relup_applies_and_fails_after_the_switch_is_kept_also_where_the_program_says_no() {
+    let releases = applying(&fickle(), &[("a", "{\"Put\":{\"n\":2}}")]);
+    let mut node = installed(&releases);
+    node.upgrade("2.0.0").expect_err("it is undone");
+    assert_eq!(node.running(), "1.0.0");
+    let capsules = capsules(&mut node);
+    let [capsule] = &capsules[..] else { panic!("{capsules:?}") };
+    let status = &capsule.status;
+    assert_eq!(
+        (status.at.as_str(), status.kind.as_str(), status.who.as_str(), status.release.version.as_str()),
+        ("Put", "fail", "relup of switch 2", "2.0.0")
+    );
+    let mut step = step(capsule).clone();
+    step.state = step.state.map(|state| state.replace("\"[secret]\"", "1234"));
+    assert!(reproduces(&step, &[releases[1].opened()]));
+}
+
+#[test]
+fn what_a_timer_fires_and_the_program_does_not_want_is_kept() {
+    let till = TILL.replace("sum: state.sum / (state.sum - state.sum)", "sum: least(state.sum)")
+        + "fn least(n: Int) -> Int = if n < 9 { fail \"too little\" } else { n }\n";
+    let made = make("1.0.0", &[("shop/till", &till), ("shop/log", LOG)], None, &[]);
+    let mut node = World::of([made.clone()]).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    assert_eq!(node.send("shop/till/a", "\"Later\""), "\"Ok\"");
+    node.advance(1_000);
+    let capsules = capsules(&mut node);
+    let [capsule] = &capsules[..] else { panic!("{capsules:?}") };
+    let told = (capsule.status.at.as_str(), capsule.status.kind.as_str(), capsule.status.who.as_str());
+    assert_eq!(told, ("Tick", "fail", "timer tick"), "nobody else was told");
+    let mut step = step(capsule).clone();
+    step.state = step.state.map(|state| state.replace("\"[secret]\"", "1234"));
+    assert!(reproduces(&step, &[made.opened()]));
+}
+
+/// What was found out from the releases alone, by a clock, or before there was a value, is told in full.
+#[test]
+fn where_nothing_was_run_nothing_is_seen_again_and_that_is_said() {
+    let releases = applying(TILL, &[("a", HUGE)]);
+    let mut node = installed(&releases);
+    let failure = node.try_out("2.0.0").expect("it is tried").failures.remove(0);
+    let opened = releases.map(|made| made.opened());
+    for (step, kind) in [
+        ("pause", "max-pause"),
+        ("answer", "channel"),
+        ("lift", "writer"),
+        ("unlift", "damaged"),
+        ("keep", "damaged"),
+        ("apply", "held"),
+    ] {
+        let mut other = TryFailure { step: step.to_owned(), kind: kind.to_owned(), ..failure.clone() };
+        other.capsule.step = None;
+        // A state that takes too long is too large to be told.
+        other.capsule.cut = step == "pause";
+        assert_eq!(replay(&other, &opened), Err(ReplayError::NothingRan(step.to_owned())), "{kind}");
+    }
 }
 
 /// Programs by a generator that knows nothing of capsules: whatever ends in a trap is seen again, to the last unit of

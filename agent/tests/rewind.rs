@@ -90,6 +90,22 @@ fn seen_again(failure: &TryFailure) {
     assert!(matches!(replay(&failure, &releases[1..]), Err(ReplayError::NoMachine(_))));
 }
 
+/// Of what was not kept there is nothing to do again but the way down, which fails in the same way elsewhere.
+fn not_going_down_is_seen_again(node: &mut TestNode, why: &str) {
+    let plan = node.node.plan_rollback().expect("a plan");
+    let report = node.node.try_all(plan).expect("a trial").report();
+    node.node.end_trial().expect("it ends");
+    let failure = &report.failures[0];
+    assert_eq!((failure.step.as_str(), failure.reason.as_str()), ("rewind", why));
+    let releases = made().map(|made| made.opened());
+    let seen = replay(failure, &releases).expect("it runs");
+    assert!(seen.reproduces(failure) && seen.same_value && seen.fuel > 0, "{seen:?}: {failure:?}");
+    assert_eq!(failure.capsule.fuel, Some(seen.fuel));
+    let mut other = failure.clone();
+    other.capsule.value = other.capsule.value.replace("\"adds\":", "\"adds\":-");
+    assert!(!replay(&other, &releases).expect("it runs").reproduces(failure), "{other:?}");
+}
+
 /// A node on 1.0.0, where `a` has 5.
 fn node(journal: &MemoryJournal) -> TestNode {
     let mut node = world().open(journal.clone(), 1_000).expect("open");
@@ -302,6 +318,7 @@ fn beyond_its_bounds_what_is_kept_is_let_go() {
                which are not kept";
     for _ in 0..2 {
         assert_eq!(refused(&mut node), format!("shop/count/a: rewind: {why}"));
+        not_going_down_is_seen_again(&mut node, why);
         assert!(matches!(saved(&journal, &mut node, "a"), Some(RewindSnapshot::LetGo(_))));
         node = again(&journal, node);
     }

@@ -4,17 +4,18 @@
 //! same ones. Each is delivered once and recorded like any other input. What was not applied is
 //! not undone by the way back.
 
-use camshaft_cam::run::Ctx;
+use camshaft_cam::run::Effect;
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 use camshaft_store::Verdict;
 
 use super::Shard;
+use super::capsules::Tried;
 use super::instance::{Instance, Mail, Origin, State};
 use super::plan::{Applied, Plan, Way};
-use super::step::{birth, kind};
+use super::step::Surroundings;
 use super::table::{Resident, Slot};
-use crate::api::{Capsule, TryFailure};
+use crate::api::{Capsule, StepCapsule, TryFailure};
 use crate::release::MachineCode;
 
 /// An input of the last switch that was not applied.
@@ -128,48 +129,51 @@ pub(super) fn try_applies(
     let mut applies = plan.applies.iter().filter(|apply| apply.address == *address).peekable();
     let first = *applies.peek()?;
     let code = plan.to.machine(&address.machine_address())?;
-    let seq = instance.map_or(0, |instance| instance.seq);
-    let failed = |apply: &Applied, kind: &str, reason: String| {
-        Some(failure(code, address, apply, seq, (kind, reason)))
-    };
+    let before = instance.map_or(0, |instance| instance.seq);
+    let nothing_ran = |apply, kind, reason| Some(failure(code, apply, before, (kind, reason), None));
     let mut state = match instance.map(|instance| &instance.state) {
-        Some(State::Held(held)) => return failed(first, "held", format!("it is held: {}", held.reason)),
-        Some(State::Live(value)) => value.clone(),
-        Some(State::None) | None => match birth(code) {
-            Ok(value) => value,
-            Err((kind, reason)) => return failed(first, kind, reason),
-        },
+        Some(State::Held(held)) => return nothing_ran(first, "held", format!("it is held: {}", held.reason)),
+        Some(State::Live(value)) => Some(value.clone()),
+        Some(State::None) | None => None,
     };
     for (step, apply) in (1u64..).zip(applies) {
-        let ty = code.verified.input();
-        let input = match Value::from_binary(&apply.input, ty) {
+        let input = match Value::from_binary(&apply.input, code.verified.input()) {
             Ok(input) => input,
-            Err(error) => return failed(apply, "input", error.to_string()),
+            Err(error) => return nothing_ran(apply, "input", error.to_string()),
         };
-        let ctx = Ctx {
-            now_ms,
-            seq: i64::try_from(seq.saturating_add(step)).unwrap_or(i64::MAX),
-            self_key: address.key.as_ref().map_or_else(|| "".into(), |key| key.shared()),
-            seed: 0,
+        let tried = Tried {
+            code,
+            address,
+            state: state.as_ref(),
+            input: &input,
+            seq: before.saturating_add(step),
+            surroundings: Surroundings { now_ms, seed: 0 },
         };
-        if let Err(trap) = code.step(&input, &mut state, &ctx) {
-            return failed(apply, kind(&trap), trap.to_string());
+        match tried.play().end {
+            Ok(outcome) if outcome.effects.contains(&Effect::Stop) => state = None,
+            Ok(outcome) => state = Some(outcome.state),
+            Err((kind, reason)) => {
+                let capsule = tried.capsule((&kind, &reason));
+                return Some(failure(code, apply, before, (&kind, reason), Some(capsule)));
+            }
         }
     }
     None
 }
 
+/// Returns the failure of an input that is applied, with the step that fails on it, if it came to one.
 fn failure(
     code: &MachineCode,
-    address: &InstanceAddress,
     apply: &Applied,
     seq: u64,
     (kind, reason): (&str, String),
+    step: Option<StepCapsule>,
 ) -> TryFailure {
     let ty = code.verified.input();
     let value = Value::from_binary(&apply.input, ty).map(|value| value.to_json_redacted(ty));
+    let cut = step.as_ref().is_some_and(|step| step.cut);
     TryFailure {
-        instance: address.to_string(),
+        instance: apply.address.to_string(),
         step: "apply".to_owned(),
         kind: kind.to_owned(),
         reason,
@@ -180,11 +184,12 @@ fn failure(
             seq,
             value: value.unwrap_or_default(),
             value_digest: camshaft_cam::digest::Digest::of(&apply.input),
-            cut: false,
+            cut,
             kept: None,
-            fuel: None,
+            fuel: step.as_ref().filter(|_| !cut).map(|step| step.fuel),
             rewind: None,
             example: None,
+            step: step.map(Box::new),
         },
     }
 }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
-use camshaft_cam::run::{Ctx, weight_within};
+use camshaft_cam::run::weight_within;
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
 use camshaft_cam::verify::VerifiedLink;
@@ -18,11 +18,12 @@ use camshaft_manifests::{InstanceAddress, MachineAddress};
 use camshaft_store::{Source, Verdict};
 
 use super::Shard;
+use super::carry::CAPSULE_CHARS_MAX;
 use super::instance::{Instance, State};
 use super::step::{Cause, Computed, Input, Surroundings, Task};
 use crate::api::{CapsuleOf, CapsuleStatus, KeptCapsule, StepCapsule, TryFailure};
 use crate::release::{MachineCode, Release};
-use crate::replay::Scene;
+use crate::replay::{Played, Scene};
 
 /// How many are kept of each machine and case.
 const EACH_MAX: usize = 8;
@@ -65,7 +66,7 @@ pub struct Caught {
 
 #[derive(Debug)]
 enum Of {
-    Step(Box<Step>),
+    Step(Source, Box<Step>),
     /// State, message or timer could not be taken over a switch.
     Touch(Box<TryFailure>),
 }
@@ -77,7 +78,6 @@ struct Step {
     case: Option<usize>,
     kind: String,
     reason: String,
-    source: Source,
     trace: Option<Arc<str>>,
     before: Before,
     input: Input,
@@ -95,8 +95,19 @@ enum Before {
     TooLarge,
 }
 
+impl Before {
+    /// Returns a state as it is kept, and what that weighs.
+    fn of(state: &Value) -> (Before, u64) {
+        match weight_within(state, WEIGHT_MAX) {
+            Some(weight) => (Before::Live(state.clone()), weight),
+            None => (Before::TooLarge, 0),
+        }
+    }
+}
+
 impl Capsules {
-    /// Keeps a step that failed. `fail` is no failure: it is what a program says to an input that it does not want.
+    /// Keeps a step that failed. `fail` is no failure: it is what a program says to an input that it does not want. Where
+    /// nobody waits for an answer or finds the input parked, it says so to nobody else.
     #[inline]
     pub(super) fn catch(
         &mut self,
@@ -106,7 +117,7 @@ impl Capsules {
         computed: &Computed,
     ) {
         if let Verdict::Trapped { kind, reason } = &computed.verdict
-            && kind != "fail"
+            && (kind != "fail" || task.cause.has_no_sender())
         {
             self.catch_step(at, task, surroundings, (computed.case, kind, reason));
         }
@@ -122,15 +133,12 @@ impl Capsules {
     ) {
         let now_ms = surroundings.now_ms;
         let machine = address.machine_address();
-        let same = |other: &Caught| matches!(&other.of, Of::Step(step) if step.case == case);
+        let same = |other: &Caught| matches!(&other.of, Of::Step(_, step) if step.case == case);
         if !self.makes_room(&machine, same, now_ms) {
             return;
         }
         let (before, weight) = match &instance.state {
-            State::Live(state) => match weight_within(state, WEIGHT_MAX) {
-                Some(weight) => (Before::Live(state.clone()), weight),
-                None => (Before::TooLarge, 0),
-            },
+            State::Live(state) => Before::of(state),
             State::None | State::Held(_) => (Before::None, 0),
         };
         let step = Step {
@@ -138,7 +146,6 @@ impl Capsules {
             case,
             kind: kind.to_owned(),
             reason: reason.to_owned(),
-            source: task.cause.source(),
             trace: task.trace.clone(),
             before,
             input: task.input.clone(),
@@ -146,7 +153,7 @@ impl Capsules {
             surroundings,
             answer: answer(release, address, &task.cause),
         };
-        self.keep((release, address), now_ms, Of::Step(Box::new(step)), weight);
+        self.keep((release, address), now_ms, Of::Step(task.cause.source(), Box::new(step)), weight);
     }
 
     /// Keeps what could not be taken over a switch.
@@ -235,7 +242,7 @@ impl Caught {
     /// Returns a line of the list of all.
     pub fn status(&self, id: u64) -> CapsuleStatus {
         let (at, kind, reason, who) = match &self.of {
-            Of::Step(step) => (step.case(), &step.kind, &step.reason, who(&step.source)),
+            Of::Step(source, step) => (step.case(), &step.kind, &step.reason, who(source)),
             Of::Touch(failure) => {
                 (Some(failure.step.clone()), &failure.kind, &failure.reason, "switch".to_owned())
             }
@@ -255,7 +262,7 @@ impl Caught {
     /// Returns the whole capsule. What was done is done once more, to count its fuel.
     pub fn capsule(&self, id: u64) -> KeptCapsule {
         let of = match &self.of {
-            Of::Step(step) => CapsuleOf::Step { step: Box::new(step.capsule(&self.address)) },
+            Of::Step(_, step) => CapsuleOf::Step { step: Box::new(step.capsule(&self.address, CHARS_MAX)) },
             Of::Touch(failure) => CapsuleOf::Migration { failure: failure.clone() },
         };
         KeptCapsule { status: self.status(id), of }
@@ -268,7 +275,8 @@ impl Step {
         Some(variant.cases.get(self.case?)?.label.to_string())
     }
 
-    fn capsule(&self, address: &InstanceAddress) -> StepCapsule {
+    /// Returns what is told of it, of each value no more than so many characters.
+    fn capsule(&self, address: &InstanceAddress, chars_max: usize) -> StepCapsule {
         let Step { code, .. } = self;
         let machine = &code.verified;
         let (state_ty, input_ty, config_ty) = (machine.state(), machine.input(), machine.config());
@@ -276,7 +284,7 @@ impl Step {
         let mut cut = too_large;
         let mut written = |value: &Value, ty: &Ty| {
             let json = value.to_json_redacted(ty);
-            match json.char_indices().nth(CHARS_MAX) {
+            match json.char_indices().nth(chars_max) {
                 None => json,
                 Some((end, _)) => {
                     cut = true;
@@ -296,13 +304,7 @@ impl Step {
             Before::Live(state) => Some(state),
             Before::None | Before::TooLarge => None,
         };
-        let key = address.key.as_ref().map_or_else(|| "".into(), |key| key.shared());
-        let ctx = Ctx {
-            now_ms: self.surroundings.now_ms,
-            seq: i64::try_from(self.seq).unwrap_or(i64::MAX),
-            self_key: key.clone(),
-            seed: self.surroundings.seed,
-        };
+        let ctx = self.surroundings.ctx(address, self.seq);
         let links = code.channels.iter().map(|channel| &channel.link);
         let fuel = match (&input, too_large) {
             (Some(input), false) => {
@@ -322,7 +324,7 @@ impl Step {
             input_digest,
             config: written(&code.config, config_ty),
             config_digest: Digest::of(&code.config.to_binary(config_ty)),
-            key: key.to_string(),
+            key: ctx.self_key.to_string(),
             seq: self.seq,
             now_ms: self.surroundings.now_ms,
             seed: self.surroundings.seed,
@@ -333,6 +335,50 @@ impl Step {
             redacted: [state_ty, input_ty].iter().any(|ty| ty.holds_secret()),
             cut,
         }
+    }
+}
+
+/// A step that a trial did, and that failed.
+pub(super) struct Tried<'a> {
+    pub(super) code: &'a Arc<MachineCode>,
+    pub(super) address: &'a InstanceAddress,
+    /// The state before it; none: it begins with a birth.
+    pub(super) state: Option<&'a Value>,
+    pub(super) input: &'a Value,
+    /// The number of the input.
+    pub(super) seq: u64,
+    pub(super) surroundings: Surroundings,
+}
+
+impl Tried<'_> {
+    /// Does the step.
+    pub(super) fn play(&self) -> Played {
+        let Tried { code, state, input, .. } = *self;
+        let links = code.channels.iter().map(|channel| &channel.link).collect();
+        let ctx = self.surroundings.ctx(self.address, self.seq);
+        Scene { machine: &code.verified, links, answer: None, config: &code.config, state, input, ctx: &ctx }
+            .play()
+    }
+
+    /// Returns the capsule of it, with kind and reason of why it fails; of each value no more than a trial tells.
+    pub(super) fn capsule(&self, (kind, reason): (&str, &str)) -> StepCapsule {
+        let case = match self.input {
+            Value::Sum(case, _) => Some(*case as usize),
+            _ => None,
+        };
+        let step = Step {
+            code: self.code.clone(),
+            case,
+            kind: kind.to_owned(),
+            reason: reason.to_owned(),
+            trace: None,
+            before: self.state.map_or(Before::None, |state| Before::of(state).0),
+            input: Input::Value(self.input.clone()),
+            seq: self.seq,
+            surroundings: self.surroundings,
+            answer: None,
+        };
+        step.capsule(self.address, CAPSULE_CHARS_MAX)
     }
 }
 

@@ -372,6 +372,7 @@ impl Subject<'_> {
                 fuel: (!cut).then(|| self.fuel(step)).flatten(),
                 rewind: None,
                 example: None,
+                step: None,
             },
         }
     }
@@ -496,6 +497,7 @@ impl Inputs<'_> {
                 fuel: None,
                 rewind: None,
                 example: None,
+                step: None,
             },
         }
     }
@@ -560,6 +562,7 @@ fn owed(plan: &Plan, receiver: Digest, origin: &Origin, input: &[u8]) -> Result<
             fuel: None,
             rewind: None,
             example: None,
+            step: None,
         },
     }))
 }

@@ -33,7 +33,7 @@ use super::table::Slot;
 use super::told::{Again, Differs, differs, told, words};
 use crate::api::{RewindCapsule, ToldEffect, ToldInput, TryFailure};
 use crate::release::MachineCode;
-use crate::replay::{BETWEEN, Back};
+use crate::replay::{BETWEEN, Back, LET_GO};
 
 /// How many inputs are kept of an instance. To do them again takes a quarter of a millisecond where a step takes a
 /// microsecond, and the first input after the way back waits for that.
@@ -300,7 +300,7 @@ pub(super) fn rewound(
     let since = match rewind {
         Rewind::Kept(since) => since,
         Rewind::LetGo(reason) => {
-            let (step, kind, reason) = ("rewind".to_owned(), "let-go".to_owned(), cannot(failure, reason));
+            let (step, kind, reason) = ("rewind".to_owned(), LET_GO.to_owned(), cannot(failure, reason));
             return Err(Box::new(TryFailure { step, kind, reason, ..failure.clone() }));
         }
     };

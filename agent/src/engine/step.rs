@@ -50,6 +50,18 @@ pub(super) struct Surroundings {
     pub(super) seed: i64,
 }
 
+impl Surroundings {
+    /// Returns what a step sees beside input, state and configuration.
+    pub(super) fn ctx(self, address: &InstanceAddress, seq: u64) -> Ctx {
+        Ctx {
+            now_ms: self.now_ms,
+            seq: i64::try_from(seq).unwrap_or(i64::MAX),
+            self_key: address.key.as_ref().map_or_else(|| "".into(), |key| key.shared()),
+            seed: self.seed,
+        }
+    }
+}
+
 /// The code of a machine, the registers of the one thread that runs it, and what came of its inputs.
 #[derive(Debug)]
 pub(super) struct Runner {
@@ -156,6 +168,16 @@ impl Cause {
             Cause::Timer { name, generation } => {
                 Source::Timer { name: name.to_string(), generation: *generation }
             }
+        }
+    }
+
+    /// Returns true where nobody sent the input who could be told what came of it: a timer fired it, or a relup applies it.
+    pub(super) fn has_no_sender(&self) -> bool {
+        match self {
+            Cause::Timer { .. } | Cause::Mail(Origin::Relup { .. }) => true,
+            Cause::Mail(
+                Origin::Outside { .. } | Origin::Message(_) | Origin::Answer { .. } | Origin::Port { .. },
+            ) => false,
         }
     }
 

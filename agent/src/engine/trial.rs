@@ -589,6 +589,7 @@ impl Trial {
                 fuel: None,
                 rewind: None,
                 example: None,
+                step: None,
             },
         })
     }
@@ -759,6 +760,7 @@ fn broken_promise(example: &ShadowExample) -> Option<TryFailure> {
             fuel: None,
             rewind: None,
             example: Some(Box::new(example.clone())),
+            step: None,
         },
     })
 }
@@ -807,6 +809,7 @@ fn try_starts(plan: &Plan) -> (Vec<InstanceAddress>, Vec<TryFailure>) {
                 fuel,
                 rewind: None,
                 example: None,
+                step: None,
             };
             failures.push(TryFailure {
                 instance: address.to_string(),

@@ -16,6 +16,9 @@ use crate::engine::{Again, Moment, Side, differs, recorded, told};
 /// What stands between why a state does not go down and why it cannot be rewound.
 pub(crate) const BETWEEN: &str = "; and it cannot be rewound: ";
 
+/// The kind of a failure where what a rewind needs was not kept.
+pub(crate) const LET_GO: &str = "let-go";
+
 /// An older release that is given an input of a newer one.
 pub(crate) struct Back<'a> {
     pub(crate) edge: &'a VerifiedEdge,
