@@ -1,5 +1,6 @@
-//! The threads of a node: one for each shard, one for the journal, one for what operators ask for, and one
-//! that drops what is large and needed no more.
+//! The threads of a node: one for each shard, one for the journal, one for what operators ask for, one
+//! that drops what is large and needed no more, and after a start one that works out what becomes of large states
+//! before they are used.
 //!
 //! A shard's thread takes what waits, up to a group, lets the shard run, and hands the records with the
 //! answers that hang on them to the journal's thread before it hands messages to other shards. The
@@ -8,6 +9,7 @@
 //!
 //! Requests are bounded in number; above that they are refused at once.
 
+mod ahead;
 mod away;
 mod places;
 mod shard;
@@ -219,6 +221,7 @@ impl Host {
         let mut threads = vec![];
         let mut found = None;
         let of_node = clock.clone();
+        let may_be_behind = node.may_be_behind();
         let node = node.depart(|departing, epoch| {
             let Departing { shards, journal, waiting } = departing;
             let (lines, inboxes): (Vec<_>, Vec<_>) = shards.iter().map(|_| channel()).unzip();
@@ -262,7 +265,14 @@ impl Host {
             let shared = shared.clone();
             move || node_thread(&shared, node, &to_do, &of_node)
         })?);
-        Ok((Host { shared: shared.clone(), commands }, HostThreads { shared, threads }))
+        let host = Host { shared: shared.clone(), commands };
+        if may_be_behind {
+            let host = host.clone();
+            // Nobody waits for its end, and the node goes on without it.
+            let run = move || ahead::work_ahead(&host);
+            drop(std::thread::Builder::new().name("ahead".to_owned()).spawn(run)?);
+        }
+        Ok((host, HostThreads { shared, threads }))
     }
 
     /// Gives an input to the node and waits until its answer is durable.

@@ -5,10 +5,14 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use camshaft_agent::engine::{Discarded, Epoch, Plan, Shard, ShardConfig, ShardLimits, Trial, Way, shard_of};
-use camshaft_agent::node::Holding;
+use camshaft_agent::engine::{Ahead, BehindSome, Discarded, Epoch, Plan, Shard, ShardConfig, ShardLimits};
+use camshaft_agent::engine::{Trial, Way, shard_of};
+use camshaft_agent::host::{Host, Input};
+use camshaft_agent::node::{Holding, Node};
 use camshaft_agent::release::Release;
+use camshaft_agent::speech::Says;
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 
@@ -221,6 +225,225 @@ fn a_state_that_no_trial_saw_goes_over_all_the_same() {
     bench.shard.enter_once(&Epoch::of(plan, 2, &BTreeMap::new()));
     assert_eq!(bench.send(r#"{"Get":3}"#), int("Value", 33));
     assert_eq!(bench.discarded(), (vec![], 0));
+}
+
+impl Bench {
+    /// Goes up as after a start: what the trial remembered is gone.
+    fn forgetful(&mut self) {
+        let plan = self.plan(Way::Up);
+        self.shard.enter_once(&Epoch::of(plan, 2, &BTreeMap::new()));
+        self.discarded();
+    }
+
+    /// Works out ahead what is behind. Returns that, and how often there was time for something else.
+    fn work_out(&self) -> (Ahead, usize) {
+        let BehindSome { found, next } = self.shard.behind_some(0, 100);
+        assert_eq!(next, Some(1), "there is one instance");
+        let pauses = Arc::new(AtomicUsize::new(0));
+        let paused = pauses.clone();
+        let pause = Box::new(move || {
+            paused.fetch_add(1, Ordering::Relaxed);
+        });
+        let ahead = found.expect("it is behind").work_out(pause);
+        (ahead, pauses.load(Ordering::Relaxed))
+    }
+
+    fn is_behind(&self) -> bool {
+        self.shard.behind_some(0, 100).found.is_some()
+    }
+}
+
+#[test]
+fn after_a_start_what_is_worked_out_ahead_is_not_done_when_the_state_goes_over() {
+    let mut bench = Bench::new();
+    bench.send(r#"{"Set":{"key":3,"value":33}}"#);
+    assert!(!bench.is_behind(), "there was no switch");
+    bench.forgetful();
+    let (ahead, pauses) = bench.work_out();
+    let done = ahead.done();
+    assert!(done > 3_000 && pauses >= done, "{done} parts with {pauses} pauses");
+    assert!(bench.shard.remember(ahead));
+    assert!(!bench.is_behind(), "it is known");
+    assert_eq!((bench.shard.recalled(), bench.discarded()), (0, (vec![], 0)));
+    assert_eq!(bench.send(r#"{"Get":3}"#), int("Value", 33));
+    assert_eq!(bench.discarded(), (vec![done], 0), "no part of it was done in the shard");
+    // The parts below the root of the map, for the edge and for the invariant.
+    assert!((2..200).contains(&bench.shard.recalled()), "{}", bench.shard.recalled());
+    assert!(!bench.is_behind(), "it is over");
+    assert_eq!(bench.send(r#"{"Get":39999}"#), int("Value", 999));
+}
+
+#[test]
+fn a_state_that_is_used_before_its_turn_goes_over_as_a_whole() {
+    let mut bench = Bench::new();
+    bench.forgetful();
+    let (ahead, _) = bench.work_out();
+    let done = ahead.done();
+    assert_eq!(bench.send(r#"{"Get":3}"#), int("Value", 3));
+    assert_eq!((bench.shard.recalled(), bench.discarded()), (0, (vec![], 0)));
+    assert!(!bench.shard.remember(ahead), "it comes too late");
+    assert_eq!(bench.discarded(), (vec![done], 0), "and is dropped elsewhere");
+}
+
+#[test]
+fn what_was_worked_out_ahead_is_of_no_use_behind_another_switch() {
+    let mut bench = Bench::new();
+    bench.forgetful();
+    let (ahead, _) = bench.work_out();
+    bench.shard.enter_once(&Epoch::of(bench.plan(Way::Down), 3, &BTreeMap::new()));
+    assert!(!bench.shard.remember(ahead));
+    assert!(!bench.is_behind(), "there and back is nothing");
+    assert_eq!(bench.send(r#"{"Get":3}"#), int("Value", 3));
+    assert_eq!(bench.shard.recalled(), 0);
+}
+
+#[test]
+fn the_sweeper_waits_for_who_works_ahead() {
+    for waits in [true, false] {
+        let mut bench = Bench::new();
+        bench.forgetful();
+        bench.shard.make_permanent();
+        bench.shard.set_working_ahead(true);
+        assert!(!bench.shard.sweep_some(100) && !bench.shard.sweep_some(100), "it waits");
+        let (ahead, _) = bench.work_out();
+        let done = ahead.done();
+        if waits {
+            assert!(bench.shard.remember(ahead));
+        } else {
+            // Whoever worked has ended, whatever came of it.
+            bench.shard.set_working_ahead(false);
+        }
+        assert!(bench.shard.sweep_some(100), "it goes on");
+        let (memos, _) = bench.discarded();
+        assert_eq!(
+            (memos, bench.shard.recalled() > 0),
+            if waits { (vec![done], true) } else { (vec![], false) }
+        );
+        assert_eq!(bench.send(r#"{"Get":3}"#), int("Value", 3));
+    }
+}
+
+/// A large state that fails is held when it is used, worked out or not.
+#[test]
+fn what_fails_ahead_of_its_use_fails_when_it_is_used() {
+    for worked_out in [true, false] {
+        let mut bench = Bench::new();
+        bench.send(r#"{"Set":{"key":2,"value":2000000}}"#);
+        bench.forgetful();
+        if worked_out {
+            let (ahead, _) = bench.work_out();
+            assert!(bench.shard.remember(ahead));
+            assert!(bench.shard.take_troubles().is_empty(), "nobody used it yet");
+        }
+        let running = bench.release("2.0.0");
+        let code = running.machine(&bench.address.machine_address()).expect("the machine is there");
+        let input = Value::from_json(r#"{"Get":2}"#, code.verified.input()).expect("an input");
+        bench.shard.call(&bench.address.clone(), input).expect_err("it is held");
+        let [trouble] = &bench.shard.take_troubles()[..] else { panic!("one instance is in trouble") };
+        assert!(trouble.reason.contains("no value is above the limit"), "{}", trouble.reason);
+    }
+}
+
+#[test]
+fn a_listing_takes_no_large_state_over_in_its_shard() {
+    let mut bench = Bench::new();
+    for behind in [false, true] {
+        if behind {
+            bench.forgetful();
+        }
+        let mut listed = bench.shard.list(None, 10);
+        assert!(listed.len() == 1 && listed[0].is_large(), "its shard gives a copy");
+        let shown = listed.remove(0).status();
+        let held = bench.shard.held_some(None, 10, 10).found;
+        assert_eq!(held.len(), usize::from(behind), "whether it can go over is found out elsewhere");
+        assert!(held.into_iter().all(|listed| listed.is_large() && listed.held().is_none()));
+        assert_eq!(bench.shard.recalled(), 0);
+        bench.send(r#"{"Get":3}"#);
+        let after = bench.shard.list(None, 10).remove(0).status();
+        assert_eq!(
+            (after.state_digest, after.digest, after.state),
+            (shown.state_digest, shown.digest, shown.state)
+        );
+    }
+    let mut bench = Bench::new();
+    bench.send(r#"{"Set":{"key":2,"value":2000000}}"#);
+    bench.forgetful();
+    let held = bench.shard.held_some(None, 10, 10).found.remove(0).held().expect("it cannot go over");
+    let why = held.status().why.expect("a reason");
+    assert!(why.contains("no value is above the limit"), "{why}");
+}
+
+/// Fills the large states of a node on 1.0.0, upgrades it, and opens it anew.
+fn started_behind(journal: &MemoryJournal) -> TestNode {
+    let world = World::of(releases());
+    let mut node = world.open(journal.clone(), 0).expect("it opens");
+    node.install("1.0.0").expect("it is installed");
+    for address in &of_each_shard() {
+        for _ in 0..ENTRIES / FILL {
+            assert_eq!(node.send(address, &format!("{{\"Fill\":{FILL}}}")), "\"Ok\"");
+        }
+    }
+    assert!(node.node.begin_ahead().expect("the node is here").is_none(), "there was no switch");
+    node.upgrade("2.0.0").expect("it is upgraded");
+    node.node.save_snapshot().expect("a snapshot");
+    drop(node);
+    world.open(journal.clone(), 0).expect("it opens")
+}
+
+#[test]
+fn a_node_that_started_works_out_the_states_of_all_its_shards() {
+    let mut node = started_behind(&MemoryJournal::default());
+    let mut walk = node.node.begin_ahead().expect("the node is here").expect("there was a switch");
+    let mut states = 0;
+    loop {
+        let (found, next) = node.node.look_ahead(walk).expect("the node is here");
+        for found in found {
+            let worked_out = found.work_out(Box::new(|| {}));
+            assert!(worked_out.done() > 1_000);
+            assert!(node.node.remember_ahead(worked_out).expect("the node is here"));
+            states += 1;
+        }
+        match next {
+            Some(next) => walk = next,
+            None => break,
+        }
+    }
+    node.node.end_ahead().expect("the node is here");
+    assert_eq!(states, 2);
+    let (known, parts) = node.node.remembered().expect("the node is here");
+    assert!(known == 2 && parts > 2_000, "{known} states, {parts} parts");
+    let mut recalled = node.node.recalled().expect("the node is here");
+    assert_eq!(recalled, 0, "nobody used them yet");
+    for address in &of_each_shard() {
+        assert_eq!(node.send(address, "{\"Get\":9}"), "{\"Value\":9}");
+        let before = std::mem::replace(&mut recalled, node.node.recalled().expect("the node is here"));
+        assert!(recalled > before, "{address} goes over by what is remembered");
+    }
+    assert_eq!(node.node.remembered().expect("the node is here"), (0, 0));
+}
+
+/// The same in threads: nobody has to ask for it.
+#[test]
+fn the_threads_of_a_node_work_ahead_after_a_start() {
+    let node = started_behind(&MemoryJournal::default());
+    let (ended, _) = tokio::sync::oneshot::channel();
+    let (host, threads) = Host::start(node.node, Arc::new(|| 0), 16, ended, None).expect("it starts");
+    let states = || host.call(Node::remembered).expect("the node is here").0;
+    while states() < 2 {
+        std::thread::yield_now();
+    }
+    let input = Input {
+        address: of_each_shard()[0].parse().expect("an address"),
+        json: "{\"Get\":9}".to_owned(),
+        says: Says::Running,
+        identity: None,
+        trace: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(host.input(input)).expect("it is taken");
+    assert!(host.call(Node::recalled).expect("the node is here") > 0);
+    host.stop();
+    threads.join().expect("they end");
 }
 
 #[test]

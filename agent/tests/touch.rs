@@ -129,7 +129,7 @@ fn one_failing_instance_refuses_an_upgrade_unless_it_may_be_held() {
     let listed = node.instances(None, 9).instances;
     let held: Vec<_> = listed.iter().filter(|one| one.state == InstanceState::Held).collect();
     assert_eq!(held.len(), 2);
-    let found = node.node.held_instances(None, 9).expect("a list");
+    let found = node.node.held_instances(None, 9).expect("a list").page();
     assert_eq!(found.instances.len(), 2);
     node.rollback(Holding::Refuse).expect("rollback");
     assert_eq!(node.send("shop/count/b", "\"Get\""), "{\"Is\":7}");

@@ -101,7 +101,7 @@ fn lists_look_at_so_many_instances_in_a_job_and_go_on_where_they_ended() {
         loop {
             let slice = shard.held_some(after.as_ref(), 1_000, 64);
             assert!(slice.visited <= 64, "{}", slice.visited);
-            held.extend(slice.found.into_iter().map(|(address, _)| address));
+            held.extend(slice.found.into_iter().map(|listed| listed.status().address));
             after = slice.next;
             if after.is_none() {
                 break;
@@ -132,7 +132,7 @@ fn lists_look_at_so_many_instances_in_a_job_and_go_on_where_they_ended() {
     // The same page by page through the node.
     let (mut after, mut paged) = (None, vec![]);
     loop {
-        let page = node.node.held_instances(after.as_deref(), 4).expect("a page");
+        let page = node.node.held_instances(after.as_deref(), 4).expect("a page").page();
         paged.extend(page.instances.into_iter().map(|one| one.address));
         after = page.next;
         if after.is_none() {

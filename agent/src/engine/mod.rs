@@ -12,13 +12,14 @@
 //! backwards; a shard that is told of a higher switch goes over before anything else.
 //!
 //! Where to look: `admit` takes requests in, `again` answers those that are not new, `step` computes, `deliver` runs and commits, `discard` lets go of what is large,
-//! `post` takes messages, `road` knows the switches that lie behind, `touch` lets what is used go over them, `carry` takes
+//! `post` takes messages, `road` knows the switches that lie behind, `touch` lets what is used go over them, `ahead` works out what becomes of large states before that, `carry` takes
 //! one instance along, `rewind` does over again in the release before what was done since, `capsules` keeps what fails, `recorder` the last inputs and `shadow` compares what another release makes of them, `applied` gives what a relup applies, `trial` tries a switch on copies, `switch` goes over, `saving` makes
 //! state snapshots while the service goes on, `watch` is asked by a recovery before code runs that it may not survive, `walk`
 //! counts and lists a slice at a time, `sample` looks at states while a release is on probation.
 
 mod admit;
 mod again;
+mod ahead;
 mod applied;
 mod aside;
 mod calls;
@@ -66,6 +67,7 @@ use camshaft_store::{Chunk, InstanceSnapshot, RecordRef};
 use rustc_hash::FxHasher;
 
 pub use admit::{Refusal, Request};
+pub use ahead::{Ahead, Behind, BehindSome};
 pub use capsules::Caught;
 pub use care::Told;
 pub(crate) use carry::gives_back;
@@ -85,14 +87,14 @@ pub use seen::Seen;
 pub(crate) use shadow::{Both, Moment, Side};
 pub use shadow::{shadow, shadow_preserved};
 pub use snapshot::LoadError;
-pub use status::merged;
+pub use status::{Listed, Listing, merged};
 pub(crate) use step::{key_of, kind as trap_kind};
 pub use switch::reason_not_startable;
 pub use switch::{Epoch, Memos, Switched};
 pub(crate) use told::{Again, differs, recorded, told};
 use trial::Trying;
-pub(crate) use trial::micros;
 pub use trial::{Begun, Copies, Trial};
+pub(crate) use trial::{PARTS_MAX, micros};
 pub use users::{Users, Uses};
 pub use walk::{CountPlace, Counted, Found, SLICE};
 pub use watch::{Risk, Unwatched, Watch};
@@ -171,8 +173,11 @@ pub struct Shard {
     recorder: Recorder,
     /// What is being tried.
     trying: Option<Trying>,
-    /// What the trial of the last switch remembers of large states that have yet to go over it, by the number of the slot.
+    /// What the trial of the last switch, or who works ahead, remembers of large states that have yet to go over it, by the
+    /// number of the slot.
     memos: HashMap<usize, Memo>,
+    /// True while somebody works ahead.
+    working_ahead: bool,
     /// How many parts of large states were taken from there.
     recalled: u64,
     /// Where the sweeper is: all before it have gone over the last switch.
@@ -300,6 +305,7 @@ impl Shard {
             recorder: Recorder::new(config_of.limits.shadow),
             trying: None,
             memos: HashMap::new(),
+            working_ahead: false,
             recalled: 0,
             swept: 0,
             sampled: 0,

@@ -10,14 +10,51 @@ use std::sync::Arc;
 
 use camshaft_cam::digest::Digest;
 use camshaft_cam::run::Memo;
+use camshaft_manifests::InstanceAddress;
 use camshaft_store::{Aside, Parked, ParkedItem, RecordRef};
 
 use super::Shard;
 use super::carry::{Inputs, bring, forget_way, reason, settle, unpark};
 use super::instance::{Instance, Mail, Timer};
+use super::road::Road;
 use super::table::{Resident, Slot, Table};
 use super::watch::{Risk, Watch};
 use crate::api::TryFailure;
+use crate::release::MachineCode;
+
+/// A copy of an instance, with the switches that it has yet to go over away from its shard. It shares the parts of its state.
+#[derive(Debug)]
+pub(super) struct Crossing {
+    pub(super) road: Road,
+    pub(super) address: InstanceAddress,
+    pub(super) instance: Instance,
+    /// The code that it runs then.
+    pub(super) to: Arc<MachineCode>,
+    /// The number of the last switch.
+    pub(super) number: u64,
+}
+
+impl Crossing {
+    /// Returns its address, and the instance as it will be when it is used.
+    pub(super) fn over(self) -> (InstanceAddress, Instance) {
+        let Crossing { road, address, mut instance, to, number } = self;
+        if instance.switch != number || instance.waits_from_before(number) {
+            let inputs = Inputs { road: &road, address: &address, to: &to, number, seq: instance.seq };
+            over_all(&inputs, &mut instance);
+        }
+        (address, instance)
+    }
+}
+
+/// Takes an instance over all that it has yet to go over, and what waits for it.
+fn over_all(inputs: &Inputs<'_>, instance: &mut Instance) {
+    let Inputs { road, address, to, number, .. } = *inputs;
+    bring(road, address, instance, (to, number), &mut Memo::blind());
+    if instance.held().is_none() {
+        unpark(inputs, instance);
+        settle(inputs, instance);
+    }
+}
 
 impl Shard {
     /// Lets an instance that is about to be used go over the switches that lie behind it.
@@ -228,8 +265,11 @@ impl Shard {
         done
     }
 
-    /// Returns false when that has to wait for room on the disk.
+    /// Returns false when that has to wait: for room on the disk, or for who works ahead.
     fn sweep(&mut self, slot: Slot) -> bool {
+        if self.working_ahead && self.is_behind(slot) && self.may_remember() {
+            return false;
+        }
         self.meet(slot);
         let rest = self.table[slot].instance.rest();
         if rest.before.is_some() || rest.rewind.is_some() {
@@ -259,14 +299,17 @@ impl Shard {
         }
         let to = &self.runners[self.place_of(address)].code;
         let mut copy = instance.clone();
-        bring(&self.road, address, &mut copy, (to, self.switch), &mut Memo::blind());
-        if copy.held().is_none() {
-            let (road, number, seq) = (&self.road, self.switch, instance.seq);
-            let inputs = Inputs { road, address, to, number, seq };
-            unpark(&inputs, &mut copy);
-            settle(&inputs, &mut copy);
-        }
+        let inputs = Inputs { road: &self.road, address, to, number: self.switch, seq: instance.seq };
+        over_all(&inputs, &mut copy);
         Cow::Owned(copy)
+    }
+
+    /// Returns a copy of an instance and all that it needs to go over elsewhere.
+    pub(super) fn crossing(&self, resident: &Resident) -> Crossing {
+        let Resident { address, instance } = resident;
+        let to = self.runners[self.place_of(address)].code.clone();
+        let (address, instance) = (address.clone(), instance.clone());
+        Crossing { road: self.road.clone(), address, instance, to, number: self.switch }
     }
 
     /// Does what the sweeper had done by the record that says so. Somebody is asked before code of a machine runs.

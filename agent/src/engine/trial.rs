@@ -39,7 +39,7 @@ const PAUSES_MEASURED: usize = 3;
 /// is remembered once for each of the way up, the way back, that both are equal, what is kept aside and an invariant: of a million
 /// entries 140,000 to 230,000 parts. States beyond that go over as a whole, and how long that takes is what the
 /// report says.
-const PARTS_MAX: usize = 1 << 19;
+pub(crate) const PARTS_MAX: usize = 1 << 19;
 
 /// The step of a state that the second law does not hold for.
 const UP_AGAIN: &str = "up-again";

@@ -11,9 +11,9 @@ use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::Shard;
 use super::parked::ParkedPlace;
-use super::status::{count, status};
+use super::status::{Listed, count};
 use super::table::Resident;
-use crate::api::{Counts, InstanceStatus, ParkedStatus};
+use crate::api::{Counts, ParkedStatus};
 
 /// How many instances are looked at in one job of a shard. The inputs of the shard wait meanwhile.
 pub const SLICE: usize = 512;
@@ -100,19 +100,15 @@ impl Shard {
         counted
     }
 
-    /// Returns up to `limit` instances that are held after an address, among up to `most`.
-    pub fn held_some(
-        &self,
-        after: Option<&InstanceAddress>,
-        limit: usize,
-        most: usize,
-    ) -> Found<(String, InstanceStatus)> {
+    /// Returns up to `limit` instances that are held after an address, among up to `most`; and large ones of which that is yet
+    /// to be found out.
+    pub fn held_some(&self, after: Option<&InstanceAddress>, limit: usize, most: usize) -> Found<Listed> {
         let mut slice = Found { found: vec![], next: None, visited: 0 };
         for resident in self.table.after(after) {
             // Who has yet to go over a switch and cannot is held already, for whoever asks.
-            let instance = self.gone_over(resident);
-            if instance.held().is_some() {
-                slice.found.push((resident.address.to_string(), status(&resident.address, &instance)));
+            if resident.instance.held().is_some() || resident.instance.switch != self.switch {
+                let listed = self.listed(resident);
+                slice.found.extend(if listed.is_large() { Some(listed) } else { listed.held() });
             }
             slice.visited += 1;
             if slice.visited >= most || slice.found.len() >= limit {

@@ -124,10 +124,12 @@ pub(super) async fn instances(State(shared): State<Shared>, query: Parameters) -
     let after = parameters.get("after").cloned();
     let host = shared.host;
     let list = move || {
-        host.call(move |node| match held {
+        let listing = host.call(move |node| match held {
             true => node.held_instances(after.as_deref(), limit),
-            false => node.instances(after.as_deref(), limit),
-        })
+            false => node.listing(after.as_deref(), limit),
+        })?;
+        // Here nothing waits for what is large.
+        Ok(listing.page())
     };
     blocking(list).await.map(|instances| json(&instances))
 }

@@ -9,6 +9,7 @@
 //! What must stay true: after an append has failed, nothing more is done ([`NodeError::Journal`]
 //! ends the host's threads): what is on the disk is found out by opening anew.
 
+mod ahead;
 mod attempts;
 mod backup;
 mod capsules;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 
 use camshaft_store::{Control, Refusal, ReleaseEntry, Stamp, StoreError};
 
+pub use ahead::{LargeState, Walk, WorkedOut};
 use attempts::Life;
 use crew::{Crew, Here};
 pub(crate) use crew::{Departing, full};

@@ -13,7 +13,7 @@ use crate::api::{
 };
 use crate::audit::audit_of;
 use crate::engine::supervise::Counters;
-use crate::engine::{CountPlace, Found, ParkedPlace, SLICE, Shard, merged};
+use crate::engine::{CountPlace, Found, Listed, Listing, ParkedPlace, SLICE, Shard, merged};
 use crate::problem;
 use crate::release::{MachineCode, reference};
 
@@ -100,13 +100,14 @@ impl Node {
         Ok((counts, machines))
     }
 
-    /// Gathers what a walk finds, a slice at a time, until each shard is at its end or has `limit`.
+    /// Gathers what a walk finds and `sift` wants, a slice at a time, until each shard is at its end or has `limit`.
     fn walk<P: Clone + Send + 'static, T: Send + 'static>(
         &mut self,
         first: P,
         limit: usize,
         go_on: impl Fn(InstanceAddress) -> P,
         slice: impl Fn(&Shard, &P) -> Found<T> + Send + Sync + Clone + 'static,
+        sift: impl Fn(T) -> Option<T>,
     ) -> Result<Vec<Vec<T>>, NodeError> {
         let mut lists: Vec<Vec<T>> = (0..self.crew.shards()).map(|_| vec![]).collect();
         let mut places: Vec<Option<P>> = lists.iter().map(|_| Some(first.clone())).collect();
@@ -117,7 +118,7 @@ impl Node {
             places = vec![];
             for (list, slice) in lists.iter_mut().zip(slices) {
                 let next = slice.and_then(|slice| {
-                    list.extend(slice.found);
+                    list.extend(slice.found.into_iter().filter_map(&sift));
                     slice.next
                 });
                 places.push(next.filter(|_| list.len() < limit).map(&go_on));
@@ -182,9 +183,10 @@ impl Node {
             None => {
                 let first = after.map_or(Bound::Unbounded, |(address, _)| Bound::Included(address.clone()));
                 let after = after.cloned();
-                self.walk(first, limit + 1, Bound::Excluded, move |shard, from| {
+                let slice = move |shard: &Shard, from: &Bound<InstanceAddress>| {
                     shard.parked_some(from.as_ref(), after.as_ref(), limit + 1, SLICE)
-                })?
+                };
+                self.walk(first, limit + 1, Bound::Excluded, slice, Some)?
             }
         };
         let mut all: Vec<_> = lists.into_iter().flatten().collect();
@@ -201,23 +203,34 @@ impl Node {
     /// # Errors
     ///
     /// When the node is gone.
-    pub fn held_instances(&mut self, after: Option<&str>, limit: usize) -> Result<Instances, NodeError> {
+    pub fn held_instances(&mut self, after: Option<&str>, limit: usize) -> Result<Listing, NodeError> {
         let first: Option<InstanceAddress> = after.and_then(|after| after.parse().ok());
-        let lists = self.walk(first, limit + 1, Some, move |shard, after| {
+        let slice = move |shard: &Shard, after: &Option<InstanceAddress>| {
             shard.held_some(after.as_ref(), limit + 1, SLICE)
-        })?;
+        };
+        // Whether a large state can go over is found out here: its shard does not wait for it.
+        let lists = self.walk(first, limit + 1, Some, slice, Listed::held)?;
         Ok(merged(lists, limit))
     }
 
-    /// Returns up to `limit` instances after an address.
+    /// Returns up to `limit` instances after an address. Large states among them are looked at when the page is asked for.
+    ///
+    /// # Errors
+    ///
+    /// When the node is gone.
+    pub fn listing(&mut self, after: Option<&str>, limit: usize) -> Result<Listing, NodeError> {
+        let after = after.map(str::to_owned);
+        let lists = self.crew.each(move |shard| shard.list(after.as_deref(), limit + 1))?;
+        Ok(merged(lists, limit))
+    }
+
+    /// Returns the same, looked at.
     ///
     /// # Errors
     ///
     /// When the node is gone.
     pub fn instances(&mut self, after: Option<&str>, limit: usize) -> Result<Instances, NodeError> {
-        let after = after.map(str::to_owned);
-        let lists = self.crew.each(move |shard| shard.list(after.as_deref(), limit + 1))?;
-        Ok(merged(lists, limit))
+        self.listing(after, limit).map(Listing::page)
     }
 }
 

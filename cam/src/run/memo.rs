@@ -39,7 +39,12 @@ pub struct Memo {
     same: Same,
     /// How many parts were taken from here.
     recalled: u64,
+    /// What is called again and again while parts are done.
+    pause: Option<Pause>,
 }
+
+/// What somebody who works for long does in between, such as to rest.
+pub type Pause = Box<dyn FnMut() + Send>;
 
 /// Parts that are equal. They are held, so that nothing else comes to be in their places.
 #[derive(Default)]
@@ -98,6 +103,18 @@ impl Memo {
     /// Returns one that remembers nothing, for who does a thing once.
     pub fn blind() -> Memo {
         Memo { blind: true, ..Memo::default() }
+    }
+
+    /// Returns one that calls `pause` behind every part of a map that is done with it, until [`Memo::go_on`]: for who has
+    /// the time.
+    pub fn pausing(pause: Pause) -> Memo {
+        Memo { pause: Some(pause), ..Memo::default() }
+    }
+
+    /// Pauses no more.
+    #[must_use]
+    pub fn go_on(self) -> Memo {
+        Memo { pause: None, ..self }
     }
 
     /// Returns true unless it is one that remembers nothing.
@@ -230,16 +247,31 @@ impl Memo {
         }
     }
 
-    /// Returns what is remembered of a body that sees this: nothing yet, if it saw something else before. Beside it the
-    /// count of what is taken over.
-    fn site(&mut self, body: &Block, captured: Vec<Value>) -> (&mut Site, &mut u64) {
+    /// Returns what is remembered of a body that sees this: nothing yet, if it saw something else before.
+    fn site(&mut self, body: &Block, captured: Vec<Value>) -> Work<'_> {
         let site = self.sites.entry(std::ptr::from_ref(body) as usize).or_default();
         let same = site.captured.len() == captured.len()
             && site.captured.iter().zip(&captured).all(|(before, now)| before.is_same(now));
         if !same {
             *site = Site { captured, parts: HashMap::new(), done: site.done };
         }
-        (site, &mut self.recalled)
+        Work { site, recalled: &mut self.recalled, pause: self.pause.as_mut() }
+    }
+}
+
+/// What is done with a body.
+struct Work<'a> {
+    site: &'a mut Site,
+    /// The count of what is taken over.
+    recalled: &'a mut u64,
+    pause: Option<&'a mut Pause>,
+}
+
+impl Work<'_> {
+    fn pause(&mut self) {
+        if let Some(pause) = &mut self.pause {
+            pause();
+        }
     }
 }
 
@@ -302,8 +334,8 @@ impl Run<'_> {
     ) -> Result<Map, Trap> {
         // Large maps within large maps are done as all others are.
         let memo = self.memo.take().expect("there is a memo");
-        let (site, recalled) = memo.site(body, captured(body, frame));
-        let mapped = map.map_parts(&mut Mapping { run: self, frame, body, site, recalled });
+        let work = memo.site(body, captured(body, frame));
+        let mapped = map.map_parts(&mut Mapping { run: self, frame, body, work });
         self.memo = Some(memo);
         mapped
     }
@@ -316,8 +348,8 @@ impl Run<'_> {
         body: &Block,
     ) -> Result<Value, Trap> {
         let memo = self.memo.take().expect("there is a memo");
-        let (site, recalled) = memo.site(body, captured(body, frame));
-        let mut folding = Folding { run: self, frame, body, site, recalled, folded: start };
+        let work = memo.site(body, captured(body, frame));
+        let mut folding = Folding { run: self, frame, body, work, folded: start };
         let done = map.fold_parts(&mut folding);
         let folded = folding.folded;
         self.memo = Some(memo);
@@ -343,8 +375,7 @@ struct Mapping<'a, 'r> {
     run: &'a mut Run<'r>,
     frame: &'a mut Frame,
     body: &'a Block,
-    site: &'a mut Site,
-    recalled: &'a mut u64,
+    work: Work<'a>,
 }
 
 impl MapParts for Mapping<'_, '_> {
@@ -352,10 +383,10 @@ impl MapParts for Mapping<'_, '_> {
     type Mark = Limits;
 
     fn recall(&mut self, address: usize) -> Option<Part> {
-        let done = self.site.parts.get(&address)?;
+        let done = self.work.site.parts.get(&address)?;
         let Became::Made(part) = &done.became else { return None };
         let recalled = self.run.meter.pay(done.cost);
-        *self.recalled += u64::from(recalled);
+        *self.work.recalled += u64::from(recalled);
         recalled.then(|| part.clone())
     }
 
@@ -370,7 +401,8 @@ impl MapParts for Mapping<'_, '_> {
 
     fn learn(&mut self, from: Part, made: Part, before: Limits) {
         let cost = spent(before, self.run.meter.left());
-        self.site.learn(from, Became::Made(made), cost);
+        self.work.site.learn(from, Became::Made(made), cost);
+        self.work.pause();
     }
 }
 
@@ -378,8 +410,7 @@ struct Folding<'a, 'r> {
     run: &'a mut Run<'r>,
     frame: &'a mut Frame,
     body: &'a Block,
-    site: &'a mut Site,
-    recalled: &'a mut u64,
+    work: Work<'a>,
     folded: Value,
 }
 
@@ -388,14 +419,14 @@ impl FoldParts for Folding<'_, '_> {
     type Mark = (Limits, Value);
 
     fn recall(&mut self, address: usize) -> bool {
-        let Some(Done { became: Became::Folded(before, after), cost, .. }) = self.site.parts.get(&address)
-        else {
+        let done = self.work.site.parts.get(&address);
+        let Some(Done { became: Became::Folded(before, after), cost, .. }) = done else {
             return false;
         };
         let recalled = before.is_same(&self.folded) && self.run.meter.pay(*cost);
         if recalled {
             self.folded = after.clone();
-            *self.recalled += 1;
+            *self.work.recalled += 1;
         }
         recalled
     }
@@ -415,7 +446,8 @@ impl FoldParts for Folding<'_, '_> {
         let plain = || is_plain(&folded, PLAIN_LEVELS) && is_plain(&self.folded, PLAIN_LEVELS);
         if folded.is_same(&self.folded) || plain() {
             let cost = spent(before, self.run.meter.left());
-            self.site.learn(part, Became::Folded(folded, self.folded.clone()), cost);
+            self.work.site.learn(part, Became::Folded(folded, self.folded.clone()), cost);
         }
+        self.work.pause();
     }
 }
