@@ -4,8 +4,8 @@ mod common;
 
 use camshaft_agent::api::InstanceState;
 use camshaft_agent::node::Holding;
-use camshaft_store::{Journal as _, MemoryJournal};
-use common::{Made, World, make, refusal};
+use camshaft_store::{Aside, Chunk, Class, Journal as _, MemoryJournal, Record, Redrive, Source, Stamp};
+use common::{Made, TestNode, World, make, refusal};
 
 const CLIENT: &str = "machine client
 type Message = Ping { number: Int }
@@ -352,4 +352,73 @@ fn a_trial_leaves_the_live_node_alone() {
     node.settle();
     let counts = "{\"Counts\":{\"sent\":3000,\"good\":3000,\"bad\":0,\"none\":0}}";
     assert_eq!(node.send("ping/client", "\"Report\""), counts);
+}
+
+fn fan_node() -> (World, MemoryJournal, TestNode) {
+    let (world, journal) = (World::of([fan()]), MemoryJournal::default());
+    let mut node = world.open(journal.clone(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    (world, journal, node)
+}
+
+fn say(key: u32) -> String {
+    format!("{{\"Say\":{{\"to\":\"k{key}\",\"text\":\"x\"}}}}")
+}
+
+/// Answers wait while it begins anew: those of ears in the other shard.
+#[test]
+fn who_begins_anew_gets_no_answer_to_what_it_asked_before() {
+    let (world, journal, mut node) = fan_node();
+    for key in 0..8 {
+        node.post("a/fan", &say(key), None);
+    }
+    let waits = |node: &mut TestNode| {
+        let all = node.instances(None, 100).instances;
+        all.iter().find(|one| one.address == "a/fan").map_or(0, |one| one.queued)
+    };
+    let shards = usize::from(node.node.shards());
+    for shard in (0..shards).chain(0..shards) {
+        if waits(&mut node) == 0 {
+            node.node.run_shard(shard, 0);
+        }
+    }
+    assert!(waits(&mut node) > 0 || shards == 1, "answers wait");
+    let (asked, fan) = (node.asked(), "a/fan".parse().expect("an address"));
+    node.node.redrive(&asked, &fan, Redrive::Reset).expect("it is there");
+    for _ in 0..2 {
+        let expected = "{\"State\":{\"heard\":0,\"lost\":0,\"from\":\"\"}}";
+        assert_eq!(node.send("a/fan", "\"Read\""), expected);
+        drop(node);
+        node = world.open(journal.clone(), 0).expect("open");
+    }
+}
+
+/// Earlier agents let such an answer wait on, and their journals say that it was delivered.
+#[test]
+fn an_answer_that_was_given_to_who_began_anew_is_replayed() {
+    let (world, journal, mut node) = fan_node();
+    node.send("a/fan", &say(1));
+    drop(node);
+    let mut earlier = MemoryJournal::default();
+    earlier.put_blob(b"1.0.0").expect("memory");
+    let mut append = |record: &Record| {
+        let is_control = matches!(record, Record::Control(_));
+        let mut chunk = if is_control { Chunk::new(u16::MAX, u64::MAX) } else { Chunk::new(0, 0) };
+        chunk.push(&record.to_bytes());
+        earlier.append(&[chunk], Class::Control).expect("memory");
+    };
+    for record in journal.records().expect("records") {
+        if matches!(&record, Record::Input(input) if matches!(input.source, Source::Answer { .. })) {
+            append(&Record::Aside(Aside::Redriven {
+                instance: "a/fan".to_owned(),
+                switch: 1,
+                stamp: Stamp { at_ms: 0, who: "ann".to_owned() },
+                what: Redrive::Reset,
+            }));
+        }
+        append(&record);
+    }
+    let mut node = world.open(earlier, 0).expect("open");
+    let expected = "{\"State\":{\"heard\":1,\"lost\":0,\"from\":\"k1\"}}";
+    assert_eq!(node.send("a/fan", "\"Read\""), expected);
 }

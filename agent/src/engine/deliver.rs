@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
-use camshaft_store::{Effect, InputRef, MailOrigin, Parked, ParkedItem, RecordRef, Source, Verdict};
+use camshaft_store::{Effect, InputRef, Parked, ParkedItem, RecordRef, Source, Verdict};
 
 use super::admit::Refusal;
 use super::instance::{Instance, Mail, Origin, State, Timer};
@@ -303,16 +303,7 @@ impl Shard {
                             timers.remove(&(timer.due_ms, address.clone(), name));
                         }
                         // Nobody is left who asked.
-                        let answers =
-                            |mail: &Mail| matches!(mail.origin, Origin::Answer { .. } | Origin::Port { .. });
-                        rest.mailbox.retain(|mail| !answers(mail));
-                        rest.drop_parked_by_switch(|item| match item {
-                            ParkedItem::Timer(_) => true,
-                            ParkedItem::Mail(mail) => {
-                                matches!(mail.origin, MailOrigin::Answer { .. } | MailOrigin::Port { .. })
-                            }
-                            ParkedItem::Call(_) => false,
-                        });
+                        rest.drop_asked();
                     }
                 }
             }

@@ -86,6 +86,19 @@ impl Rest {
         }
     }
 
+    /// Drops what waits for a life that is over, but for its timers that run: what it asked for, and what a switch parked
+    /// of that. What others sent waits for the next one.
+    pub fn drop_asked(&mut self) {
+        self.mailbox.retain(|mail| !matches!(mail.origin, Origin::Answer { .. } | Origin::Port { .. }));
+        self.drop_parked_by_switch(|item| match item {
+            ParkedItem::Timer(_) => true,
+            ParkedItem::Mail(mail) => {
+                matches!(mail.origin, MailOrigin::Answer { .. } | MailOrigin::Port { .. })
+            }
+            ParkedItem::Call(_) => false,
+        });
+    }
+
     /// Returns true when nothing would be lost if it were forgotten.
     fn is_nothing(&self) -> bool {
         self.mailbox.is_empty()

@@ -209,6 +209,11 @@ impl Shard {
             }
             source => {
                 let mail = take(&|origin| is_of(origin, source));
+                if let (None, Source::Answer { receiver, seq, effect }) = (&mail, source) {
+                    // Earlier agents gave what a life had asked for to the one that began anew after it.
+                    let receiver = receiver.parse().map_err(|_| "who answers has no address")?;
+                    return Ok(from_record(Origin::Answer { receiver, seq: *seq, effect: *effect }));
+                }
                 let mail = mail.ok_or("the message that it delivers was not sent")?;
                 let written = written(mail.writer, &mail.input);
                 let (mail, _) = inputs.mail(&mail).map_err(|failure| reason(&failure))?;

@@ -353,7 +353,8 @@ impl Shard {
         for (name, timer) in std::mem::take(&mut rest.timers) {
             timers.remove(&(timer.due_ms, address.clone(), name));
         }
-        rest.drop_parked_by_switch(|item| matches!(item, ParkedItem::Timer(_)));
+        // Nobody is left who asked.
+        rest.drop_asked();
         if !self.table[slot].instance.code.keyed() {
             // A machine without keys has its one instance while its application runs.
             let runner = self.table[slot].instance.runner as usize;
