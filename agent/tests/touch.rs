@@ -324,3 +324,31 @@ fn what_was_parked_and_put_away_is_delivered_when_the_release_comes_back_that_kn
         assert_eq!(node.send("news/ear/k", "\"Read\""), "{\"Is\":10}");
     }
 }
+
+/// That it is held was allowed, and a start that replays the journal finds it out once more.
+#[test]
+fn who_an_earlier_way_back_held_does_not_speak_against_a_later_upgrade() {
+    let migration = "migration count from \"1.0.0\"\n\
+        up (old) = { sum: old }\n\
+        down (new) = if new.sum > 5 { fail \"too large\" } else { new.sum }\n";
+    let one = make("1.0.0", &[("shop/count", OLD)], None, &[]);
+    let two = make("2.0.0", &[("shop/count", NEW)], Some(&one), &[("shop/count", migration)]);
+    let (world, journal) = (World::of([one, two]), MemoryJournal::default());
+    let mut node = world.open(journal.clone(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    node.upgrade("2.0.0").expect("upgrade");
+    let asked = node.asked();
+    node.node.make_permanent(&asked).expect("it is provisional");
+    assert_eq!(node.send("shop/count/a", "{\"Add\":9}"), "\"Ok\"");
+    node.rollback(Holding::Hold).expect("it may be held");
+    node.settle();
+    assert_eq!(node.status().counts.held, 1);
+    node.upgrade("2.0.0").expect("upgrade");
+    for _ in 0..2 {
+        node.settle();
+        assert_eq!(node.running(), "2.0.0");
+        assert_eq!(node.send("shop/count/a", "\"Get\""), "{\"Is\":9}");
+        drop(node);
+        node = world.open(journal.clone(), 0).expect("open");
+    }
+}

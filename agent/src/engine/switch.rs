@@ -190,6 +190,8 @@ impl Shard {
                 switched.archived += self.put_all_away(machine, watch);
             }
         }
+        // What could not go over an earlier switch says nothing against this one, also when a replay finds it out anew.
+        self.troubles.clear();
         self.run_release(&plan.to);
         self.rename(plan);
         self.switch = number;
