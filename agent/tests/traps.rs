@@ -195,6 +195,29 @@ fn an_application_is_unhealthy_until_its_window_is_empty() {
     assert_eq!(kinds, [HistoryKind::Installed, HistoryKind::Unhealthy, HistoryKind::Recovered]);
 }
 
+/// A window of another length has slots of another length: the two cannot be added up.
+#[test]
+fn what_was_counted_for_one_intensity_counts_no_more_after_a_switch_to_another() {
+    let of = |traps, ms| Supervision { intensity: Some(intensity(traps, ms)), ..Supervision::default() };
+    let one = make("1.0.0", &[("shop/till", TILL)], None, &[]).looked_after("shop", of(3, 1_000));
+    let two = make("2.0.0", &[("shop/till", TILL)], Some(&one), &[]).looked_after("shop", of(2, 60_000));
+    let mut node = World::of([one, two]).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    // Instances of both shards.
+    for key in ["a", "b", "c", "d"] {
+        assert_eq!(node.send(&format!("shop/till/{key}"), "{\"Add\":{\"n\":1}}"), "\"Ok\"");
+        assert!(node.send(&format!("shop/till/{key}"), HUGE).starts_with("trap overflow"));
+    }
+    assert_eq!(node.status().unhealthy.len(), 1);
+    node.upgrade("2.0.0").expect("upgrade");
+    node.settle();
+    assert_eq!(node.status().unhealthy, []);
+    for unhealthy in [0, 1] {
+        assert!(node.send("shop/till/a", HUGE).starts_with("trap overflow"));
+        assert_eq!(node.status().unhealthy.len(), unhealthy);
+    }
+}
+
 const SENDER: &str = "machine sender
 type Message = Do { n: Int }
 type State = Int

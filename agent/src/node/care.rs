@@ -11,6 +11,7 @@ use super::{Node, NodeError};
 use crate::api::AppStatus;
 use crate::engine::Told;
 use crate::engine::supervise::{AppHealth, TrapWindow, Turn};
+use crate::release::Release;
 
 /// How the applications of a node are.
 #[derive(Debug, Default)]
@@ -23,6 +24,15 @@ pub(super) struct Health {
 }
 
 impl Health {
+    /// Goes over a switch, as the windows of the shards do: they go on where the intensity stays. What does not run any
+    /// more is not unhealthy.
+    pub(super) fn go_over(&mut self, before: Option<&Release>, after: &Release) {
+        let same =
+            |app: &AppName| before.is_some_and(|before| intensity(before, app) == intensity(after, app));
+        self.windows.iter_mut().for_each(|of_shard| of_shard.retain(|app, _| same(app)));
+        self.apps.retain(|app, _| after.resolved.apps.iter().any(|of| of.name == *app));
+    }
+
     /// Keeps what the history is to tell until there is room.
     pub(super) fn tell_later(&mut self, control: Control) {
         self.untold.push(control);
@@ -111,6 +121,10 @@ impl Node {
         };
         self.health.apps.iter().filter_map(unhealthy).collect()
     }
+}
+
+fn intensity(release: &Release, app: &AppName) -> Option<Intensity> {
+    release.resolved.apps.iter().find(|of| of.name == *app)?.supervision.intensity
 }
 
 /// Returns the window of an application over all shards, where its release declares an intensity.

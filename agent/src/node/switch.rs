@@ -132,6 +132,7 @@ impl Node {
         let epoch = Arc::new(epoch);
         self.troubled = 0;
         self.owed = None;
+        self.health.go_over(self.release.as_deref(), &epoch.release);
         self.release = Some(epoch.release.clone());
         self.epoch = Some(epoch.clone());
         self.crew.announce(&epoch);
