@@ -195,6 +195,32 @@ fn an_application_is_unhealthy_until_its_window_is_empty() {
     assert_eq!(kinds, [HistoryKind::Installed, HistoryKind::Unhealthy, HistoryKind::Recovered]);
 }
 
+#[test]
+fn the_traps_of_a_life_that_is_over_count_no_more() {
+    let till = TILL.replace("| Refuse |", "| Refuse | End |") + "on End { stop; (state, Ok) }\n";
+    let hold = OnTrap::Hold(After::Within(intensity(2, 60_000)));
+    let machines = [("till".parse().expect("a name"), hold)].into();
+    let supervision = Supervision { machines, ..Supervision::default() };
+    let made = make("1.0.0", &[("shop/till", &till)], None, &[]).looked_after("shop", supervision);
+    let mut node = World::of([made]).open(MemoryJournal::default(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    let (asked, address) = (node.asked(), "shop/till/a".parse().expect("an address"));
+    for ends_by_itself in [true, false] {
+        assert_eq!(node.send("shop/till/a", "{\"Add\":{\"n\":1}}"), "\"Ok\"");
+        assert!(node.send("shop/till/a", HUGE).starts_with("trap overflow"));
+        if ends_by_itself {
+            assert_eq!(node.send("shop/till/a", "\"End\""), "\"Ok\"");
+        } else {
+            node.node.redrive(&asked, &address, Redrive::Reset).expect("it lives");
+        }
+    }
+    assert_eq!(node.send("shop/till/a", "{\"Add\":{\"n\":1}}"), "\"Ok\"");
+    for held in [false, true] {
+        assert!(node.send("shop/till/a", HUGE).starts_with("trap overflow"));
+        assert_eq!(get(&mut node, "shop/till/a").starts_with("refused: shop/till/a is held"), held);
+    }
+}
+
 /// A window of another length has slots of another length: the two cannot be added up.
 #[test]
 fn what_was_counted_for_one_intensity_counts_no_more_after_a_switch_to_another() {

@@ -44,6 +44,11 @@ pub struct Told {
 }
 
 impl Caring {
+    /// Forgets the traps of an instance whose life is over: what is born next has made none.
+    pub(super) fn forget(&mut self, address: &InstanceAddress) {
+        self.watches.forget(address);
+    }
+
     /// Takes up what a release declares. Windows go on where the intensity stays.
     pub(super) fn take_up(&mut self, resolved: &ResolvedRelease) {
         let mut before = std::mem::take(&mut self.apps);

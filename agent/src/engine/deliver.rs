@@ -241,7 +241,7 @@ impl Shard {
         (seq, now_ms): (u64, i64),
         computed: &mut Computed,
     ) {
-        let Shard { table, timers, switch, out, .. } = self;
+        let Shard { table, timers, switch, out, care, .. } = self;
         let super::table::Resident { address, instance } = &mut table[slot];
         instance.seq = seq;
         keep(instance, task, now_ms, computed);
@@ -294,6 +294,7 @@ impl Shard {
                     }
                 }
                 if computed.stops {
+                    care.forget(address);
                     out.discard(std::mem::replace(&mut instance.state, State::None));
                     if let Some(rest) = instance.rest_if_any() {
                         // What is born next has nothing of it.

@@ -342,7 +342,8 @@ impl Shard {
         let writer = resident.instance.writer();
         let number = self.last_reset(&address) + 1;
         self.archive.insert((address.clone(), writer, number), saved);
-        let Shard { table, timers, out, .. } = self;
+        let Shard { table, timers, out, care, .. } = self;
+        care.forget(&address);
         let instance = &mut table[slot].instance;
         let state = std::mem::replace(&mut instance.state, State::None);
         out.discard(state);

@@ -238,6 +238,7 @@ impl Shard {
         for slot in self.table.take_names(machine).slots() {
             let resident = self.table.remove_nameless(slot);
             self.stuck.remove(&slot);
+            self.care.forget(&resident.address);
             self.put_away(&resident.address, &resident.instance);
             self.out.discard(resident.instance);
         }
