@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::model::{Model, Tally, Wrong};
 use crate::node::{Command, Done, Down, Fault, Host};
 use crate::rng::Rng;
-use crate::seen::{Ask, Identity, Says};
+use crate::seen::{Ask, Identity, Redrive, Says};
 use crate::world::World;
 
 /// How many steps a run has when nothing else is asked for.
@@ -180,7 +180,7 @@ impl Run {
         if self.model.running().is_none() && rng.percent(80) {
             return self.operate(&Command::Install(0));
         }
-        match rng.below(100) {
+        match rng.below(105) {
             0..40 => self.requests(rng),
             40..50 => self.work(),
             50..56 => self.work_some(rng),
@@ -200,6 +200,7 @@ impl Run {
                 self.fill(rng);
                 Ok(())
             }
+            90..95 => self.redrive(rng),
             _ => self.command(rng),
         }
     }
@@ -314,8 +315,7 @@ impl Run {
         if self.ahead {
             return Ok(());
         }
-        let done = self.host.run(self.clock_ms, &[]);
-        self.after(done)?;
+        self.sync()?;
         self.compare()
     }
 
@@ -503,6 +503,32 @@ impl Run {
         }
     }
 
+    /// Lets something go on that waits for an operator, or gives it up.
+    fn redrive(&mut self, rng: &mut Rng) -> Result<(), Wrong> {
+        // A shard looks at what it made that is not durable yet; the model does not.
+        self.sync()?;
+        if !self.host.is_up() {
+            return Ok(());
+        }
+        let waits = self.model.waits_for_operator();
+        let (address, what) = if !waits.is_empty() && rng.percent(75) {
+            rng.pick(&waits).clone()
+        } else {
+            let words = self.model.running().unwrap_or(0);
+            let address = self.world.draft(rng, words).address;
+            let ways = [Redrive::Parked, Redrive::Dropped, Redrive::Released, Redrive::Reset];
+            (address.parse().expect("addresses of the pool are good"), *rng.pick(&ways))
+        };
+        self.operate(&Command::Redrive { address, what })
+    }
+
+    /// Makes durable what was done.
+    fn sync(&mut self) -> Result<(), Wrong> {
+        let done = self.host.run(self.clock_ms, &[]);
+        self.ahead = false;
+        self.after(done)
+    }
+
     /// Tries an upgrade; what comes until it is made is tried once more then.
     fn begin(&mut self, to: usize) -> Result<(), Wrong> {
         self.note(format!("begin an upgrade to place {to}"));
@@ -561,6 +587,9 @@ impl Run {
         match done {
             Done::Unsettled(code) => {
                 let full = self.model.may_be_full && code == "disk-full";
+                if full && let Command::Redrive { .. } = command {
+                    return Ok(());
+                }
                 let Command::Upgrade { to, .. } = command else {
                     return Err(told("an upgrade".to_owned()));
                 };
@@ -591,7 +620,10 @@ impl Run {
                 let expected = match command {
                     Command::Install(to) | Command::Upgrade { to, .. } => Some(*to),
                     Command::Rollback { .. } => running.and_then(|running| running.checked_sub(1)),
-                    Command::Try(_) | Command::Permanent | Command::Remove { .. } => running,
+                    Command::Try(_)
+                    | Command::Permanent
+                    | Command::Remove { .. }
+                    | Command::Redrive { .. } => running,
                 };
                 if now != expected {
                     return Err(told(format!("place {expected:?} runs; it is {now:?}")));
@@ -606,6 +638,9 @@ impl Run {
                     && !self.model.reasons_to_refuse(command)?.contains(&"unknown-release")
                 {
                     return Err(told("a release that is gone".to_owned()));
+                }
+                if !self.model.may_be_full {
+                    self.model.check_told()?;
                 }
                 if *command == Command::Permanent && self.model.is_provisional() {
                     return Err(told("a release that is permanent".to_owned()));

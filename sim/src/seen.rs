@@ -74,6 +74,26 @@ pub enum Entry {
         /// Its version.
         version: String,
     },
+    /// An operator let something of an instance go on, or gave it up.
+    Redriven {
+        /// The instance.
+        instance: InstanceAddress,
+        /// The number of the switch in force.
+        switch: u64,
+        /// What.
+        what: Redrive,
+    },
+    /// The history tells of it.
+    RedriveTold {
+        /// The instance.
+        instance: InstanceAddress,
+        /// What.
+        what: Redrive,
+        /// How many go on, or were given up.
+        driven: u64,
+        /// How many stay parked.
+        left: u64,
+    },
     /// Something else, which no world makes happen.
     Other(String),
 }
@@ -87,6 +107,20 @@ pub enum Way {
     Down,
     /// Back, because a check failed.
     Undo,
+}
+
+/// What an operator lets go on, or gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redrive {
+    /// What is parked is delivered.
+    Parked,
+    /// What is parked is given up, and the states that resets archived; of an instance whose machine is gone, all
+    /// that is archived of it.
+    Dropped,
+    /// An instance that is held goes on.
+    Released,
+    /// The instance begins anew, and its state is archived.
+    Reset,
 }
 
 /// An input that was applied.

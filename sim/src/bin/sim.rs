@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use camshaft_sim::model::Tally;
 use camshaft_sim::run::{Failure, Options, STEPS, run};
 use camshaft_sim::shrink::{shrink, steps_of};
 
@@ -50,8 +51,8 @@ fn main() -> ExitCode {
         return ExitCode::from(1);
     };
     let begun = Instant::now();
-    let failure = match asked.seed {
-        Some(seed) => one(seed, &asked),
+    let (failure, tally) = match asked.seed {
+        Some(seed) => (one(seed, &asked), None),
         None => many(&asked),
     };
     match failure {
@@ -62,6 +63,10 @@ fn main() -> ExitCode {
         None => {
             let seeds = if asked.seed.is_some() { 1 } else { asked.seeds };
             println!("{seeds} seeds, nothing found, {:.1} s", begun.elapsed().as_secs_f64());
+            if let Some(tally) = tally {
+                let counts = tally.named().into_iter().map(|(what, count)| format!("{what} {count}"));
+                println!("they came to: {}", counts.collect::<Vec<_>>().join(", "));
+            }
             ExitCode::SUCCESS
         }
     }
@@ -75,9 +80,11 @@ fn one(seed: u64, asked: &Asked) -> Option<Box<Failure>> {
     Some(if asked.skip.is_empty() { shrink(failure) } else { failure })
 }
 
-fn many(asked: &Asked) -> Option<Box<Failure>> {
+/// Runs all seeds, until one fails; returns that one, or how often things came up.
+fn many(asked: &Asked) -> (Option<Box<Failure>>, Option<Tally>) {
     let (next, stop, found) =
         (AtomicU64::new(asked.from), AtomicBool::new(false), Mutex::new(None::<Box<Failure>>));
+    let sum = Mutex::new(Tally::default());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -87,17 +94,22 @@ fn many(asked: &Asked) -> Option<Box<Failure>> {
                     if seed - asked.from >= asked.seeds {
                         return;
                     }
-                    if let Err(failure) =
-                        run(&Options { steps: asked.steps, shards: asked.shards, ..Options::of(seed) })
-                    {
-                        stop.store(true, Ordering::Relaxed);
-                        if let Ok(mut found) = found.lock() {
-                            found.get_or_insert(failure);
+                    match run(&Options { steps: asked.steps, shards: asked.shards, ..Options::of(seed) }) {
+                        Ok(tally) => {
+                            if let Ok(mut sum) = sum.lock() {
+                                *sum = sum.plus(&tally);
+                            }
+                        }
+                        Err(failure) => {
+                            stop.store(true, Ordering::Relaxed);
+                            if let Ok(mut found) = found.lock() {
+                                found.get_or_insert(failure);
+                            }
                         }
                     }
                 }
             });
         }
     });
-    found.into_inner().ok().flatten().map(shrink)
+    (found.into_inner().ok().flatten().map(shrink), sum.into_inner().ok())
 }

@@ -364,9 +364,7 @@ impl Model {
         for parked in instances.values_mut().flat_map(|instance| &mut instance.parked) {
             match parked {
                 Parked::Mail(mail) => {
-                    for plan in self.plans(&mail.trail.legs) {
-                        rename(&plan, &mut mail.origin);
-                    }
+                    self.rename_along(&mail.trail.legs, &mut mail.origin);
                     mail.trail = Trail::default();
                 }
                 Parked::Timer(_, timer) => timer.trail = Trail::default(),
@@ -374,6 +372,13 @@ impl Model {
             }
         }
         self.instances = instances;
+    }
+
+    /// Calls who wrote as it is called after some switches.
+    pub(super) fn rename_along(&self, legs: &[(usize, usize)], origin: &mut Origin) {
+        for plan in self.plans(legs) {
+            rename(&plan, origin);
+        }
     }
 
     fn moved_input(
@@ -419,7 +424,7 @@ impl Model {
 }
 
 /// Returns the mail with what each sender sent in the order in which it was sent; different senders have none.
-fn in_order(mut mail: Vec<Mail>) -> Vec<Mail> {
+pub(super) fn in_order(mut mail: Vec<Mail>) -> Vec<Mail> {
     let by = |mail: &Mail| match &mail.origin {
         Origin::Message { sent, life, .. } => {
             Some((false, sent.peer.clone(), (*life, sent.seq, sent.effect)))

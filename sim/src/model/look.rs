@@ -23,6 +23,7 @@ impl Model {
         let mut expected: Vec<InstanceSeen> =
             self.instances.iter().map(|(address, instance)| shown(address, instance, false)).collect();
         expected.extend(self.archive.iter().map(|((address, _), instance)| shown(address, instance, true)));
+        expected.extend(self.resets.iter().map(|(address, instance)| shown(address, instance, true)));
         expected.retain(|instance| !instance.is_blank());
         expected.sort();
         for instance in &seen.instances {
@@ -36,6 +37,10 @@ impl Model {
         }
         match expected.iter().find(|instance| !seen.instances.contains(instance)) {
             Some(missing) => wrong(missing.address.clone(), format!("{missing:?}"), "nothing"),
+            None if expected.len() != seen.instances.len() => {
+                let counts = (expected.len(), seen.instances.len());
+                wrong("how many instances there are", format!("{}", counts.0), format!("{}", counts.1))
+            }
             None => Ok(()),
         }
     }

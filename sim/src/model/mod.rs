@@ -14,6 +14,7 @@ mod ask;
 mod carry;
 mod kept;
 mod look;
+mod redrive;
 mod rewind;
 mod step;
 mod switch;
@@ -30,6 +31,7 @@ use crate::world::World;
 use crate::world::build::{Edition, Member, Part};
 use ask::Pending;
 use kept::Kept;
+use redrive::Told;
 use rewind::Rewind;
 
 /// Something that must not be.
@@ -75,6 +77,10 @@ pub struct Model {
     instances: BTreeMap<InstanceAddress, Instance>,
     /// Instances of machines that do not run, by the machine that wrote them.
     archive: BTreeMap<(InstanceAddress, Digest), Instance>,
+    /// Instances as they were before they began anew, in that order.
+    resets: Vec<(InstanceAddress, Instance)>,
+    /// What operators let go on or gave up, and the history does not tell yet.
+    untold: Vec<Told>,
     /// What the last switch applies and was not applied: its instance, and why not.
     unapplied: BTreeMap<u32, Unapplied>,
     pending: Vec<Pending>,
@@ -152,6 +158,16 @@ tally! {
     archived,
     /// Archived ones that came back.
     restored,
+    /// Parked ones that operators let go on.
+    redriven,
+    /// Parked ones that stay so when operators let them go on.
+    left,
+    /// Parked ones that operators gave up.
+    dropped,
+    /// Archived states that operators gave up.
+    dropped_states,
+    /// Instances that operators let begin anew.
+    reset,
     /// Requests that were answered again.
     repeated,
     /// Requests that were refused.
@@ -309,6 +325,8 @@ impl Model {
             told_ms: 0,
             instances: BTreeMap::new(),
             archive: BTreeMap::new(),
+            resets: vec![],
+            untold: vec![],
             unapplied: BTreeMap::new(),
             pending: vec![],
             entries: 0,
@@ -385,6 +403,13 @@ impl Model {
                 wrong("what a switch does is counted", "the next switch", format!("switch {switch}"))
             }
             Entry::Removed { version } => self.follow_remove(version),
+            Entry::Redriven { instance, switch, what } => self.follow_redriven(instance, *switch, *what),
+            Entry::RedriveTold { instance, what, driven, left } => self.follow_told(Told {
+                instance: instance.clone(),
+                what: *what,
+                driven: *driven,
+                left: *left,
+            }),
             Entry::Other(what) => wrong("an entry of the history", "one that this world makes", what),
         }
     }
@@ -455,6 +480,7 @@ impl Model {
         self.pending.clear();
         self.unclaimed.clear();
         self.either = 0;
+        self.untold.clear();
     }
 
     /// Takes note of the clients that a node knows that was started: the counts of the last seconds may be lost.

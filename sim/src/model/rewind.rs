@@ -8,7 +8,7 @@ use camshaft_cam::value::Value;
 use camshaft_manifests::{InstanceAddress, MachineAddress};
 
 use super::arrows::along;
-use super::step::{Cause, Computed, Outcome, Sees};
+use super::step::{Cause, Computed, Outcome, Sees, birth};
 use super::switch::Plan;
 use super::{Before, Instance, Model, State, Wrong};
 use crate::seen::{Effect, Input};
@@ -37,6 +37,13 @@ struct Taken {
     outcome: Result<Outcome, (String, String)>,
 }
 
+impl Rewind {
+    /// Returns what is kept of an instance of which there was nothing before the switch.
+    pub(super) fn of_nothing() -> Rewind {
+        Rewind { start: None, taken: vec![], bytes: 0, let_go: false }
+    }
+}
+
 /// What waited, in the types of the machine before, if it had come in those.
 pub(super) type Written = Option<(Digest, Value)>;
 
@@ -63,7 +70,7 @@ impl Model {
                 return;
             }
             let start = before.cloned();
-            instance.rewind = Some(Rewind { start, taken: vec![], bytes: 0, let_go: false });
+            instance.rewind = Some(Rewind { start, ..Rewind::of_nothing() });
         }
         let part = instance.member.part.clone();
         let rewind = instance.rewind.as_mut().expect("it was made just now");
@@ -134,7 +141,9 @@ impl Model {
         }
         match instance.state {
             State::Live(state) => Ok(Some((state, aside))),
-            State::None | State::Held { .. } => unreachable!("nothing of this world is reset"),
+            // It began anew and took nothing since.
+            State::None => Ok(birth(to).ok().map(|state| (state, None))),
+            State::Held { .. } => unreachable!("no step holds an instance"),
         }
     }
 

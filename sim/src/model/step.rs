@@ -7,6 +7,7 @@ use camshaft_cam::run::{self, Ctx, Trap};
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 
+use super::redrive::forget_life;
 use super::rewind::Written;
 use super::{Instance, Mail, Model, Origin, Parked, State, Timer, Trail, Wrong, wrong};
 use crate::seen::{Effect, Input, Sent, Source, Verdict};
@@ -329,15 +330,8 @@ impl Model {
             if outcome.stops {
                 instance.state = State::None;
                 (instance.before, instance.aside) = (None, None);
-                instance.timers.clear();
                 // Nobody is left who asked.
-                let answers = |mail: &Mail| matches!(mail.origin, Origin::Answer(_));
-                instance.mailbox.retain(|mail| !answers(mail));
-                instance.parked.retain(|parked| match parked {
-                    Parked::Mail(mail) => !answers(mail),
-                    Parked::Timer(..) => false,
-                    Parked::Dead(_) => true,
-                });
+                forget_life(instance);
             } else {
                 instance.state = State::Live(outcome.state);
             }

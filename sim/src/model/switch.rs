@@ -237,7 +237,7 @@ impl Model {
     /// When the arrows of an edge contradict its text.
     pub fn reasons_to_refuse(&self, command: &Command) -> Result<Vec<&'static str>, Wrong> {
         let running = self.running();
-        Ok(match (*command, running) {
+        Ok(match (command.clone(), running) {
             (Command::Install(_), Some(_)) => vec!["not-empty"],
             (Command::Install(_), None) => vec![],
             (Command::Remove { place, .. }, _) if !self.kept.contains(&place) => vec!["unknown-release"],
@@ -247,6 +247,7 @@ impl Model {
                 let way_back = leads_back.then_some("way-back");
                 ["release-needed"].into_iter().chain(way_back).collect()
             }
+            (Command::Redrive { address, what }, _) => self.reasons_not_redriven(&address, what),
             (_, None) => vec!["empty"],
             (Command::Permanent, Some(_)) if !self.provisional => vec!["not-provisional"],
             (Command::Permanent, Some(_)) => vec![],

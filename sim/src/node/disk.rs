@@ -351,6 +351,7 @@ impl SnapshotWriter for TapSnapshot {
             Some(Fault::SnapshotLosesMail) => drop(saved.mailbox.pop()),
             Some(Fault::SnapshotLosesAnswers) => saved.kept.clear(),
             Some(Fault::SnapshotLosesTimers) => saved.timers.clear(),
+            Some(Fault::SnapshotLosesParked) => saved.parked.clear(),
             Some(Fault::SnapshotLosesWayBack) => (saved.before, saved.aside) = (None, None),
             _ => {}
         }

@@ -13,14 +13,14 @@ use camshaft_agent::node::{Asked, Holding, Node, NodeError, Settings, WayBack};
 use camshaft_agent::release::Release;
 use camshaft_agent::{api, speech};
 use camshaft_cam::digest::Digest;
-use camshaft_manifests::Version;
+use camshaft_manifests::{InstanceAddress, Version};
 use camshaft_store::{self as store, Aside, Control, Direction, Record, ReleaseEntry};
 
 use disk::NodeDisk;
 
 use crate::seen::{
-    Ask, Effect, Entry, Identity, Input, InstanceSeen, NodeSeen, Refused, Said, Says, Sent, Source, Verdict,
-    Way,
+    Ask, Effect, Entry, Identity, Input, InstanceSeen, NodeSeen, Redrive, Refused, Said, Says, Sent, Source,
+    Verdict, Way,
 };
 use crate::world::World;
 
@@ -39,6 +39,8 @@ pub enum Fault {
     SnapshotLosesAnswers,
     /// The snapshot leaves out the timers.
     SnapshotLosesTimers,
+    /// The snapshot leaves out what is parked.
+    SnapshotLosesParked,
     /// The snapshot leaves out states from before the switch, and what was kept aside.
     SnapshotLosesWayBack,
     /// The node is told a time that has not come yet.
@@ -50,13 +52,14 @@ pub enum Fault {
 }
 
 /// All of them.
-pub const FAULTS: [Fault; 10] = [
+pub const FAULTS: [Fault; 11] = [
     Fault::AnswersBeforeDurable,
     Fault::LosesRecord,
     Fault::AppliesTwice,
     Fault::SnapshotLosesMail,
     Fault::SnapshotLosesAnswers,
     Fault::SnapshotLosesTimers,
+    Fault::SnapshotLosesParked,
     Fault::SnapshotLosesWayBack,
     Fault::ClockRunsAhead,
     Fault::SwapsAnswers,
@@ -79,7 +82,7 @@ pub enum Done {
 }
 
 /// What an operator does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Installs the release of this place.
     Install(usize),
@@ -105,6 +108,13 @@ pub enum Command {
         place: usize,
         /// True when the way back to it may be given up.
         gives_up: bool,
+    },
+    /// Lets something of an instance go on, or gives it up.
+    Redrive {
+        /// The instance.
+        address: InstanceAddress,
+        /// What.
+        what: Redrive,
     },
 }
 
@@ -408,6 +418,15 @@ impl Host {
                 let way_back = if gives_up { WayBack::GiveUp } else { WayBack::Keep };
                 self.node().remove(&asked(now_ms), &version, way_back).map(drop)
             }
+            Command::Redrive { ref address, what } => {
+                let what = match what {
+                    Redrive::Parked => store::Redrive::Parked,
+                    Redrive::Dropped => store::Redrive::Dropped,
+                    Redrive::Released => store::Redrive::Released,
+                    Redrive::Reset => store::Redrive::Reset,
+                };
+                self.node().redrive(&asked(now_ms), address, what).map(drop)
+            }
         };
         self.tried = None;
         match done {
@@ -568,9 +587,10 @@ fn entry(record: Record) -> Result<Entry, String> {
         Record::Input(record) => Entry::Input(input(record)?),
         Record::Aside(Aside::Clients(_)) => Entry::Clients,
         // When something goes over makes no difference to what it becomes.
-        Record::Aside(Aside::Settled { instance, .. }) => Entry::Settled {
-            instance: instance.parse().map_err(|error| format!("`{instance}` is no address: {error}"))?,
-        },
+        Record::Aside(Aside::Settled { instance, .. }) => Entry::Settled { instance: address(&instance)? },
+        Record::Aside(Aside::Redriven { instance, switch, what, .. }) => {
+            Entry::Redriven { instance: address(&instance)?, switch, what: redrive(what) }
+        }
         Record::Aside(aside) => Entry::Other(format!("{aside:?}")),
         Record::Control(control) => match control {
             Control::Installed { release, .. } => Entry::Installed { to: release.version },
@@ -596,10 +616,12 @@ fn entry(record: Record) -> Result<Entry, String> {
             // One process plays the node.
             Control::TakenOver { .. } => unreachable!("nothing takes a simulated node over"),
             Control::Removed { release, .. } => Entry::Removed { version: release.version },
+            Control::Redriven { instance, what, driven, left, .. } => {
+                Entry::RedriveTold { instance: address(&instance)?, what: redrive(what), driven, left }
+            }
             // No world declares what could lead there.
             other @ (Control::InstanceReset { .. }
             | Control::Health { .. }
-            | Control::Redriven { .. }
             | Control::MayHold { .. }
             | Control::Probation(_)
             | Control::ProbationResumed { .. }
@@ -608,8 +630,20 @@ fn entry(record: Record) -> Result<Entry, String> {
     })
 }
 
+fn address(text: &str) -> Result<InstanceAddress, String> {
+    text.parse().map_err(|error| format!("`{text}` is no address: {error}"))
+}
+
+fn redrive(what: store::Redrive) -> Redrive {
+    match what {
+        store::Redrive::Parked => Redrive::Parked,
+        store::Redrive::Dropped => Redrive::Dropped,
+        store::Redrive::Released => Redrive::Released,
+        store::Redrive::Reset => Redrive::Reset,
+    }
+}
+
 fn input(record: store::InputRecord) -> Result<Input, String> {
-    let address = |text: &str| text.parse().map_err(|error| format!("`{text}` is no address: {error}"));
     let source = match record.source {
         store::Source::Anonymous => Source::Anonymous,
         store::Source::Client { sender, seq, .. } => Source::Named(Identity::Client(sender, seq)),

@@ -8,12 +8,13 @@
 pub mod build;
 pub mod pool;
 
+use camshaft_cam::digest::Digest;
 use camshaft_manifests::relup::Apply;
 use camshaft_manifests::transition::Transition;
 use camshaft_manifests::{AppName, MachineAddress, MachineName, Version};
 
 use crate::rng::Rng;
-use build::{Edition, Wanted, edition};
+use build::{Edition, Part, Wanted, edition};
 use pool::{FAMILIES, Family, Input};
 
 /// The keys of instances.
@@ -124,6 +125,13 @@ impl World {
         };
         self.editions.push(edition(version, &wanted, from, said, default));
         self.present.push(present);
+    }
+
+    /// Returns the machine of this digest.
+    pub fn part(&self, digest: Digest) -> Option<&Part> {
+        let parts =
+            self.editions.iter().flat_map(|edition| edition.members.values()).map(|member| &*member.part);
+        parts.into_iter().find(|part| part.digest() == digest)
     }
 
     /// Returns what the releases have, a line each.

@@ -58,7 +58,7 @@ const fn input(machine: usize, weight: u64, json: &'static str) -> Input {
 }
 
 /// All families.
-pub const FAMILIES: &[Family] = &[COUNT, SHOP, PING, NEWS, TIME, HOPS, VAULT];
+pub const FAMILIES: &[Family] = &[COUNT, SHOP, PING, NEWS, TIME, HOPS, VAULT, POST];
 
 const COUNT: Family = Family {
     app: "count",
@@ -600,4 +600,102 @@ const VAULT_INPUTS: &[Input] = &[
     input(0, 2, "{\"Split\":{\"by\":$n}}"),
     input(0, 2, "{\"Risk\":{\"n\":$n}}"),
     input(0, 2, "\"Look\""),
+];
+
+const OFFICE: &str = "machine office keyed Text
+type Letter = Letter { n: Int }
+type State = Int
+type Input = Send { to: Text, n: Int } | Round { n: Int } | Read
+type Output = Ok | Sent(Int)
+channel desks = @desk(Letter)
+init = 0
+on Send { to, n } {
+  send desks[to] Letter { n }
+  (state + 1, Ok)
+}
+on Round { n } {
+  for to in [\"k0\", \"k1\", \"k0\"] { send desks[to] Letter { n: n } }
+  (state + 3, Ok)
+}
+on Read => (state, Sent(state))
+";
+
+const OFFICE_2: &str = "machine office keyed Text
+type Letter = Letter { n: Int, tag: Text = \"\" }
+type State = Int
+type Input = Send { to: Text, n: Int } | Round { n: Int } | Read
+type Output = Ok | Sent(Int)
+channel desks = @desk(Letter)
+init = 0
+on Send { to, n } {
+  send desks[to] Letter { n, tag: to }
+  (state + 1, Ok)
+}
+on Round { n } {
+  for to in [\"k0\", \"k1\", \"k0\"] { send desks[to] Letter { n: n, tag: ctx.self } }
+  (state + 3, Ok)
+}
+on Read => (state, Sent(state))
+";
+
+/// What is sent to a desk that is shut is refused, and nobody hears of it: it is parked until an operator lets it go on.
+const POST: Family = Family {
+    app: "post",
+    machines: &["office", "desk"],
+    variants: &[
+        Variant {
+            texts: &[
+                OFFICE,
+                "machine desk keyed Text
+type State = { open: Bool = true, got: Text = \"\" }
+type Input = Letter { n: Int } | Shut | Open | Read | Leave
+type Output = Ok | Got(Text)
+init = { open: true }
+on Letter { n } => if state.open { ({ ..state, got: state.got ++ n.show() ++ \" \" }, Ok) } else { fail \"shut\" }
+on Shut => ({ ..state, open: false }, Ok)
+on Open => ({ ..state, open: true }, Ok)
+on Read => (state, Got(state.got))
+on Leave { stop; (state, Ok) }
+",
+            ],
+            migrations: &["", ""],
+            inputs: POST_INPUTS,
+        },
+        Variant {
+            texts: &[
+                OFFICE_2,
+                "machine desk keyed Text
+type State = { open: Bool = true, got: Text = \"\", tags: Int = 0 }
+type Input = Letter { n: Int, tag: Text = \"\" } | Shut | Open | Read | Leave
+type Output = Ok | Got(Text)
+init = { open: true }
+on Letter { n, tag } => if state.open { ({ ..state, got: state.got ++ n.show() ++ tag ++ \" \", tags: state.tags + 1 }, Ok) } else { fail \"shut\" }
+on Shut => ({ ..state, open: false }, Ok)
+on Open => ({ ..state, open: true }, Ok)
+on Read => (state, Got(state.got))
+on Leave { stop; (state, Ok) }
+",
+            ],
+            migrations: &[
+                "",
+                "migration desk from \"1.0.0\"
+down (new) = if new.tags % 3 == 2 { fail \"tagged\" } else { { open: new.open, got: new.got } }
+lift Letter { n } => if n == 7 { fail \"no seven\" } else { Letter { n, tag: \"old\" } }
+unlift Letter { n, tag } => if tag == \"k1\" { fail \"tagged\" } else { Letter { n } }
+",
+            ],
+            inputs: POST_INPUTS,
+        },
+    ],
+    applies: &[],
+};
+
+const POST_INPUTS: &[Input] = &[
+    input(0, 4, "{\"Send\":{\"to\":\"$k\",\"n\":$n}}"),
+    input(0, 2, "{\"Round\":{\"n\":$n}}"),
+    input(0, 1, "\"Read\""),
+    input(1, 2, "\"Shut\""),
+    input(1, 2, "\"Open\""),
+    input(1, 2, "\"Read\""),
+    input(1, 1, "\"Leave\""),
 ];
