@@ -4,7 +4,7 @@
 //! ends in [`crate::node`].
 
 use camshaft_cam::digest::Digest;
-use camshaft_manifests::InstanceAddress;
+use camshaft_manifests::{AppName, InstanceAddress};
 
 /// An entry of the durable history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,25 @@ pub enum Entry {
         /// What.
         what: Redrive,
     },
-    /// The history tells of it.
+    /// What is declared of traps was done.
+    Cared {
+        /// The number of the switch in force.
+        switch: u64,
+        /// When.
+        at_ms: i64,
+        /// What was done: with the instance that trapped first, then with its siblings.
+        deeds: Vec<Deed>,
+    },
+    /// The history tells of what was done because of traps.
+    CareTold(Deed),
+    /// An application became unhealthy, after so many traps, or healthy again.
+    Health {
+        /// The application.
+        app: AppName,
+        /// How many traps there were.
+        traps: Option<u64>,
+    },
+    /// The history tells of what an operator let go on or gave up.
     RedriveTold {
         /// The instance.
         instance: InstanceAddress,
@@ -109,13 +127,23 @@ pub enum Way {
     Undo,
 }
 
+/// What was done with an instance because of traps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// The instance.
+    pub instance: InstanceAddress,
+    /// True when it began anew; else it is held.
+    pub resets: bool,
+    /// The reason, for people.
+    pub reason: String,
+}
+
 /// What an operator lets go on, or gives up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redrive {
     /// What is parked is delivered.
     Parked,
-    /// What is parked is given up, and the states that resets archived; of an instance whose machine is gone, all
-    /// that is archived of it.
+    /// What is parked is given up, and all that is archived.
     Dropped,
     /// An instance that is held goes on.
     Released,

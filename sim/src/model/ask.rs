@@ -9,9 +9,10 @@ use std::sync::Arc;
 use camshaft_cam::run::EdgeArrow;
 use camshaft_cam::ty::Ty;
 use camshaft_cam::value::Value;
-use camshaft_manifests::{InstanceAddress, MachineAddress};
+use camshaft_manifests::{AppName, InstanceAddress, MachineAddress};
 
 use super::arrows::along;
+use super::care::Trapped;
 use super::kept::{Known, One};
 use super::step::{Cause, Computed, Sees};
 use super::{Instance, LastSeen, Model, Wrong, wrong};
@@ -37,6 +38,14 @@ pub(super) struct Pending {
     maybe: Vec<(u64, Said)>,
     /// True when it may no longer be applied: a switch came.
     closed: bool,
+    /// The traps that count which it may have come to, without a record of it.
+    silent: Vec<Trapped>,
+    /// True when it is known that one of them led to something.
+    claimed: bool,
+    /// When it was made, at the earliest.
+    asked_ms: i64,
+    /// How many entries there were when it was made, if nothing else was under way then.
+    at_entry: Option<u64>,
 }
 
 impl Pending {
@@ -62,11 +71,17 @@ struct Outlook {
     at: Option<InstanceAddress>,
     allowed: Vec<Said>,
     applies: Option<Value>,
+    /// The trap that counts which it comes to without a record.
+    silent: Option<Trapped>,
 }
 
 impl Outlook {
     fn refused(at: Option<InstanceAddress>, refused: Refused) -> Outlook {
-        Outlook { at, allowed: vec![Said::Refused(refused)], applies: None }
+        Outlook::told(at, Said::Refused(refused))
+    }
+
+    fn told(at: Option<InstanceAddress>, said: Said) -> Outlook {
+        Outlook { at, allowed: vec![said], applies: None, silent: None }
     }
 }
 
@@ -75,12 +90,12 @@ fn json_of(value: Option<&Value>, part: &Part) -> String {
 }
 
 impl Model {
-    /// Takes note of a request that the node got.
+    /// Takes note of a request that the node got. `ahead` says that it has done what is not durable.
     ///
     /// # Errors
     ///
     /// When the arrows of an edge contradict its text.
-    pub fn asked(&mut self, ask: Ask) -> Result<(), Wrong> {
+    pub fn asked(&mut self, ask: Ask, ahead: bool) -> Result<(), Wrong> {
         if let Some(edition) = self.edition() {
             let known = edition.members.keys().any(|machine| machine.app == ask.address.app);
             let sure = known && self.understands(self.lineage[self.lineage.len() - 1], &ask.says);
@@ -93,8 +108,14 @@ impl Model {
                 last.perhaps_ms = now_ms;
             }
         }
-        let Outlook { at, allowed, applies } = self.outlook(&ask)?;
+        let Outlook { at, allowed, applies, silent } = self.outlook(&ask)?;
+        let alone = self.pending.is_empty() && !ahead && !self.may_be_full;
+        let last_ms = at.as_ref().and_then(|at| self.instances.get(at)).map_or(i64::MIN, |one| one.last_ms);
         self.pending.push(Pending {
+            silent: silent.into_iter().collect(),
+            claimed: false,
+            asked_ms: self.clock_ms.max(last_ms),
+            at_entry: alone.then_some(self.followed),
             ask,
             at,
             allowed,
@@ -146,12 +167,54 @@ impl Model {
             }
             _ => {}
         }
+        self.note_silent(&pending, said)?;
         match said {
             Said::Answered { repeated: true, .. } => self.tally.repeated += 1,
             Said::Answered { speaks, .. } => self.tally.lowered += u64::from(*speaks != self.version()),
             Said::Refused(_) => self.tally.refused += 1,
         }
         Ok(())
+    }
+
+    /// Takes note of a trap that there is no record of.
+    fn note_silent(&mut self, pending: &Pending, said: &Said) -> Result<(), Wrong> {
+        let Said::Answered { answer: Err((kind, _)), repeated: false, .. } = said else { return Ok(()) };
+        let Some(at) = pending.at.clone().filter(|_| pending.recorded.is_none()) else { return Ok(()) };
+        if pending.ask.identity.is_some() {
+            return Ok(());
+        }
+        self.count_trap(&at.app, kind);
+        if pending.claimed || !pending.silent.iter().any(|trapped| trapped.kind == *kind) {
+            return Ok(());
+        }
+        let exact = pending.at_entry == Some(self.followed) && !self.may_be_full;
+        self.trapped_silently(&at, (pending.asked_ms, self.told_ms), exact)
+    }
+
+    /// Returns how many requests there are that may have trapped at an instance, without a record of it.
+    pub(super) fn silent_at(&self, address: &InstanceAddress) -> usize {
+        let at = |pending: &&Pending| pending.at.as_ref() == Some(address) && !pending.claimed;
+        self.pending.iter().filter(at).filter(|pending| !pending.silent.is_empty()).count()
+    }
+
+    /// Returns how many requests wait that may trap at an application.
+    pub(super) fn silent_in(&self, app: &AppName) -> u64 {
+        let at = |pending: &&Pending| pending.at.as_ref().is_some_and(|at| at.app == *app);
+        self.pending.iter().filter(at).count() as u64
+    }
+
+    /// Takes a request for one that trapped, and that led to something.
+    pub(super) fn claim_silent(
+        &mut self,
+        address: &InstanceAddress,
+        is: impl Fn(&Trapped) -> bool,
+    ) -> Option<Trapped> {
+        self.pending.iter_mut().find_map(|pending| {
+            let fits = pending.at.as_ref() == Some(address) && !pending.claimed;
+            let trapped = pending.silent.iter().find(|trapped| fits && is(trapped)).cloned()?;
+            pending.claimed = true;
+            Some(trapped)
+        })
     }
 
     /// Requests from before a switch are answered by the release that took them.
@@ -169,6 +232,7 @@ impl Model {
             let outlook = self.outlook(&pending.ask.clone())?;
             let pending = &mut self.pending[place];
             pending.applies = outlook.applies;
+            pending.silent.extend(outlook.silent);
             for said in outlook.allowed {
                 if !pending.allowed.contains(&said) {
                     pending.allowed.push(said);
@@ -412,7 +476,7 @@ impl Model {
             None => None,
         };
         if let (Some(known), Some(_)) = (&known, there) {
-            return Ok(Outlook { at, allowed: vec![known.clone()], applies: None });
+            return Ok(Outlook::told(at, known.clone()));
         }
         let input = match self.read(&ask.json, &tongue, member)? {
             Ok(input) => input,
@@ -424,7 +488,7 @@ impl Model {
             }
         };
         if let Some(known) = known {
-            return Ok(Outlook { at, allowed: vec![known], applies: None });
+            return Ok(Outlook::told(at, known));
         }
         let sees = Sees { now_ms: self.now_ms, seed: 0 };
         let computed = self.compute(&address, instance, &input, sees, &Cause::Outside);
@@ -434,18 +498,19 @@ impl Model {
         };
         let answer = match &computed.outcome {
             Ok(outcome) if ask.identity.is_some() || !outcome.idle => {
-                return Ok(Outlook { at, allowed: vec![], applies: Some(input) });
+                return Ok(Outlook { at, allowed: vec![], applies: Some(input), silent: None });
             }
             Err(_) if ask.identity.is_some() => {
-                return Ok(Outlook { at, allowed: vec![], applies: Some(input) });
+                return Ok(Outlook { at, allowed: vec![], applies: Some(input), silent: None });
             }
             Ok(_) => Ok(json),
             Err(trap) => Err(trap.clone()),
         };
         let said = Said::Answered { answer, repeated: false, speaks: tongue.version };
         // What writes what was there already may be in the journal, and need not be.
+        let silent = Trapped::of(instance, &input, computed.outcome.as_ref().err());
         let applies = computed.outcome.is_ok().then_some(input);
-        Ok(Outlook { at, allowed: vec![said], applies })
+        Ok(Outlook { at, allowed: vec![said], applies, silent })
     }
 
     fn read(&self, json: &str, tongue: &Tongue, member: &Member) -> Result<Result<Value, Refused>, Wrong> {

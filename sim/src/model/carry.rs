@@ -59,6 +59,10 @@ impl Model {
         let (Change::Stays(after) | Change::Moves(after)) = change else { unreachable!("its states go on") };
         let to = &self.world.editions[plan.to].members[after];
         let mut carried = Carried::of(Instance { member: to.clone(), ..instance.clone() });
+        if plan.up {
+            // It is that of an earlier switch.
+            (carried.instance.before, carried.instance.rewind) = (None, None);
+        }
         self.rename_dead(plan, &mut carried.instance);
         go_on(plan, &mut carried.instance);
         if matches!(change, Change::Moves(_)) {

@@ -11,6 +11,7 @@
 
 mod arrows;
 mod ask;
+mod care;
 mod carry;
 mod kept;
 mod look;
@@ -30,6 +31,7 @@ use crate::seen::{Entry, Says, Sent, Way};
 use crate::world::World;
 use crate::world::build::{Edition, Member, Part};
 use ask::Pending;
+use care::Care;
 use kept::Kept;
 use redrive::Told;
 use rewind::Rewind;
@@ -72,13 +74,18 @@ pub struct Model {
     unchecked: bool,
     /// The latest time that the history has seen.
     now_ms: i64,
-    /// The latest time that the node was ever told.
+    /// The latest time that the node was ever told, and the last one.
     told_ms: i64,
+    clock_ms: i64,
+    /// How many entries were followed.
+    followed: u64,
     instances: BTreeMap<InstanceAddress, Instance>,
     /// Instances of machines that do not run, by the machine that wrote them.
     archive: BTreeMap<(InstanceAddress, Digest), Instance>,
     /// Instances as they were before they began anew, in that order.
     resets: Vec<(InstanceAddress, Instance)>,
+    /// What is known of traps.
+    care: Care,
     /// What operators let go on or gave up, and the history does not tell yet.
     untold: Vec<Told>,
     /// What the last switch applies and was not applied: its instance, and why not.
@@ -168,6 +175,16 @@ tally! {
     dropped_states,
     /// Instances that operators let begin anew.
     reset,
+    /// Instances that operators let go on.
+    released,
+    /// Instances that their traps led to be held.
+    held_by_traps,
+    /// Instances that their traps let begin anew.
+    reset_by_traps,
+    /// Instances that went along with a sibling.
+    siblings,
+    /// Applications that became unhealthy.
+    unhealthy,
     /// Requests that were answered again.
     repeated,
     /// Requests that were refused.
@@ -323,9 +340,12 @@ impl Model {
             unchecked: false,
             now_ms: 0,
             told_ms: 0,
+            clock_ms: 0,
+            followed: 0,
             instances: BTreeMap::new(),
             archive: BTreeMap::new(),
             resets: vec![],
+            care: Care::default(),
             untold: vec![],
             unapplied: BTreeMap::new(),
             pending: vec![],
@@ -356,6 +376,7 @@ impl Model {
     /// Says that the node was told a time.
     pub fn told(&mut self, now_ms: i64) {
         self.told_ms = self.told_ms.max(now_ms);
+        self.clock_ms = now_ms;
     }
 
     fn edition(&self) -> Option<&Edition> {
@@ -372,7 +393,12 @@ impl Model {
     ///
     /// What must not be.
     pub fn follow(&mut self, entry: &Entry) -> Result<(), Wrong> {
+        self.followed += 1;
+        let due = self.check_due(Some(entry))?;
         match entry {
+            Entry::Cared { switch, at_ms, deeds } => self.follow_cared(due, *switch, *at_ms, deeds),
+            Entry::CareTold(deed) => self.follow_care_told(deed),
+            Entry::Health { app, traps } => self.follow_health(app, *traps),
             Entry::Input(input) => self.follow_input(input),
             Entry::Installed { to } => self.follow_install(to),
             Entry::Switch { number, from, to, way } => self.follow_switch(*number, from, to, *way),
@@ -481,6 +507,7 @@ impl Model {
         self.unclaimed.clear();
         self.either = 0;
         self.untold.clear();
+        self.care.died();
     }
 
     /// Takes note of the clients that a node knows that was started: the counts of the last seconds may be lost.
@@ -530,6 +557,18 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Returns true when all was done that is declared of the traps that the history has.
+    ///
+    /// # Errors
+    ///
+    /// What was not.
+    pub fn check_cared(&self) -> Result<(), Wrong> {
+        match self.care.reason_owed() {
+            Some(reason) => wrong("what traps lead to", reason, "it goes on"),
+            None => Ok(()),
+        }
     }
 
     fn way_word(way: Way) -> &'static str {

@@ -8,6 +8,7 @@ use camshaft_manifests::InstanceAddress;
 use super::arrows::along;
 use super::carry::in_order;
 use super::step::birth;
+use super::switch::Change;
 use super::{Instance, Mail, Model, Origin, Parked, State, Timer, Trail, Wrong, wrong};
 use crate::seen::Redrive;
 
@@ -74,12 +75,18 @@ impl Model {
         waits
     }
 
-    /// Returns true when going back from the release that runs would bring the machine of an instance back, which is gone.
+    /// Returns true when going back from the release that runs would bring back what is archived of an instance.
     fn brings_back(&self, address: &InstanceAddress) -> bool {
+        let (Some(from), Some(to)) = (self.previous().filter(|_| self.provisional), self.running()) else {
+            return false;
+        };
         let machine = address.machine_address();
-        let has = |place: usize| self.world.editions[place].members.contains_key(&machine);
-        let previous = self.previous().filter(|_| self.provisional);
-        previous.is_some_and(has) && !self.running().is_some_and(has)
+        let (Some(Change::Removed | Change::Restarts(_)), Some(member)) =
+            (self.plan(from, to).changes.get(&machine), self.world.editions[from].members.get(&machine))
+        else {
+            return false;
+        };
+        self.archive.get(&(address.clone(), member.part.digest())).is_some_and(|one| !one.is_husk())
     }
 
     /// Returns true for a machine of the release that runs.
@@ -91,7 +98,7 @@ impl Model {
         self.resets.iter().any(|(of, _)| of == address)
     }
 
-    /// Returns what is archived of an instance whose machine is gone, apart from numbers and kept answers.
+    /// Returns what is archived of an instance, apart from numbers and kept answers.
     fn left_of(&self, address: &InstanceAddress) -> Vec<(InstanceAddress, Digest)> {
         let of_it = self.archive.iter().filter(|((of, _), instance)| of == address && !instance.is_husk());
         of_it.map(|(key, _)| key.clone()).collect()
@@ -99,17 +106,14 @@ impl Model {
 
     /// Returns why there is nothing that could go on or be given up.
     fn reason_not_redriven(&self, address: &InstanceAddress, what: Redrive) -> Option<&'static str> {
-        if what == Redrive::Dropped && !self.runs(address) {
-            let nothing = self.left_of(address).is_empty() && !self.has_resets(address);
-            return nothing.then_some("nothing is archived of it");
+        if what == Redrive::Dropped {
+            let parked = self.instances.get(address).is_some_and(|instance| !instance.parked.is_empty());
+            let nothing = !parked && self.left_of(address).is_empty() && !self.has_resets(address);
+            return nothing.then_some("nothing is parked or archived of it");
         }
         let Some(instance) = self.instances.get(address) else { return Some("it is not there") };
         match (what, &instance.state) {
-            (Redrive::Parked | Redrive::Dropped, _)
-                if instance.parked.is_empty() && (what == Redrive::Parked || !self.has_resets(address)) =>
-            {
-                Some("nothing is parked of it")
-            }
+            (Redrive::Parked, _) if instance.parked.is_empty() => Some("nothing is parked of it"),
             (Redrive::Parked, State::Held { .. }) => Some("it is held"),
             (Redrive::Released, State::Held { part, .. }) => {
                 let other = part.digest() != instance.member.part.digest();
@@ -149,21 +153,19 @@ impl Model {
         if let Some(reason) = self.reason_not_redriven(address, what) {
             return wrong(which(), format!("a refusal: {reason}"), "it was done");
         }
-        let (driven, left) = if self.runs(address) {
+        if self.runs(address) {
             // What is parked must not depend on what was delivered by then.
             self.follow_settled(address)?;
-            match what {
-                Redrive::Parked => self.drive_parked(address)?,
-                Redrive::Dropped => (self.drop_parked(address), 0),
-                Redrive::Released => (self.release(address), 0),
-                Redrive::Reset => {
-                    self.tally.reset += 1;
-                    self.begin_anew(address);
-                    (1, 0)
-                }
+        }
+        let (driven, left) = match what {
+            Redrive::Parked => self.drive_parked(address)?,
+            Redrive::Dropped => (self.drop_archived(address) + self.drop_parked(address), 0),
+            Redrive::Released => (self.release(address), 0),
+            Redrive::Reset => {
+                self.tally.reset += 1;
+                self.begin_anew(address);
+                (1, 0)
             }
-        } else {
-            (self.drop_archived(address), 0)
         };
         self.untold.push(Told { instance: address.clone(), what, driven, left });
         self.look_again(address)
@@ -187,12 +189,10 @@ impl Model {
     ///
     /// When there is such a thing.
     pub fn check_told(&self) -> Result<(), Wrong> {
-        match self.untold.first() {
-            Some(untold) => {
-                wrong("what operators did", "all of it is in the history", format!("not {untold:?}"))
-            }
-            None => Ok(()),
+        if let Some(untold) = self.untold.first() {
+            return wrong("what operators did", "all of it is in the history", format!("not {untold:?}"));
         }
+        Ok(())
     }
 
     /// Lets what is parked be delivered, in the types that run; returns how many go on and how many stay.
@@ -272,11 +272,10 @@ impl Model {
     }
 
     fn drop_parked(&mut self, address: &InstanceAddress) -> u64 {
-        let instance = self.instances.get_mut(address).expect("it was looked at");
+        let Some(instance) = self.instances.get_mut(address) else { return 0 };
         let parked = std::mem::take(&mut instance.parked).len() as u64;
-        let states = self.drop_resets(address);
         self.tally.dropped += parked;
-        parked + states
+        parked
     }
 
     fn drop_resets(&mut self, address: &InstanceAddress) -> u64 {
@@ -287,7 +286,7 @@ impl Model {
         states
     }
 
-    /// Gives up what is archived of an instance whose machine is gone; its numbers and kept answers stay.
+    /// Gives up what is archived of an instance; its numbers and kept answers stay.
     fn drop_archived(&mut self, address: &InstanceAddress) -> u64 {
         let keys = self.left_of(address);
         let states = keys.len() as u64;
@@ -311,6 +310,7 @@ impl Model {
         if let State::Held { state, .. } = &mut instance.state {
             instance.state = state.take().map_or(State::None, State::Live);
         }
+        self.tally.released += 1;
         1
     }
 
@@ -337,5 +337,6 @@ impl Model {
             instance.rewind = older.then(super::Rewind::of_nothing);
         }
         self.resets.push((address.clone(), archived));
+        self.care.forget(address);
     }
 }

@@ -7,6 +7,7 @@ use camshaft_cam::run::{self, Ctx, Trap};
 use camshaft_cam::value::Value;
 use camshaft_manifests::InstanceAddress;
 
+use super::care::Trapped;
 use super::redrive::forget_life;
 use super::rewind::Written;
 use super::{Instance, Mail, Model, Origin, Parked, State, Timer, Trail, Wrong, wrong};
@@ -249,7 +250,14 @@ impl Model {
         let computed = self.compute(address, &self.instances[address], &input, sees, &cause);
         self.check_verdict(seen, &computed, &input)?;
         self.keep_taken(seen, (&input, &cause), written, &computed);
+        let trapped = Trapped::of(&self.instances[address], &input, computed.outcome.as_ref().err());
+        if let Err((kind, _)) = &computed.outcome {
+            self.count_trap(&address.app, kind);
+        }
         self.commit(seen, computed, &cause, input)?;
+        if let Some(trapped) = trapped {
+            self.trapped(address, seen.now_ms, trapped);
+        }
         self.look_again(address)
     }
 
@@ -332,6 +340,7 @@ impl Model {
                 (instance.before, instance.aside) = (None, None);
                 // Nobody is left who asked.
                 forget_life(instance);
+                self.care.forget(address);
             } else {
                 instance.state = State::Live(outcome.state);
             }

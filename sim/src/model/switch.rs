@@ -300,7 +300,15 @@ impl Model {
             Way::Down => self.tally.downs += 1,
             Way::Undo => self.tally.undone += 1,
         }
+        if !self.may_be_full
+            && way != Way::Undo
+            && let Some(deed) = self.care.first_untold()
+        {
+            return wrong(what, "what was done because of traps is told before", format!("{deed:?}"));
+        }
         self.close_requests();
+        let apps = &self.world.editions[to_place].resolved.apps;
+        self.care.switched(|app| apps.iter().any(|of| of.name == *app));
         let plan = self.plan(from_place, to_place);
         self.go_over(&plan, number)?;
         self.note_older(&plan);
@@ -329,6 +337,7 @@ impl Model {
         for (address, instance) in std::mem::take(&mut self.instances) {
             if let Change::Removed | Change::Restarts(_) = plan.changes[&address.machine_address()] {
                 self.tally.archived += 1;
+                self.care.forget(&address);
                 // What waits is settled before it is put away, of one that is held as well.
                 let instance =
                     if instance.is_held() { self.settled_held(&address, instance)? } else { instance };

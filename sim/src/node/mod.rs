@@ -19,8 +19,8 @@ use camshaft_store::{self as store, Aside, Control, Direction, Record, ReleaseEn
 use disk::NodeDisk;
 
 use crate::seen::{
-    Ask, Effect, Entry, Identity, Input, InstanceSeen, NodeSeen, Redrive, Refused, Said, Says, Sent, Source,
-    Verdict, Way,
+    Ask, Deed, Effect, Entry, Identity, Input, InstanceSeen, NodeSeen, Redrive, Refused, Said, Says, Sent,
+    Source, Verdict, Way,
 };
 use crate::world::World;
 
@@ -47,12 +47,14 @@ pub enum Fault {
     ClockRunsAhead,
     /// An answer goes to somebody else.
     SwapsAnswers,
+    /// What releases declare of traps is not done.
+    ForgivesTraps,
     /// A crash during a switch leaves the node on a release that nothing in the journal names.
     SwitchIsLost,
 }
 
 /// All of them.
-pub const FAULTS: [Fault; 11] = [
+pub const FAULTS: [Fault; 12] = [
     Fault::AnswersBeforeDurable,
     Fault::LosesRecord,
     Fault::AppliesTwice,
@@ -63,6 +65,7 @@ pub const FAULTS: [Fault; 11] = [
     Fault::SnapshotLosesWayBack,
     Fault::ClockRunsAhead,
     Fault::SwapsAnswers,
+    Fault::ForgivesTraps,
     Fault::SwitchIsLost,
 ];
 
@@ -139,7 +142,7 @@ impl std::fmt::Debug for Host {
     }
 }
 
-fn release(world: &World, place: usize) -> Result<Release, String> {
+fn release(world: &World, place: usize, fault: Option<Fault>) -> Result<Release, String> {
     let edition = world.editions.get(place).ok_or("there is no such release")?;
     let version = edition.version.to_string();
     let entry = ReleaseEntry {
@@ -148,7 +151,11 @@ fn release(world: &World, place: usize) -> Result<Release, String> {
         version,
         digest: edition.digest,
     };
-    Release::new(edition.opened(), entry).map_err(|error| error.to_string())
+    let mut opened = edition.opened();
+    if fault == Some(Fault::ForgivesTraps) {
+        opened.resolved.apps.iter_mut().for_each(|app| app.supervision = Default::default());
+    }
+    Release::new(opened, entry).map_err(|error| error.to_string())
 }
 
 fn asked(now_ms: i64) -> Asked {
@@ -217,11 +224,11 @@ impl Host {
     ///
     /// [`Down`] when a write failed; else why it does not open, which it always has to.
     pub fn start(&mut self, now_ms: i64) -> Result<Result<(), Down>, String> {
-        let world = self.world.clone();
+        let (world, fault) = (self.world.clone(), self.fault);
         let opener = move |bytes: &[u8], _: &ReleaseEntry| {
             let found =
                 world.editions.iter().position(|edition| edition.version.to_string().as_bytes() == bytes);
-            release(&world, found.ok_or("there is no such release")?).map(Arc::new)
+            release(&world, found.ok_or("there is no such release")?, fault).map(Arc::new)
         };
         let settings = Settings { shards: self.shards, ..Settings::one(self.salt) };
         let opened = self.disk.journal().map_err(camshaft_agent::node::OpenNodeError::Journal);
@@ -286,9 +293,23 @@ impl Host {
         let sweeps = shards.len() == usize::from(self.shards);
         let node = self.node();
         let mut done = node.sync().is_ok();
+        if sweeps && done {
+            done = node.look_after(now_ms).is_ok();
+        }
         if sweeps && done && node.is_sweeping() {
             done = node.sweep_if_due().is_ok() && node.sync().is_ok();
         }
+        self.alive(done)
+    }
+
+    /// Makes durable what was done, without anything more.
+    ///
+    /// # Errors
+    ///
+    /// When a write failed.
+    pub fn flush(&mut self, now_ms: i64) -> Result<(), Down> {
+        let node = self.node();
+        let done = node.look_after(now_ms).is_ok() && node.sync().is_ok();
         self.alive(done)
     }
 
@@ -387,7 +408,7 @@ impl Host {
     }
 
     fn release(&self, place: usize) -> Arc<Release> {
-        Arc::new(release(&self.world, place).expect("a world has good releases"))
+        Arc::new(release(&self.world, place, self.fault).expect("a world has good releases"))
     }
 
     /// Does what an operator says.
@@ -588,10 +609,18 @@ fn entry(record: Record) -> Result<Entry, String> {
         Record::Aside(Aside::Clients(_)) => Entry::Clients,
         // When something goes over makes no difference to what it becomes.
         Record::Aside(Aside::Settled { instance, .. }) => Entry::Settled { instance: address(&instance)? },
+        Record::Aside(Aside::Cared { switch, at_ms, deeds }) => {
+            let deeds = deeds.into_iter().map(|done| deed(&done.instance, done.resets, done.reason));
+            Entry::Cared { switch, at_ms, deeds: deeds.collect::<Result<_, _>>()? }
+        }
         Record::Aside(Aside::Redriven { instance, switch, what, .. }) => {
             Entry::Redriven { instance: address(&instance)?, switch, what: redrive(what) }
         }
-        Record::Aside(aside) => Entry::Other(format!("{aside:?}")),
+        Record::Aside(Aside::Dropped { instance, switch, .. }) => {
+            Entry::Redriven { instance: address(&instance)?, switch, what: Redrive::Dropped }
+        }
+        // No machine of the pool has a port.
+        Record::Aside(aside @ Aside::Called { .. }) => Entry::Other(format!("{aside:?}")),
         Record::Control(control) => match control {
             Control::Installed { release, .. } => Entry::Installed { to: release.version },
             Control::Switch { number, from, to, direction, .. } => Entry::Switch {
@@ -607,6 +636,17 @@ fn entry(record: Record) -> Result<Entry, String> {
             Control::CheckPassed { switch } => Entry::CheckPassed { switch },
             Control::CheckFailed { switch, .. } => Entry::CheckFailed { switch },
             Control::Permanent { .. } => Entry::Permanent,
+            // Its traps led to it: the shard has recorded it in its place.
+            Control::InstanceHeld { instance, seq: u64::MAX, reason, .. } => {
+                Entry::CareTold(deed(&instance, false, reason)?)
+            }
+            Control::InstanceReset { instance, reason, .. } => {
+                Entry::CareTold(deed(&instance, true, reason)?)
+            }
+            Control::Health { app, traps, .. } => {
+                let app = app.parse().map_err(|error| format!("`{app}` is no name: {error}"))?;
+                Entry::Health { app, traps }
+            }
             Control::InstanceHeld { instance, reason, .. }
             | Control::RecoveryHeld { instance, reason, .. } => Entry::Held { instance, reason },
             Control::Refused(refusal) => Entry::Refused { code: refusal.code, reason: refusal.reason },
@@ -620,9 +660,7 @@ fn entry(record: Record) -> Result<Entry, String> {
                 Entry::RedriveTold { instance: address(&instance)?, what: redrive(what), driven, left }
             }
             // No world declares what could lead there.
-            other @ (Control::InstanceReset { .. }
-            | Control::Health { .. }
-            | Control::MayHold { .. }
+            other @ (Control::MayHold { .. }
             | Control::Probation(_)
             | Control::ProbationResumed { .. }
             | Control::Returned { .. }) => Entry::Other(format!("{other:?}")),
@@ -632,6 +670,10 @@ fn entry(record: Record) -> Result<Entry, String> {
 
 fn address(text: &str) -> Result<InstanceAddress, String> {
     text.parse().map_err(|error| format!("`{text}` is no address: {error}"))
+}
+
+fn deed(instance: &str, resets: bool, reason: String) -> Result<Deed, String> {
+    Ok(Deed { instance: address(instance)?, resets, reason })
 }
 
 fn redrive(what: store::Redrive) -> Redrive {

@@ -23,7 +23,7 @@ use camshaft_manifests::resolved::{
     Predecessor, ResolvedApp, ResolvedEdge, ResolvedLink, ResolvedMachine, ResolvedRelease,
 };
 use camshaft_manifests::transition::Transition;
-use camshaft_manifests::{MachineAddress, Version};
+use camshaft_manifests::{AppName, MachineAddress, Version};
 use camshaft_releases::OpenedRelease;
 use camshaft_releases::plan::plan;
 
@@ -196,6 +196,7 @@ pub fn edition(
     from: Option<&Edition>,
     said: Transition,
     default: Version,
+    care: &BTreeMap<AppName, Supervision>,
 ) -> Edition {
     let mut members: BTreeMap<MachineAddress, Member> = BTreeMap::new();
     let mut apps: Vec<ResolvedApp> = vec![];
@@ -237,7 +238,7 @@ pub fn edition(
                 name: address.app.clone(),
                 version: version.clone(),
                 depends: BTreeMap::new(),
-                supervision: Supervision::default(),
+                supervision: care.get(&address.app).cloned().unwrap_or_default(),
                 machines: vec![machine],
                 waivers: vec![],
                 strictness: None,

@@ -2,13 +2,15 @@
 //!
 //! Each release has some of the pool's applications. From one to the next an application stays, goes on to its
 //! next version, is called otherwise, gives up its states, goes away or comes (back), and inputs may be
-//! applied. All that a release says it has is true: a world has no bad bundles, whose refusal other
+//! applied. What traps lead to is declared in some, and changes. All that a release says it has is true: a world has no bad bundles, whose refusal other
 //! tests look at.
 
 pub mod build;
 pub mod pool;
 
 use camshaft_cam::digest::Digest;
+use camshaft_manifests::app::{After, Intensity, OnTrap, Strategy, Supervision};
+use camshaft_manifests::duration::Millis;
 use camshaft_manifests::relup::Apply;
 use camshaft_manifests::transition::Transition;
 use camshaft_manifests::{AppName, MachineAddress, MachineName, Version};
@@ -39,9 +41,57 @@ struct Present {
     variant: usize,
     app: String,
     machines: Vec<String>,
+    care: Care,
+}
+
+/// What an application declares of traps.
+#[derive(Debug, Clone, Default)]
+struct Care {
+    strategy: Strategy,
+    intensity: Option<Intensity>,
+    /// By machine.
+    on_trap: Vec<OnTrap>,
+}
+
+impl Care {
+    /// Mostly nothing is declared: what is held takes no part in what else may happen.
+    fn of(rng: &mut Rng, machines: usize) -> Care {
+        let on_trap = |rng: &mut Rng| {
+            let after = if rng.percent(45) { After::First } else { After::Within(intensity(rng, 3, 4_000)) };
+            match rng.below(100) {
+                0..30 => OnTrap::Refuse,
+                30..60 => OnTrap::Hold(after),
+                _ => OnTrap::Reset(after),
+            }
+        };
+        if rng.percent(55) {
+            return Care { on_trap: vec![OnTrap::Refuse; machines], ..Care::default() };
+        }
+        let strategies = [Strategy::OneForOne, Strategy::RestForOne, Strategy::OneForAll];
+        Care {
+            strategy: *rng.pick(&strategies),
+            intensity: rng.percent(50).then(|| intensity(rng, 2, 2_500)),
+            on_trap: (0..machines).map(|_| on_trap(rng)).collect(),
+        }
+    }
+}
+
+fn intensity(rng: &mut Rng, more: u64, within_ms: u64) -> Intensity {
+    let traps = u32::try_from(2 + rng.below(more)).unwrap_or(2);
+    Intensity { traps, within: Millis(1 + rng.below(within_ms)) }
 }
 
 impl Present {
+    fn supervision(&self) -> Supervision {
+        let names = self.machines.iter().map(|name| name.parse().expect("the pool has good names"));
+        let machines = names.zip(self.care.on_trap.iter().copied());
+        Supervision {
+            strategy: self.care.strategy,
+            intensity: self.care.intensity,
+            machines: machines.filter(|(_, on_trap)| *on_trap != OnTrap::Refuse).collect(),
+        }
+    }
+
     fn address(&self, machine: usize) -> MachineAddress {
         let app: AppName = self.app.parse().expect("the pool has good names");
         let machine: MachineName = self.machines[machine].parse().expect("the pool has good names");
@@ -80,6 +130,7 @@ fn begin(rng: &mut Rng, family: &'static Family) -> Present {
         variant: usize::try_from(variant).unwrap_or(0),
         app: family.app.to_owned(),
         machines: family.machines.iter().map(|name| (*name).to_owned()).collect(),
+        care: Care::of(rng, family.machines.len()),
     }
 }
 
@@ -123,7 +174,8 @@ impl World {
             Some(from) if rng.percent(50) => from.version.clone(),
             _ => version.clone(),
         };
-        self.editions.push(edition(version, &wanted, from, said, default));
+        let care = present.iter().map(|app| (app.address(0).app, app.supervision())).collect();
+        self.editions.push(edition(version, &wanted, from, said, default, &care));
         self.present.push(present);
     }
 
@@ -140,7 +192,11 @@ impl World {
             let apps = present.iter().map(|app| {
                 let names: Vec<String> =
                     (0..app.machines.len()).map(|machine| app.address(machine).to_string()).collect();
-                format!("{} in variant {} of {}", names.join(" and "), app.variant + 1, app.family.app)
+                let care = match app.supervision() {
+                    care if care == Supervision::default() => String::new(),
+                    care => format!(" with {care:?}"),
+                };
+                format!("{} in variant {} of {}{care}", names.join(" and "), app.variant + 1, app.family.app)
             });
             let mut words: Vec<String> = apps.collect();
             let Transition { restarts, applies, .. } = &edition.said;
@@ -187,6 +243,9 @@ fn next(rng: &mut Rng, before: &[Present]) -> (Vec<Present>, Transition) {
         let mut new = old.clone();
         if rng.percent(60) && new.variant + 1 < new.family.variants.len() {
             new.variant += 1;
+        }
+        if rng.percent(30) {
+            new.care = Care::of(rng, new.machines.len());
         }
         if rng.percent(8) {
             new.app = if new.app == new.family.app {

@@ -434,7 +434,7 @@ on Rang { name } {
 }
 on Tick { name, after, left } {
   if left > 0 { timer name after after => Tick { name, after, left: left - 1 } }
-  if name == \"t2\" { fail \"the second timer\" } else { { ..state, log: state.log ++ \".\" } }
+  if name == \"t2\" { fail \"the second timer\" } else { { ..state, log: state.log ++ \".\", seen: if name == \"t1\" { 6 / left } else { state.seen } } }
 }
 "],
             migrations: &[""],
@@ -466,7 +466,7 @@ on Rang { name, loud } {
 }
 on Tick { name, after, left } {
   if left > 0 { timer name after after => Tick { name, after, left: left - 1 } }
-  { ..state, log: state.log ++ \".\" }
+  { ..state, log: state.log ++ \".\", seen: if name == \"t1\" { 6 / left } else { state.seen } }
 }
 "],
             migrations: &["migration clock from \"1.0.0\"
@@ -611,7 +611,7 @@ channel desks = @desk(Letter)
 init = 0
 on Send { to, n } {
   send desks[to] Letter { n }
-  (state + 1, Ok)
+  (state + 1 + 0 / (11 - n), Ok)
 }
 on Round { n } {
   for to in [\"k0\", \"k1\", \"k0\"] { send desks[to] Letter { n: n } }
@@ -629,7 +629,7 @@ channel desks = @desk(Letter)
 init = 0
 on Send { to, n } {
   send desks[to] Letter { n, tag: to }
-  (state + 1, Ok)
+  (state + 1 + 0 / (11 - n), Ok)
 }
 on Round { n } {
   for to in [\"k0\", \"k1\", \"k0\"] { send desks[to] Letter { n: n, tag: ctx.self } }
@@ -651,7 +651,7 @@ type State = { open: Bool = true, got: Text = \"\" }
 type Input = Letter { n: Int } | Shut | Open | Read | Leave
 type Output = Ok | Got(Text)
 init = { open: true }
-on Letter { n } => if state.open { ({ ..state, got: state.got ++ n.show() ++ \" \" }, Ok) } else { fail \"shut\" }
+on Letter { n } => if state.open { ({ ..state, got: state.got ++ n.show() ++ (12 / (n % 4)).show() ++ \" \" }, Ok) } else { fail \"shut\" }
 on Shut => ({ ..state, open: false }, Ok)
 on Open => ({ ..state, open: true }, Ok)
 on Read => (state, Got(state.got))
@@ -669,7 +669,7 @@ type State = { open: Bool = true, got: Text = \"\", tags: Int = 0 }
 type Input = Letter { n: Int, tag: Text = \"\" } | Shut | Open | Read | Leave
 type Output = Ok | Got(Text)
 init = { open: true }
-on Letter { n, tag } => if state.open { ({ ..state, got: state.got ++ n.show() ++ tag ++ \" \", tags: state.tags + 1 }, Ok) } else { fail \"shut\" }
+on Letter { n, tag } => if state.open { ({ ..state, got: state.got ++ n.show() ++ tag ++ (12 / (n % 4)).show() ++ \" \", tags: state.tags + 1 }, Ok) } else { fail \"shut\" }
 on Shut => ({ ..state, open: false }, Ok)
 on Open => ({ ..state, open: true }, Ok)
 on Read => (state, Got(state.got))
