@@ -75,7 +75,7 @@ pub fn audit(load: &Load, client: &Client, to_rest: bool, context: &str) {
     }
 }
 
-/// Returns how often an answer came only when something was sent again.
-pub fn retries(load: &Load) -> u64 {
-    load.payers.iter().map(|payer| payer.account.lock().expect("no panic").retries).sum()
+/// Returns why something was sent again whose answer came only then, each time.
+pub fn retries(load: &Load) -> Vec<String> {
+    load.payers.iter().flat_map(|payer| payer.account.lock().expect("no panic").retries.clone()).collect()
 }

@@ -59,8 +59,8 @@ pub struct Account {
     pub sums: Sums,
     /// What was sent and has no answer: nobody knows how much of it was applied, from the front.
     pub doubtful: Vec<Payment>,
-    /// How often an answer came only when something was sent again.
-    pub retries: u64,
+    /// Why something was sent again whose answer came only then, each time.
+    pub retries: Vec<String>,
     /// How often what is in doubt was sent.
     attempts: u64,
 }
@@ -113,7 +113,7 @@ impl Load {
             payers.push(Payer { name: name.clone(), manner: *manner, account: account.clone() });
             let (aim, stop, random, manner) = (aim.clone(), stop.clone(), random.fork(), *manner);
             threads.push(std::thread::spawn(move || {
-                let mut sender = Sender { name, manner, account, random };
+                let mut sender = Sender { name, manner, account, random, why: String::new() };
                 let mut node: Option<(String, Client)> = None;
                 while !stop.load(Ordering::SeqCst) {
                     let url = aim.read().expect("nobody panics with the lock");
@@ -162,6 +162,8 @@ struct Sender {
     manner: Manner,
     account: Arc<Mutex<Account>>,
     random: Random,
+    /// Why what was sent last has no answer.
+    why: String,
 }
 
 impl Sender {
@@ -190,7 +192,9 @@ impl Sender {
         }
         account.doubtful.drain(..known);
         if known > 0 {
-            account.retries += u64::from(account.attempts > 1);
+            if account.attempts > 1 {
+                account.retries.push(std::mem::take(&mut self.why));
+            }
             account.attempts = 0;
         }
         // The rest keeps its numbers, and is sent again as it is.
@@ -214,8 +218,14 @@ impl Sender {
         assert_eq!(*output, json!({ case: { "nth": nth } }), "{} {context}", self.name);
     }
 
+    /// Notes why something is to be sent again; returns that nothing of it is answered.
+    fn again(&mut self, why: &str) -> usize {
+        self.why = why.to_owned();
+        0
+    }
+
     /// Returns how many of the payments have an answer now.
-    fn single(&self, client: &Client, number: u64, paid: u64, payment: &Payment) -> usize {
+    fn single(&mut self, client: &Client, number: u64, paid: u64, payment: &Payment) -> usize {
         let (to, input) = self.input(payment);
         let id = format!("{}/{number}", self.name);
         let headers = [("camshaft-message", id.as_str())];
@@ -230,13 +240,13 @@ impl Sender {
                 1
             }
             // Busy, or about to stop: the same again.
-            Ok(answered) if matches!(answered.status, 429 | 503) => 0,
+            Ok(answered) if matches!(answered.status, 429 | 503) => self.again(&format!("{answered:?}")),
             Ok(answered) => panic!("{id}: {answered:?}"),
-            Err(_) => 0,
+            Err(error) => self.again(&format!("{error:?}")),
         }
     }
 
-    fn batch(&self, client: &Client, first: u64, mut paid: u64, payments: &[Payment]) -> usize {
+    fn batch(&mut self, client: &Client, first: u64, mut paid: u64, payments: &[Payment]) -> usize {
         let line = |(number, payment): (u64, &Payment)| {
             let (to, input) = self.input(payment);
             json!({ "to": to, "input": input, "message": format!("{}/{number}", self.name) }).to_string()
@@ -245,16 +255,19 @@ impl Sender {
         let body: String = (first..).zip(payments).map(line).collect();
         let answered = match client.post("/v1/batch", &[], body) {
             Ok(answered) if answered.status == 200 => answered.body,
-            Ok(answered) if matches!(answered.status, 429 | 503) => return 0,
+            Ok(answered) if matches!(answered.status, 429 | 503) => {
+                return self.again(&format!("{answered:?}"));
+            }
             Ok(answered) => panic!("{} from {first}: {answered:?}", self.name),
             // The lines that came before the end are lost with it; all are sent again.
-            Err(_) => return 0,
+            Err(error) => return self.again(&format!("{error:?}")),
         };
         let mut known = 0;
         for (line, payment) in answered.lines().zip(payments) {
             let answer: Value = serde_json::from_str(line).expect("a whole line of JSON");
             if answer["line"] != known + 1 {
                 assert_ne!(answer["problem"], Value::Null, "{line}");
+                self.again(line);
                 break;
             }
             match answer["problem"]["code"].as_str() {
@@ -263,7 +276,10 @@ impl Sender {
                     self.expect(&answer["output"], paid, line);
                 }
                 Some("trap") => assert!(!payment.counts(), "{line}"),
-                Some("busy" | "stopping") => break,
+                Some("busy" | "stopping") => {
+                    self.again(line);
+                    break;
+                }
                 Some(_) => panic!("{} from {first}: {line}", self.name),
             }
             known += 1;
