@@ -131,6 +131,26 @@ fn a_call_goes_along_over_a_switch_and_back_and_its_answer_is_of_what_runs() {
 }
 
 #[test]
+fn the_answer_to_a_life_that_is_over_begins_no_other() {
+    let (world, journal, mut node) = world();
+    let (asked, address) = (node.asked(), "shop/signup/a".parse().expect("an address"));
+    for ends_by_itself in [true, false] {
+        node.send("shop/signup/a", ASK);
+        let calls = node.node.take_calls();
+        if ends_by_itself {
+            node.send("shop/signup/a", "\"End\"");
+        } else {
+            node.node.redrive(&asked, &address, Redrive::Reset).expect("it lives");
+        }
+        end(&mut node, &calls[0], accepted(1));
+        assert_eq!(get(&mut node), "{\"Is\":{\"asked\":0,\"accepted\":0,\"failed\":0}}");
+    }
+    drop(node);
+    let mut node = world.open(journal, 0).expect("open");
+    assert_eq!(node.node.take_calls(), []);
+}
+
+#[test]
 fn the_answer_to_a_life_that_is_over_reaches_nobody() {
     let (_, _, mut node) = world();
     node.send("shop/signup/a", ASK);

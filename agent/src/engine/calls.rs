@@ -11,7 +11,7 @@ use camshaft_store::{Aside, CallSnapshot, MailOrigin, Parked, ParkedItem, Record
 
 use super::Shard;
 use super::deliver::DEAD_LETTERS_MAX;
-use super::instance::{Instance, Mail, Origin};
+use super::instance::{Instance, Mail, Origin, State};
 use super::table::{Resident, Slot};
 use crate::ports::{CallEnd, CallId, CallOut};
 use crate::release::AnswerShape;
@@ -62,8 +62,9 @@ impl Shard {
             (CallEnd::GivenUp { reason, .. }, None) => Some(reason.clone()),
             _ => None,
         };
-        // The life that called is over, or the port is gone: nobody waits for the answer.
-        let mail = shape.filter(|_| instance.life == call.life).map(|(shape, ty)| {
+        // The life that called is over, also when no other has begun yet, or the port is gone: nobody waits for the answer.
+        let lives = instance.life == call.life && !matches!(instance.state, State::None);
+        let mail = shape.filter(|_| lives).map(|(shape, ty)| {
             let answer = match &end {
                 CallEnd::Answered { json } => Value::from_json(json, &ty)
                     .inspect_err(|error| {
