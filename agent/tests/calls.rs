@@ -5,8 +5,9 @@ mod common;
 use camshaft_agent::engine::Redriven;
 use camshaft_agent::node::Holding;
 use camshaft_agent::ports::{CallEnd, CallOut};
+use camshaft_manifests::transition::Transition;
 use camshaft_store::{MemoryJournal, Redrive};
-use common::{TestNode, World, make};
+use common::{TestNode, World, make, make_said};
 
 const SIGNUP: &str = "machine signup keyed Text
 type Mail = Letter { to: Text }
@@ -39,6 +40,18 @@ fn world() -> (World, MemoryJournal, TestNode) {
     let mut node = world.open(journal.clone(), 0).expect("open");
     node.install("1.0.0").expect("install");
     (world, journal, node)
+}
+
+/// A second release whose application begins anew.
+fn restarting() -> World {
+    let grown = SIGNUP.replace("failed: Int = 0 }", "failed: Int = 0, more: Int = 0 }");
+    let one = make("1.0.0", &[("shop/signup", SIGNUP)], None, &[]);
+    let said = Transition {
+        restarts: [("shop".parse().expect("a name"), "it asks again".to_owned())].into(),
+        ..Transition::default()
+    };
+    let two = make_said("2.0.0", &[("shop/signup", &grown)], Some(&one), &[], said);
+    World::of([one, two])
 }
 
 fn end(node: &mut TestNode, call: &CallOut, end: CallEnd) {
@@ -128,6 +141,33 @@ fn a_call_goes_along_over_a_switch_and_back_and_its_answer_is_of_what_runs() {
     node.rollback(Holding::Refuse).expect("rollback");
     end(&mut node, &calls[1], accepted(2));
     assert_eq!(get(&mut node), "{\"Is\":{\"asked\":2,\"accepted\":3,\"failed\":0}}");
+}
+
+/// What came after it is archived when it comes back, and its numbers were given away: a receiver would take a call with one of
+/// them for done.
+#[test]
+fn a_life_that_comes_back_gives_no_number_again_that_another_had() {
+    let (world, journal) = (restarting(), MemoryJournal::default());
+    let mut node = world.open(journal.clone(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    let ask = |node: &mut TestNode| {
+        node.send("shop/signup/a", ASK);
+        let calls = node.node.take_calls();
+        assert_eq!(calls.len(), 1, "{calls:?}");
+        end(node, &calls[0], accepted(1));
+        calls[0].id.seq
+    };
+    let mut numbers = vec![ask(&mut node)];
+    for _ in 0..2 {
+        node.upgrade("2.0.0").expect("upgrade");
+        numbers.push(ask(&mut node));
+        node.rollback(Holding::Refuse).expect("rollback");
+        numbers.push(ask(&mut node));
+        drop(node);
+        node = world.open(journal.clone(), 0).expect("open");
+    }
+    assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+    assert_eq!(get(&mut node), "{\"Is\":{\"asked\":3,\"accepted\":3,\"failed\":0}}");
 }
 
 #[test]

@@ -79,6 +79,14 @@ impl Shard {
             return Ok(None);
         }
         let task = task.map_err(|reason| wrong(&reason))?;
+        if (1..=instance.seq).contains(&record.seq) {
+            // Earlier agents let a life that came back go on with its own numbers, also where another had come after it.
+            let address = address.clone();
+            if record.seq <= self.archived_seq(&address) {
+                self.table[slot].instance.seq = record.seq - 1;
+            }
+        }
+        let Resident { address, instance } = &mut self.table[slot];
         if instance.seq + 1 != record.seq {
             return Err(wrong(&format!("the input before it has number {}", instance.seq)));
         }

@@ -404,6 +404,9 @@ impl Shard {
                     instance.cut = self.cut;
                     // It was put away under the code that it has now, after all that lay behind it.
                     instance.is_at(self.switch);
+                    // Another life may have come after it under its address, and is archived now: its numbers were
+                    // given away, in keys of calls and in what it sent.
+                    instance.seq = instance.seq.max(self.archived_seq(&key.0));
                     // Late mail may have made one that is not yet born.
                     if let Some(slot) = self.table.find(&key.0) {
                         self.unlist(slot);
@@ -423,6 +426,13 @@ impl Shard {
             }
         }
         restored
+    }
+
+    /// Returns the highest number of an input that what is archived under an address had; 0 when nothing is.
+    pub(super) fn archived_seq(&self, address: &InstanceAddress) -> u64 {
+        let from = (address.clone(), Digest::from_bytes([0; 32]), 0);
+        let archived = self.archive.range(from..).take_while(|((archived, ..), _)| archived == address);
+        archived.map(|(_, saved)| saved.seq).max().unwrap_or(0)
     }
 
     /// Lets a new instance go on with the numbers and kept answers of an archived one.

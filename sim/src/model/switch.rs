@@ -378,7 +378,10 @@ impl Model {
 
     fn restore(&mut self, address: InstanceAddress, instance: Instance, member: Member) {
         self.tally.restored += 1;
-        self.instances.insert(address.clone(), Instance { member, ..instance });
+        // No number is given to two inputs, also where another life came in between.
+        let archived = self.archive.iter().filter(|((archived, _), _)| *archived == address);
+        let seq = archived.map(|(_, archived)| archived.seq).fold(instance.seq, u64::max);
+        self.instances.insert(address.clone(), Instance { member, seq, ..instance });
         // It was put away as it was then.
         self.forget_trails(&address);
     }
