@@ -6,7 +6,7 @@ use camshaft_agent::engine::Redriven;
 use camshaft_agent::node::Holding;
 use camshaft_agent::ports::{CallEnd, CallOut};
 use camshaft_manifests::transition::Transition;
-use camshaft_store::{MemoryJournal, Redrive};
+use camshaft_store::{Chunk, Class, Journal as _, MemoryJournal, Record, Redrive};
 use common::{TestNode, World, make, make_said};
 
 const SIGNUP: &str = "machine signup keyed Text
@@ -168,6 +168,41 @@ fn a_life_that_comes_back_gives_no_number_again_that_another_had() {
     }
     assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
     assert_eq!(get(&mut node), "{\"Is\":{\"asked\":3,\"accepted\":3,\"failed\":0}}");
+}
+
+/// Earlier agents gave it again, and their journals say so.
+#[test]
+fn a_number_that_was_given_twice_is_replayed() {
+    let (world, journal) = (restarting(), MemoryJournal::default());
+    let mut node = world.open(journal.clone(), 0).expect("open");
+    node.install("1.0.0").expect("install");
+    node.send("shop/signup/a", ASK);
+    node.upgrade("2.0.0").expect("upgrade");
+    node.send("shop/signup/a", ASK);
+    node.rollback(Holding::Refuse).expect("rollback");
+    node.send("shop/signup/a", ASK);
+    drop(node);
+    let mut earlier = MemoryJournal::default();
+    for blob in ["1.0.0", "2.0.0"] {
+        earlier.put_blob(blob.as_bytes()).expect("memory");
+    }
+    let mut changed = 0;
+    for mut record in journal.records().expect("records") {
+        if let Record::Input(input) = &mut record
+            && input.seq == 3
+        {
+            (input.seq, changed) = (2, changed + 1);
+        }
+        let is_control = matches!(record, Record::Control(_));
+        let mut chunk = if is_control { Chunk::new(u16::MAX, u64::MAX) } else { Chunk::new(0, 0) };
+        chunk.push(&record.to_bytes());
+        earlier.append(&[chunk], Class::Control).expect("memory");
+    }
+    assert_eq!(changed, 1);
+    let mut node = world.open(earlier, 0).expect("open");
+    assert_eq!(get(&mut node), "{\"Is\":{\"asked\":2,\"accepted\":0,\"failed\":0}}");
+    let numbers: Vec<u64> = node.node.take_calls().iter().map(|call| call.id.seq).collect();
+    assert_eq!(numbers, [1, 2]);
 }
 
 #[test]

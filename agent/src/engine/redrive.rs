@@ -199,7 +199,8 @@ impl Shard {
         of_it
     }
 
-    fn archived_of(
+    /// Returns all that is archived under an address.
+    pub(super) fn archived_of(
         &self,
         address: &InstanceAddress,
     ) -> impl Iterator<Item = (&(InstanceAddress, Digest, u32), &InstanceSnapshot)> {

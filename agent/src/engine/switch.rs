@@ -430,16 +430,12 @@ impl Shard {
 
     /// Returns the highest number of an input that what is archived under an address had; 0 when nothing is.
     pub(super) fn archived_seq(&self, address: &InstanceAddress) -> u64 {
-        let from = (address.clone(), Digest::from_bytes([0; 32]), 0);
-        let archived = self.archive.range(from..).take_while(|((archived, ..), _)| archived == address);
-        archived.map(|(_, saved)| saved.seq).max().unwrap_or(0)
+        self.archived_of(address).map(|(_, saved)| saved.seq).max().unwrap_or(0)
     }
 
     /// Lets a new instance go on with the numbers and kept answers of an archived one.
     pub(super) fn go_on_from_archive(&self, address: &InstanceAddress, instance: &mut Instance) {
-        let from = (address.clone(), Digest::from_bytes([0; 32]), 0);
-        let archived = self.archive.range(from..).take_while(|((archived, ..), _)| archived == address);
-        let archived = archived.filter(|((_, _, reset), _)| *reset == 0);
+        let archived = self.archived_of(address).filter(|((_, _, reset), _)| *reset == 0);
         if let Some(saved) =
             archived.map(|(_, saved)| saved).max_by_key(|saved: &&InstanceSnapshot| saved.seq)
         {
